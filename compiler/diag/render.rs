@@ -1,0 +1,1 @@
+//! Diagnostics as text for a terminal: the only file that knows the rendering crate.

@@ -1,0 +1,3 @@
+//! tensc: a tensor-expression compiler with a JIT.
+
+pub mod diag;
