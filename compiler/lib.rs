@@ -1,3 +1,4 @@
 //! tensc: a tensor-expression compiler with a JIT.
 
 pub mod diag;
+pub mod vector;

@@ -5,7 +5,9 @@
 //! holds tensors never pays for Cranelift.
 
 pub mod dtype;
+pub mod scalar;
 pub mod tensor;
 
+pub use scalar::Scalar;
 pub use dtype::{DType, Element};
 pub use tensor::{Shape, Tensor, TensorView};

@@ -1,0 +1,82 @@
+//! One element of a known type, comparable and hashable by its bits.
+
+use crate::dtype::{BF16, DType, F16};
+use crate::{Element, with_element};
+use std::fmt;
+
+/// A single element. Two scalars are equal when type and bits are: `-0.0` differs from `0.0`, and a
+/// NaN equals itself, so that a scalar can be a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Scalar {
+    dtype: DType,
+    bits: u64,
+}
+
+impl Scalar {
+    /// The element `value`.
+    pub fn new<T: Element>(value: T) -> Scalar {
+        if T::DTYPE.is_float() {
+            Scalar::from_f64(T::DTYPE, value.to_f64())
+        } else {
+            Scalar::from_i64(T::DTYPE, value.to_i64())
+        }
+    }
+    /// The nearest element of type `dtype` (integers truncate toward zero and saturate).
+    pub fn from_f64(dtype: DType, x: f64) -> Scalar {
+        let bits = match dtype {
+            DType::F16 => u64::from(F16::from_f64(x).to_bits()),
+            DType::BF16 => u64::from(BF16::from_f64(x).to_bits()),
+            DType::F32 => u64::from((x as f32).to_bits()),
+            DType::F64 => x.to_bits(),
+            _ => with_element!(dtype, T => T::from_f64(x).to_i64() as u64),
+        };
+        Scalar { dtype, bits }
+    }
+    /// The element of type `dtype`: low bits for integers, nearest value for floats.
+    pub fn from_i64(dtype: DType, x: i64) -> Scalar {
+        if dtype.is_float() {
+            // i64 -> f64 -> f32 would round twice.
+            let x = if dtype == DType::F32 { f64::from(x as f32) } else { x as f64 };
+            return Scalar::from_f64(dtype, x);
+        }
+        Scalar { dtype, bits: with_element!(dtype, T => T::from_i64(x).to_i64() as u64) }
+    }
+    /// The element type.
+    pub fn dtype(self) -> DType {
+        self.dtype
+    }
+    /// The value as `f64`; exact for every type but large `i64`.
+    pub fn to_f64(self) -> f64 {
+        match self.dtype {
+            DType::F16 => F16::from_bits(self.bits as u16).to_f64(),
+            DType::BF16 => BF16::from_bits(self.bits as u16).to_f64(),
+            DType::F32 => f64::from(f32::from_bits(self.bits as u32)),
+            DType::F64 => f64::from_bits(self.bits),
+            _ => self.bits as i64 as f64,
+        }
+    }
+    /// The value as `i64` (floats truncate toward zero and saturate).
+    pub fn to_i64(self) -> i64 {
+        if self.dtype.is_float() { self.to_f64() as i64 } else { self.bits as i64 }
+    }
+    /// The bits: of the IEEE representation for floats, sign-extended two's complement otherwise.
+    pub fn bits(self) -> u64 {
+        self.bits
+    }
+    /// Whether this is a float whose bits are those of `x` rounded to the type, or the integer `x`.
+    pub fn is(self, x: f64) -> bool {
+        self == Scalar::from_f64(self.dtype, x)
+    }
+}
+
+impl fmt::Display for Scalar {
+    /// The shortest decimal that reads back as the same element.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.dtype {
+            DType::Bool => write!(f, "{}", self.bits != 0),
+            DType::F64 => write!(f, "{:?}", self.to_f64()),
+            DType::F32 | DType::F16 | DType::BF16 => write!(f, "{:?}", self.to_f64() as f32),
+            _ => write!(f, "{}", self.bits as i64),
+        }
+    }
+}
