@@ -8,6 +8,6 @@ pub mod dtype;
 pub mod scalar;
 pub mod tensor;
 
-pub use scalar::Scalar;
 pub use dtype::{DType, Element};
+pub use scalar::Scalar;
 pub use tensor::{Shape, Tensor, TensorView};
