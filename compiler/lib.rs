@@ -1,5 +1,5 @@
 //! tensc: a tensor-expression compiler with a JIT.
 
 pub mod diag;
-pub mod vector;
 pub mod syntax;
+pub mod vector;
