@@ -1,13 +1,19 @@
 //! What compiled tensc code needs while it runs, and nothing that knows a graph: element types,
-//! tensors, data files, keyed random numbers and a thread pool.
+//! tensors, data files, keyed random numbers, a thread pool and memory for temporaries.
 //!
 //! Invariant: nothing here depends on the compiler, so a program that only reads data files or
 //! holds tensors never pays for Cranelift.
 
+pub mod atomic_file;
+pub mod data;
 pub mod dtype;
+pub mod rng;
 pub mod scalar;
 pub mod tensor;
 
+pub use atomic_file::write_atomically;
+pub use data::{DataError, Loaded, load, save, save_named};
 pub use dtype::{DType, Element};
+pub use rng::Key;
 pub use scalar::Scalar;
 pub use tensor::{Shape, Tensor, TensorView};

@@ -9,6 +9,7 @@ use crate::dtype::{DType, Element};
 use memmap2::Mmap;
 use smallvec::SmallVec;
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// The sizes of a tensor's axes, outermost first; empty for a scalar.
@@ -134,6 +135,51 @@ impl Tensor {
         fits.then_some(Tensor { dtype, shape, storage: Storage::Mapped { map, offset } })
     }
 
+    /// A tensor whose bytes (row-major, little-endian) are read from `source`.
+    ///
+    /// Memory grows as bytes arrive, to at most twice what has been read: a size that a lying
+    /// header promised is never allocated on trust. Ends with `UnexpectedEof` where the source
+    /// ends first. Panics for `bool`, whose bytes would have to be checked: read `u8` and call
+    /// [`Tensor::try_into_bool`].
+    pub fn read_from(
+        dtype: DType,
+        shape: impl Into<Shape>,
+        source: &mut dyn Read,
+    ) -> io::Result<Tensor> {
+        const FIRST: usize = 1 << 16;
+        assert_ne!(dtype, DType::Bool, "bool bytes must be checked");
+        let shape = shape.into();
+        let bytes = shape.elements().checked_mul(dtype.size()).expect("tensor size overflows");
+        let mut lines: Vec<Line> = Vec::new();
+        let mut filled = 0;
+        while filled < bytes {
+            let upto = bytes.min(filled.saturating_mul(2).max(FIRST));
+            let len = upto.div_ceil(64);
+            lines.try_reserve_exact(len - lines.len()).map_err(io::Error::other)?;
+            lines.resize(len, Line([0; 64]));
+            // SAFETY: the lines are initialised bytes, and `upto <= lines.len() * 64`.
+            let room = unsafe {
+                std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), upto)
+            };
+            source.read_exact(&mut room[filled..])?;
+            filled = upto;
+        }
+        Ok(Tensor { dtype, shape, storage: Storage::Owned(Arc::new(lines)) })
+    }
+
+    /// A `u8` tensor as `bool`, or the index and value of its first byte that is neither 0 nor 1.
+    /// Panics for another element type.
+    pub fn try_into_bool(mut self) -> Result<Tensor, (usize, u8)> {
+        assert_eq!(self.dtype, DType::U8, "bool is made of u8");
+        // A mapped file could still change after the check; owned storage cannot.
+        let bytes = self.bytes_mut();
+        if let Some(at) = bytes.iter().position(|&b| b > 1) {
+            return Err((at, bytes[at]));
+        }
+        self.dtype = DType::Bool;
+        Ok(self)
+    }
+
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -141,6 +187,10 @@ impl Tensor {
     /// The sizes of the axes.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+    /// Whether the bytes lie in a mapped file rather than in memory of their own.
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.storage, Storage::Mapped { .. })
     }
     /// Number of elements.
     pub fn len(&self) -> usize {
@@ -173,8 +223,8 @@ impl Tensor {
 
     /// The bytes, for writing; storage that is shared or mapped is copied first.
     ///
-    /// Private, because a `bool` tensor must hold only 0 and 1.
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    /// Not public, because a `bool` tensor must hold only 0 and 1.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         let bytes = self.len() * self.dtype.size();
         if matches!(self.storage, Storage::Mapped { .. }) {
             let mut owned = Tensor::zeros(self.dtype, self.shape.clone());

@@ -1,0 +1,186 @@
+//! Writing a file so that it is there whole or not at all.
+//!
+//! The bytes go to a temporary file in the same directory, are flushed to the disk, and the
+//! temporary file takes the name in one step. Where anything fails the temporary file is removed
+//! and what was there before stays as it was. Everything that `tensc` writes goes through here.
+//!
+//! Two things a Unix user expects are kept: a symbolic link is written *through*, and a device or
+//! a pipe (`/dev/stdout`) is written *to*, never replaced.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// What the writer of an output file writes to.
+pub type Aside<'a> = BufWriter<&'a File>;
+
+/// Writes the file at `path` by `fill`: all of it, or nothing.
+///
+/// ```
+/// use std::io::{self, Write};
+/// # let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("losses.txt");
+/// tensc_runtime::write_atomically(&path, |out| writeln!(out, "0.25"))?;
+/// let failed = tensc_runtime::write_atomically(&path, |out| {
+///     writeln!(out, "0.1")?;
+///     Err(io::Error::other("the disk is full"))
+/// });
+/// assert!(failed.is_err());
+/// assert_eq!(std::fs::read_to_string(&path)?, "0.25\n");
+/// # io::Result::Ok(())
+/// ```
+pub fn write_atomically<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut Aside<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let before = fs::metadata(&target).ok();
+    match &before {
+        Some(old) if old.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory").into())
+        }
+        Some(old) if !old.is_file() => write_to_device(&target, fill),
+        _ => write_and_rename(&target, before, fill),
+    }
+}
+
+fn write_and_rename<E: From<io::Error>>(
+    target: &Path,
+    before: Option<fs::Metadata>,
+    fill: impl FnOnce(&mut Aside<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let directory = directory_of(target);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tensc-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder.tempfile_in(&directory)?;
+    fill_and_flush(temporary.as_file(), fill)?;
+    if let Some(old) = before {
+        temporary.as_file().set_permissions(old.permissions())?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(target).map_err(|e| e.error)?;
+    // The new name must reach the disk too. Some file systems cannot sync a directory; the file
+    // is whole all the same, so that is no failure.
+    if let Ok(handle) = File::open(&directory) {
+        let _ = handle.sync_all();
+    }
+    Ok(())
+}
+
+/// A device or pipe gets its bytes only when all of them are known to be there.
+fn write_to_device<E: From<io::Error>>(
+    target: &Path,
+    fill: impl FnOnce(&mut Aside<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut spool = tempfile::tempfile()?;
+    fill_and_flush(&spool, fill)?;
+    spool.rewind()?;
+    let mut device = File::options().write(true).open(target)?;
+    io::copy(&mut spool, &mut device)?;
+    Ok(())
+}
+
+fn fill_and_flush<E: From<io::Error>>(
+    file: &File,
+    fill: impl FnOnce(&mut Aside<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    let filled = fill(&mut out).and_then(|()| Ok(out.flush()?));
+    if filled.is_err() {
+        // Dropping the buffer would write what is left of it, to a file about to be removed.
+        let _ = out.into_parts();
+    }
+    filled
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn writes_the_whole_file_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        write_atomically(&path, |out| out.write_all(&[7; 200_000])).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), vec![7; 200_000]);
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_failure_keeps_the_old_file_and_removes_the_temporary_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        fs::write(&path, b"old").unwrap();
+        let failed: io::Result<()> = write_atomically(&path, |out| {
+            out.write_all(&[7; 200_000])?;
+            Err(io::Error::other("no space"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no space");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_error_and_a_directory_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &Path| write_atomically(path, |out| out.write_all(b"x"));
+        assert!(write(&dir.path().join("no/such/place")).is_err());
+        assert_eq!(write(dir.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_kept_and_default_to_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
+        fs::write(&plain, b"").unwrap();
+        write_atomically(&ours, |out| out.write_all(b"x")).unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&ours), mode(&plain));
+        fs::set_permissions(&ours, fs::Permissions::from_mode(0o640)).unwrap();
+        write_atomically(&ours, |out| out.write_all(b"y")).unwrap();
+        assert_eq!(mode(&ours), 0o640);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_written_through_and_a_pipe_is_written_to() {
+        use std::io::Read;
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::write(&real, b"old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        write_atomically(&link, |out| out.write_all(b"new")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+
+        let (mut reader, writer) = io::pipe().unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        let path = PathBuf::from(format!("/proc/self/fd/{fd}"));
+        if path.exists() {
+            write_atomically(&path, |out| out.write_all(b"through")).unwrap();
+            drop(writer);
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "through");
+        }
+    }
+}

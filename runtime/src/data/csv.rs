@@ -1,0 +1,95 @@
+//! `.csv`: lines of comma-separated numbers, as `f64 [rows, columns]`.
+//!
+//! The first line is a header, and skipped, where none of its cells is a number.
+
+use super::error::{DataError, Origin, Unwritten};
+use super::input::Input;
+use crate::dtype::{DType, Element};
+use crate::tensor::Tensor;
+use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
+use std::io::Write;
+
+/// The table of a whole file.
+pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
+    let origin = input.origin;
+    let bytes = input.bytes();
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(bytes);
+    let mut record = ByteRecord::new();
+    let (mut values, mut rows, mut columns) = (Vec::new(), 0, None);
+    while reader.read_byte_record(&mut record).map_err(|e| said(origin, e))? {
+        if columns.is_none() {
+            columns = Some(record.len());
+            if record.iter().all(|cell| number(cell).is_none()) {
+                continue;
+            }
+        }
+        for (column, cell) in record.iter().enumerate() {
+            values.push(number(cell).ok_or_else(|| bad_cell(origin, &record, column))?);
+        }
+        rows += 1;
+    }
+    match columns {
+        Some(columns) => Ok(Tensor::from_slice(&values, [rows, columns])),
+        None => Err(origin.malformed("it is empty")),
+    }
+}
+
+/// Writes a matrix as lines, a vector as one column, a scalar as one cell.
+///
+/// Numbers are the shortest that read back as the same value.
+pub(super) fn write(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritten> {
+    let columns = match tensor.shape()[..] {
+        [] | [_] => 1,
+        [_, columns] if columns > 0 => columns,
+        _ => {
+            let what = format!("a .csv file holds no tensor of shape {}", tensor.shape());
+            return Err(Unwritten::Unfit(what));
+        }
+    };
+    crate::with_element!(tensor.dtype(), T => {
+        for row in tensor.as_slice::<T>().chunks_exact(columns) {
+            for (i, &value) in row.iter().enumerate() {
+                out.write_all(if i == 0 { b"" } else { b"," })?;
+                write_number(out, value)?;
+            }
+            out.write_all(b"\n")?;
+        }
+    });
+    Ok(())
+}
+
+fn write_number<T: Element>(out: &mut dyn Write, value: T) -> std::io::Result<()> {
+    match T::DTYPE {
+        // `{:?}` turns to the scientific form for the very large and the very small.
+        DType::F16 | DType::BF16 | DType::F32 => write!(out, "{:?}", value.to_f64() as f32),
+        DType::F64 => write!(out, "{:?}", value.to_f64()),
+        DType::Bool | DType::U8 | DType::I8 | DType::I16 | DType::I32 | DType::I64 => {
+            write!(out, "{}", value.to_i64())
+        }
+    }
+}
+
+fn number(cell: &[u8]) -> Option<f64> {
+    std::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+fn bad_cell(origin: Origin<'_>, record: &ByteRecord, column: usize) -> DataError {
+    let line = record.position().map_or(0, |p| p.line());
+    let text = String::from_utf8_lossy(&record[column]);
+    let shown: String = text.chars().take(40).collect();
+    origin.cell(line, column as u64 + 1, shown.escape_debug().to_string())
+}
+
+fn said(origin: Origin<'_>, error: ::csv::Error) -> DataError {
+    match error.into_kind() {
+        ErrorKind::Io(e) => origin.reading(e),
+        ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let line = pos.map_or(0, |p| p.line());
+            origin.malformed(format!("line {line} has {len} cells, the first has {expected_len}"))
+        }
+        other => origin.malformed(format!("{other:?}")),
+    }
+}
+
