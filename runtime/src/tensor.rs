@@ -158,9 +158,8 @@ impl Tensor {
             lines.try_reserve_exact(len - lines.len()).map_err(io::Error::other)?;
             lines.resize(len, Line([0; 64]));
             // SAFETY: the lines are initialised bytes, and `upto <= lines.len() * 64`.
-            let room = unsafe {
-                std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), upto)
-            };
+            let room =
+                unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), upto) };
             source.read_exact(&mut room[filled..])?;
             filled = upto;
         }

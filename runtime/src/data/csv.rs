@@ -14,8 +14,7 @@ pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
     let origin = input.origin;
     let bytes = input.bytes();
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(bytes);
+    let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(bytes);
     let mut record = ByteRecord::new();
     let (mut values, mut rows, mut columns) = (Vec::new(), 0, None);
     while reader.read_byte_record(&mut record).map_err(|e| said(origin, e))? {
@@ -92,4 +91,3 @@ fn said(origin: Origin<'_>, error: ::csv::Error) -> DataError {
         other => origin.malformed(format!("{other:?}")),
     }
 }
-

@@ -62,4 +62,3 @@ fn read_elements(
     }
     Ok(tensor)
 }
-

@@ -5,8 +5,8 @@
 
 #![allow(unsafe_code, reason = "mapping a file is unsafe; one call, argued there")]
 
-use super::error::{DataError, Origin};
 use super::Format;
+use super::error::{DataError, Origin};
 use crate::dtype::DType;
 use crate::tensor::{Shape, Tensor};
 use memmap2::Mmap;
@@ -186,13 +186,12 @@ pub(super) fn read_header(
     let mut source = Counted { source, count: 0 };
     match source.read_exact(buffer) {
         Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && source.ended() => {
-            Err(origin.malformed(format!(
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && source.ended() => Err(origin
+            .malformed(format!(
                 "the header is cut short: {} of its next {} bytes are there",
                 source.count,
                 buffer.len()
-            )))
-        }
+            ))),
         Err(e) => Err(origin.reading(e)),
     }
 }

@@ -20,7 +20,6 @@ mod npz;
 mod png;
 mod safetensors;
 
-
 pub use error::{DataError, Place};
 
 use crate::atomic_file::write_atomically;

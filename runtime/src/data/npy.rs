@@ -305,4 +305,3 @@ impl<'a> Literal<'a> {
         if self.accept(mark) { Ok(()) } else { Err(format!("`{mark}` should be here")) }
     }
 }
-

@@ -118,4 +118,3 @@ fn unwritten(error: EncodingError) -> Unwritten {
         other => Unwritten::Unfit(other.to_string()),
     }
 }
-

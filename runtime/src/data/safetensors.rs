@@ -117,4 +117,3 @@ pub(super) fn write(out: &mut dyn Write, tensors: &[(&str, &Tensor)]) -> Result<
     }
     Ok(())
 }
-

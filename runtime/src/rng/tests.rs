@@ -220,6 +220,7 @@ fn integers_stay_in_their_range_even_the_widest() {
         assert!((-3..4).contains(&between(key(1), i, -3, 4)));
         assert!(between(key(1), i, i64::MIN, i64::MAX) < i64::MAX);
     }
-    let found: std::collections::BTreeSet<_> = (0..1000).map(|i| between(key(1), i, -3, 4)).collect();
+    let found: std::collections::BTreeSet<_> =
+        (0..1000).map(|i| between(key(1), i, -3, 4)).collect();
     assert_eq!(found.len(), 7);
 }
