@@ -13,6 +13,18 @@
 //! Neighbours: below are the element types of the runtime; above, the table of graph operations
 //! lowers scalar expressions to programs, and kernels place programs in loop nests.
 
+pub mod builder;
+mod fold;
+pub mod lane;
+pub mod reference;
+mod text;
+pub mod verify;
+
+pub use builder::Builder;
+pub use lane::Lane;
+pub use text::ParseError;
+pub use verify::verify;
+
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar};
 
@@ -127,7 +139,7 @@ pub enum Binary {
     Shr,
 }
 
-/// Comparisons; a NaN makes every one false but `Ne`.
+/// Comparisons of numbers; a NaN makes every one false but `Ne`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Compare {
     /// Equal.
@@ -178,7 +190,7 @@ pub enum Inst {
     Fma(Value, Value, Value),
     /// Two operands of one type to a mask.
     Compare(Compare, Value, Value),
-    /// `mask ? a : b` lane by lane.
+    /// `mask ? a : b` lane by lane; numbers (the builder writes logic for masks).
     Select(Value, Value, Value),
 }
 
@@ -197,9 +209,10 @@ pub enum Combine {
     And,
     /// Disjunction of masks.
     Or,
-    /// Index (I64) of the first largest value; a NaN counts as larger than all.
+    /// Index (I64) of the first largest value; a NaN counts as larger than all, zeros are equal.
+    /// The result is the index as it was given; of no values it is `i64::MAX`.
     ArgMax,
-    /// Index (I64) of the first smallest value; a NaN counts as smaller than all.
+    /// Index (I64) of the first smallest value; a NaN counts as smaller than all. See `ArgMax`.
     ArgMin,
 }
 
