@@ -130,8 +130,7 @@ impl Mapping {
     fn new(len: usize, protection: libc::c_int) -> Option<Mapping> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping at an address of the system's choice touches nothing of ours.
-        let base =
-            unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
         (base != libc::MAP_FAILED).then_some(())?;
         Some(Mapping { base: NonNull::new(base.cast())?, len })
     }
@@ -235,7 +234,8 @@ impl GuardedBuffer {
     pub fn is_intact(&self) -> bool {
         let (page, room) = (self.page, self.mapping.len - 2 * self.page);
         // SAFETY: the accessible pages, all of which `place` has written.
-        let pages = unsafe { std::slice::from_raw_parts(self.mapping.base.add(page).as_ptr(), room) };
+        let pages =
+            unsafe { std::slice::from_raw_parts(self.mapping.base.add(page).as_ptr(), room) };
         let (before, rest) = pages.split_at(self.offset - page);
         before.iter().chain(&rest[self.len..]).all(|&byte| byte == GuardedBuffer::MARGIN)
     }
@@ -273,9 +273,8 @@ mod tests {
         arena.as_mut_slice()[last] = 1;
         let mut resident = vec![0u8; arena.len() / 4096];
         // SAFETY: one byte for each page (of at least 4096 bytes) of a range of ours.
-        let failed = unsafe {
-            libc::mincore(arena.as_mut_ptr().cast(), arena.len(), resident.as_mut_ptr())
-        };
+        let failed =
+            unsafe { libc::mincore(arena.as_mut_ptr().cast(), arena.len(), resident.as_mut_ptr()) };
         assert_eq!(failed, 0);
         let touched = resident.iter().filter(|&&page| page & 1 != 0).count();
         assert!((1..=2 * HUGE / 4096).contains(&touched), "{touched} pages");
