@@ -7,7 +7,7 @@
 //! Methods take `&self`, so that calls nest as the mathematics does:
 //!
 //! ```
-//! use tensc::vector::{Builder, Type, reference};
+//! use tensc::vector::{Builder, Type};
 //! let b = Builder::new();
 //! let x = b.param(Type::F32);
 //! let y = b.sqrt(b.fma(x, x, b.f(Type::F32, 1.0))); // √(x² + 1)
@@ -81,10 +81,9 @@ impl Builder {
 
     /// Declares the next parameter and gives its value.
     pub fn param(&self, ty: Type) -> Value {
-        let params = &mut self.state.borrow_mut().program.params;
-        params.push(ty);
-        let param = Param(params.len() as u32 - 1);
-        self.push(Inst::Param(param))
+        let state = &mut *self.state.borrow_mut();
+        state.program.params.push(ty);
+        state.push(Inst::Param(Param(state.program.params.len() as u32 - 1)))
     }
 
     /// Hands `value` to whoever runs the program.

@@ -17,6 +17,8 @@ pub mod builder;
 mod fold;
 pub mod lane;
 pub mod reference;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod verify;
 
