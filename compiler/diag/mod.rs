@@ -5,6 +5,7 @@
 //! [`Diagnostics`] and go on; nothing here prints. Rendering is in `render`, the only file that
 //! knows the rendering crate.
 
+pub mod codes;
 pub mod render;
 
 use std::fmt;

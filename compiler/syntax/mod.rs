@@ -1,6 +1,15 @@
 //! From text to the tree of what was written, and back.
 //!
-//! [`ast`] is the tree, with the place of every piece. This module knows nothing of types or names:
-//! it is below the checker, beside the graph, and above `diag` only.
+//! `token` splits the text into words, `delimiters` balances its brackets, `parser` builds the tree
+//! of [`ast`], with the place of every piece; `print` writes a tree in the one formatting. This
+//! module knows nothing of types or names: it is below the checker, beside the graph, and above
+//! `diag` only.
 
 pub mod ast;
+mod delimiters;
+mod parser;
+#[cfg(test)]
+mod samples;
+pub mod token;
+
+pub use parser::parse;
