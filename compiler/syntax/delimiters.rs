@@ -71,8 +71,8 @@ impl Balancer {
                     self.watch_indentation(self.open[at], token);
                     self.open.truncate(at);
                 }
-                (None, Some(innermost)) if innermost.kind != TokenKind::LBrace
-                    && token.kind != TokenKind::RBrace =>
+                (None, Some(innermost))
+                    if innermost.kind != TokenKind::LBrace && token.kind != TokenKind::RBrace =>
                 {
                     let expected = innermost.kind.closer().unwrap_or(token.kind);
                     let message = format!(

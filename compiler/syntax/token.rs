@@ -256,12 +256,7 @@ const MAX_SOURCE_BYTES: usize = 16 << 20;
 pub(super) const MAX_MESSAGES: usize = 64;
 
 /// Splits `text`, which is `source` from its byte `offset` on.
-pub fn lex(
-    source: SourceId,
-    text: &str,
-    offset: usize,
-    diagnostics: &mut Diagnostics,
-) -> Lexed {
+pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagnostics) -> Lexed {
     let mut lexed = Lexed::default();
     let span = |start, end| Span::new(source, offset + start, offset + end);
     let mut text = text;
@@ -290,7 +285,10 @@ pub fn lex(
             Ok(kind) => kind,
             Err(error) => match lexed.tokens.last_mut() {
                 // One message for a run of strange characters.
-                Some(last) if last.kind == TokenKind::Unknown && last.span.end == offset_of(start + offset) => {
+                Some(last)
+                    if last.kind == TokenKind::Unknown
+                        && last.span.end == offset_of(start + offset) =>
+                {
                     last.span = last.span.to(span(start, end));
                     continue;
                 }
@@ -591,7 +589,10 @@ mod tests {
         check("1e5-3", &[T::Float, T::Minus, T::Int]);
         check("1.x", &[T::Int, T::Dot, T::Ident]);
         check("0xff 1_000", &[T::Int, T::Int]);
-        check("x[..., None]", &[T::Ident, T::LBracket, T::Ellipsis, T::Comma, T::None, T::RBracket]);
+        check(
+            "x[..., None]",
+            &[T::Ident, T::LBracket, T::Ellipsis, T::Comma, T::None, T::RBracket],
+        );
         check("x[::2]", &[T::Ident, T::LBracket, T::Colon, T::Colon, T::Int, T::RBracket]);
     }
 

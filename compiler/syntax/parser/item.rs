@@ -78,7 +78,8 @@ impl Parser<'_> {
             T::Ident if self.is_word("input") => self.input().map(ItemKind::Input),
             T::Ident if self.is_function_elsewhere() => {
                 let word = self.bump();
-                let message = format!("functions start with `fn`, not `{}`", self.text_of(word.span));
+                let message =
+                    format!("functions start with `fn`, not `{}`", self.text_of(word.span));
                 self.report(Diagnostic::error(codes::FOREIGN_WORD, word.span, message));
                 self.fn_decl().map(ItemKind::Fn)
             }
@@ -92,7 +93,8 @@ impl Parser<'_> {
         let statement = matches!(
             self.peek().kind,
             T::Let | T::Var | T::For | T::While | T::If | T::Break | T::Continue | T::Scan
-        ) || (self.is(T::Ident) && matches!(self.kind(1), T::LParen | T::Assign | T::Dot));
+        ) || (self.is(T::Ident)
+            && matches!(self.kind(1), T::LParen | T::Assign | T::Dot));
         if statement {
             let message = "statements stand inside `main { … }`, a `test` or a function";
             let span = self.peek().span;

@@ -39,9 +39,7 @@ impl Parser<'_> {
                     dropped = true;
                     self.leave_brackets(start);
                     // The token that was not understood may start the next statement.
-                    self.skip_to(|p| {
-                        p.is(T::Semi) || (p.peek().first_on_line && p.at > start)
-                    });
+                    self.skip_to(|p| p.is(T::Semi) || (p.peek().first_on_line && p.at > start));
                 }
             }
         }
@@ -250,7 +248,9 @@ impl Parser<'_> {
                     ExprKind::Field { base, name } if base.as_path().is_some() => {
                         let base = self.text_of(base.span);
                         let name = &name.name;
-                        d.help(format!("make a new value: `{base} = Name {{ {name}: …, ..{base} }}`"))
+                        d.help(format!(
+                            "make a new value: `{base} = Name {{ {name}: …, ..{base} }}`"
+                        ))
                     }
                     _ => d,
                 });

@@ -52,7 +52,9 @@ fn grouped(text: &str) -> String {
             ExprKind::Binary { op, left, right, .. } => {
                 format!("({} {} {})", show(left, source), op.symbol(), show(right, source))
             }
-            ExprKind::Unary { op, operand } => format!("({}{})", op.symbol(), show(operand, source)),
+            ExprKind::Unary { op, operand } => {
+                format!("({}{})", op.symbol(), show(operand, source))
+            }
             ExprKind::As { value, .. } => format!("({} as …)", show(value, source)),
             ExprKind::Paren(inner) => show(inner, source),
             _ => source[e.span.start as usize..e.span.end as usize].to_string(),

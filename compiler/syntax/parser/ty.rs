@@ -119,9 +119,11 @@ impl Parser<'_> {
 
     /// A dim: sums of products.
     pub(super) fn dim(&mut self) -> Parsed<Dim> {
-        self.nested(|p| p.dim_chain(&[(T::Plus, DimOp::Add), (T::Minus, DimOp::Sub)], |p| {
-            p.dim_chain(&[(T::Star, DimOp::Mul), (T::Slash, DimOp::Div)], Self::dim_atom)
-        }))
+        self.nested(|p| {
+            p.dim_chain(&[(T::Plus, DimOp::Add), (T::Minus, DimOp::Sub)], |p| {
+                p.dim_chain(&[(T::Star, DimOp::Mul), (T::Slash, DimOp::Div)], Self::dim_atom)
+            })
+        })
     }
 
     /// Operands between these operators, grouped to the left.
