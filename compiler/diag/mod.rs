@@ -64,6 +64,10 @@ impl Sources {
     pub fn get(&self, id: SourceId) -> &Source {
         &self.files[id.0 as usize]
     }
+    /// The source of this id, if there is one.
+    pub fn find(&self, id: SourceId) -> Option<&Source> {
+        self.files.get(id.0 as usize)
+    }
     /// The text a span covers.
     pub fn text(&self, span: Span) -> &str {
         &self.get(span.source).text[span.start as usize..span.end as usize]
