@@ -173,7 +173,8 @@ fn logits[B](m: Mlp, x: f32[B, 784]) -> f32[B, 10] =
     fn several_sources_and_notes() {
         let mut sources = Sources::default();
         sources.add("mnist.tx", MNIST);
-        sources.add("std/nn.tx", "fn dense[B..., I, O](p: Dense[I, O], x: f32[B..., I]) = x @ p.w\n");
+        sources
+            .add("std/nn.tx", "fn dense[B..., I, O](p: Dense[I, O], x: f32[B..., I]) = x @ p.w\n");
         let d = inner_dimensions(&sources)
             .label(find(&sources, 1, "x @ p.w", 0), "used here")
             .note("`dense` multiplies its input by the weights");
