@@ -6,7 +6,7 @@ use super::error::{DataError, Origin, Unwritten};
 use super::input::Input;
 use crate::dtype::{DType, Element};
 use crate::tensor::Tensor;
-use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
+use ::csv::{ByteRecord, ErrorKind, Position, ReaderBuilder, Trim};
 use std::io::Write;
 
 /// The table of a whole file.
@@ -17,7 +17,7 @@ pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
     let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(bytes);
     let mut record = ByteRecord::new();
     let (mut values, mut rows, mut columns) = (Vec::new(), 0, None);
-    while reader.read_byte_record(&mut record).map_err(|e| said(origin, e))? {
+    while reader.read_byte_record(&mut record).map_err(|e| said(origin, bytes, e))? {
         if columns.is_none() {
             columns = Some(record.len());
             if record.iter().all(|cell| number(cell).is_none()) {
@@ -25,7 +25,7 @@ pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
             }
         }
         for (column, cell) in record.iter().enumerate() {
-            values.push(number(cell).ok_or_else(|| bad_cell(origin, &record, column))?);
+            values.push(number(cell).ok_or_else(|| bad_cell(origin, bytes, &record, column))?);
         }
         rows += 1;
     }
@@ -74,18 +74,25 @@ fn number(cell: &[u8]) -> Option<f64> {
     std::str::from_utf8(cell).ok()?.parse().ok()
 }
 
-fn bad_cell(origin: Origin<'_>, record: &ByteRecord, column: usize) -> DataError {
-    let line = record.position().map_or(0, |p| p.line());
+fn bad_cell(origin: Origin<'_>, file: &[u8], record: &ByteRecord, column: usize) -> DataError {
+    let line = line_of(file, record.position());
     let text = String::from_utf8_lossy(&record[column]);
     let shown: String = text.chars().take(40).collect();
     origin.cell(line, column as u64 + 1, shown.escape_debug().to_string())
 }
 
-fn said(origin: Origin<'_>, error: ::csv::Error) -> DataError {
+/// The line of the record that was begun at `position`, which is before any blank lines.
+fn line_of(file: &[u8], position: Option<&Position>) -> u64 {
+    let begun = position.map_or(0, |p| (p.byte() as usize).min(file.len()));
+    let blank = file[begun..].iter().take_while(|&&b| b == b'\n' || b == b'\r').count();
+    1 + file[..begun + blank].iter().filter(|&&b| b == b'\n').count() as u64
+}
+
+fn said(origin: Origin<'_>, file: &[u8], error: ::csv::Error) -> DataError {
     match error.into_kind() {
         ErrorKind::Io(e) => origin.reading(e),
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.map_or(0, |p| p.line());
+            let line = line_of(file, pos.as_ref());
             origin.malformed(format!("line {line} has {len} cells, the first has {expected_len}"))
         }
         other => origin.malformed(format!("{other:?}")),

@@ -20,6 +20,9 @@ mod npz;
 mod png;
 mod safetensors;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{DataError, Place};
 
 use crate::atomic_file::write_atomically;
