@@ -11,10 +11,12 @@
 //! Neighbours: `ops` is the one table of operations; `builder` makes nodes; `text` prints and parses;
 //! `interpret` is the naive oracle. Above: `autodiff` and `rewrite` map graphs to graphs.
 
+pub mod builder;
 pub mod dim;
 pub mod fused;
 pub mod ops;
 
+pub use builder::Builder;
 pub use dim::{Dim, DimVar};
 pub use fused::{Fused, IndexMap, Lambda};
 pub use ops::{MapOp, Op};
@@ -85,6 +87,10 @@ impl TensorType {
             usize::try_from(n).expect("sizes are not negative")
         };
         self.shape.iter().map(size).collect()
+    }
+    /// The type with every size replaced.
+    pub fn map_dims(&self, f: &mut dyn FnMut(&Dim) -> Dim) -> TensorType {
+        TensorType { dtype: self.dtype, shape: self.shape.iter().map(f).collect() }
     }
     /// Whether every size is an integer.
     pub fn is_concrete(&self) -> bool {
@@ -175,8 +181,10 @@ impl Graph {
         operands: &[NodeId],
         origin: Origin,
     ) -> Result<NodeId, ops::TypeError> {
-        let types: SmallVec<[&TensorType; 3]> = operands.iter().map(|&n| self.ty(n)).collect();
-        let ty = op.infer(&types)?;
+        let ty = {
+            let types: SmallVec<[&TensorType; 3]> = operands.iter().map(|&n| self.ty(n)).collect();
+            op.infer(&types)?
+        };
         let id = self.dag.add_node(Node { op, ty, origin });
         for (position, operand) in operands.iter().enumerate() {
             let position = u8::try_from(position).expect("fewer than 256 operands");

@@ -5,15 +5,34 @@
 //! and the samples that tests run over the whole table. Elementwise operations are rows of
 //! `elementwise`; the others stand in one file a family.
 
+mod contract;
+mod convert;
 pub mod elementwise;
+mod fused;
+mod gather;
+mod join;
+pub mod naive;
+mod random;
+mod reduce;
+pub mod row;
+pub mod shape;
+mod source;
+mod table;
+mod view;
 
 pub use elementwise::{MapOp, MapRow};
+pub use row::{Class, Draws, EvalError, Jvp, JvpRule, OpRow, Sample, Transpose};
+pub use table::ROWS;
 
 use super::fused::{Fused, ReduceOp};
-use super::{Dim, NodeId, TensorType};
+use super::{Dim, TensorType};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::fmt;
 use tensc_runtime::{DType, Scalar, Tensor};
+
+#[cfg(test)]
+mod tests;
 
 /// A list of axes.
 pub type Axes = SmallVec<[u8; 4]>;
@@ -26,6 +45,26 @@ pub struct TypeError {
     /// The operand axes that disagree: (operand, axis).
     pub axes: SmallVec<[(usize, usize); 2]>,
 }
+
+impl TypeError {
+    /// An error that names no axes.
+    pub fn new(message: impl Into<String>) -> TypeError {
+        TypeError { message: message.into(), axes: SmallVec::new() }
+    }
+    /// Names an operand's axis that has part in it.
+    pub fn axis(mut self, operand: usize, axis: usize) -> TypeError {
+        self.axes.push((operand, axis));
+        self
+    }
+}
+
+impl fmt::Display for TypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TypeError {}
 
 /// Which axes of two operands a contraction pairs. The result's axes: batch axes in order, then the
 /// free axes of the left operand, then those of the right.

@@ -1,0 +1,153 @@
+//! Elements at computed positions, and the transpose of reading them.
+
+use super::naive::{checked_index, flat, from_floats, from_ints, ints, points, rearranged};
+use super::shape::{check_axis, show};
+use super::{Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
+use crate::graph::{Dim, TensorType};
+use smallvec::SmallVec;
+use tensc_runtime::{DType, Shape, Tensor};
+
+pub(super) static GATHER: OpRow = OpRow {
+    name: "gather",
+    doc: "operand 0 at the positions of operand 1 along an axis",
+    arity: Some(2),
+    class: Class::Gather,
+    infer: |op, operands| {
+        let (axis, data, indices) = (axis(op), operands[0], operands[1]);
+        let along = check_axis("gather", axis, 0, data)?;
+        check_indices("gather", indices)?;
+        Ok(TensorType { dtype: data.dtype, shape: taken(data, indices, along) })
+    },
+    eval: gather_eval,
+    jvp: Jvp::Linear(&[0]),
+    transpose: None,
+    samples: || {
+        let of = |data: &[i64], indices: &[i64], axis: u8| {
+            let sample = Sample::new(Op::Gather(axis), [numbers(data), positions(indices)]);
+            sample.with(1, within(data[usize::from(axis)]))
+        };
+        vec![
+            of(&[10], &[4], 0),
+            of(&[10], &[], 0),
+            of(&[5, 3], &[4], 0),
+            of(&[5, 3], &[2, 2], 1),
+            of(&[2, 5, 3], &[7], 1),
+            of(&[1], &[3], 0),
+            of(&[4, 2], &[0], 0),
+        ]
+    },
+};
+
+pub(super) static SCATTER_ADD: OpRow = OpRow {
+    name: "scatter_add",
+    doc: "operand 0 with operand 2 added at the positions of operand 1 along an axis",
+    arity: Some(3),
+    class: Class::Scatter,
+    infer: |op, operands| {
+        let (axis, base, indices, updates) = (axis(op), operands[0], operands[1], operands[2]);
+        let along = check_axis("scatter_add", axis, 0, base)?;
+        check_indices("scatter_add", indices)?;
+        let wanted = taken(base, indices, along);
+        if updates.dtype != base.dtype || base.dtype == DType::Bool {
+            return Err(TypeError::new(format!("scatter_add of {updates} to {base}")));
+        }
+        if updates.shape != wanted {
+            let (found, wanted) = (show(&updates.shape), show(&wanted));
+            let message = format!("scatter_add needs updates of shape {wanted}, found {found}");
+            return Err(TypeError::new(message));
+        }
+        Ok(base.clone())
+    },
+    eval: scatter_eval,
+    jvp: Jvp::Linear(&[0, 2]),
+    transpose: None,
+    samples: || {
+        let of = |base: &[i64], indices: &[i64], axis: u8| {
+            let base_ty = numbers(base);
+            let updates = taken(&base_ty, &positions(indices), usize::from(axis));
+            let updates = TensorType { dtype: DType::F32, shape: updates };
+            let operands = [base_ty, positions(indices), updates];
+            Sample::new(Op::ScatterAdd(axis), operands).with(1, within(base[usize::from(axis)]))
+        };
+        vec![
+            of(&[10], &[4], 0),
+            of(&[3], &[20], 0),
+            of(&[10], &[], 0),
+            of(&[5, 3], &[4], 0),
+            of(&[5, 3], &[2, 2], 1),
+            of(&[2, 5, 3], &[7], 1),
+            of(&[4, 2], &[0], 0),
+        ]
+    },
+};
+
+fn axis(op: &Op) -> u8 {
+    match op {
+        Op::Gather(axis) | Op::ScatterAdd(axis) => *axis,
+        _ => unreachable!("the rows of Gather and ScatterAdd"),
+    }
+}
+
+fn numbers(sizes: &[i64]) -> TensorType {
+    TensorType::new(DType::F32, sizes.iter().map(|&n| Dim::Const(n)))
+}
+
+fn positions(sizes: &[i64]) -> TensorType {
+    TensorType::new(DType::I64, sizes.iter().map(|&n| Dim::Const(n)))
+}
+
+fn within(bound: i64) -> Draws {
+    Draws::Between(0.0, bound as f64 - 1.0)
+}
+
+fn check_indices(name: &str, indices: &TensorType) -> Result<(), TypeError> {
+    if indices.dtype == DType::I64 {
+        return Ok(());
+    }
+    Err(TypeError::new(format!("{name} takes i64 indices, found {}", indices.dtype)))
+}
+
+/// The shape of `data` with the axes of `indices` in place of `axis`.
+fn taken(data: &TensorType, indices: &TensorType, axis: usize) -> SmallVec<[Dim; 4]> {
+    let (before, after) = (&data.shape[..axis], &data.shape[axis + 1..]);
+    before.iter().chain(&indices.shape).chain(after).cloned().collect()
+}
+
+/// Where in the data each position of a gathered tensor comes from, in row-major order.
+fn sources(
+    data: &Shape,
+    indices: &Tensor,
+    axis: usize,
+    gathered: &Shape,
+) -> Result<Vec<usize>, EvalError> {
+    let values = ints(indices);
+    let rank = indices.shape().rank();
+    let source = |point: super::naive::Point| {
+        let index = values[flat(indices.shape(), &point[axis..axis + rank])];
+        let index = checked_index(index, data[axis] as i64)? as usize;
+        let (before, after) = (&point[..axis], &point[axis + rank..]);
+        let at: SmallVec<[usize; 4]> =
+            before.iter().copied().chain([index]).chain(after.iter().copied()).collect();
+        Ok(flat(data, &at))
+    };
+    points(gathered).map(source).collect()
+}
+
+fn gather_eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalError> {
+    let shape = ty.concrete_shape();
+    let from = sources(operands[0].shape(), operands[1], usize::from(axis(op)), &shape)?;
+    Ok(rearranged(ty, &operands[..1], |point| (0, from[flat(&shape, point)])))
+}
+
+fn scatter_eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalError> {
+    let (base, indices, updates) = (operands[0], operands[1], operands[2]);
+    let to = sources(base.shape(), indices, usize::from(axis(op)), updates.shape())?;
+    if ty.dtype.is_float() {
+        let mut sums = base.to_f64_vec();
+        to.iter().zip(updates.to_f64_vec()).for_each(|(&at, x)| sums[at] += x);
+        return Ok(from_floats(ty, &sums));
+    }
+    let mut sums = ints(base);
+    to.iter().zip(ints(updates)).for_each(|(&at, x)| sums[at] = sums[at].wrapping_add(x));
+    Ok(from_ints(ty, &sums))
+}

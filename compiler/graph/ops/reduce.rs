@@ -1,0 +1,239 @@
+//! Reductions along axes.
+
+use super::naive::{flat, from_floats, from_ints, ints, other_axes, points};
+use super::shape::{check_ascending, check_axis};
+use super::{Axes, Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
+use crate::graph::fused::ReduceOp;
+use crate::graph::{Dim, TensorType};
+use smallvec::SmallVec;
+use tensc_runtime::{DType, Scalar, Tensor};
+
+pub(super) static REDUCE: OpRow = OpRow {
+    name: "reduce",
+    doc: "elements combined along axes",
+    arity: Some(1),
+    class: Class::Reduce,
+    infer: reduce_infer,
+    eval: reduce_eval,
+    jvp: Jvp::Zero,
+    transpose: None,
+    samples: reduce_samples,
+};
+
+pub(super) static ARG_REDUCE: OpRow = OpRow {
+    name: "arg_reduce",
+    doc: "position of the first extreme element along an axis",
+    arity: Some(1),
+    class: Class::ArgReduce,
+    infer: |op, operands| {
+        let Op::ArgReduce(reduce, axis) = op else { unreachable!("the row of ArgReduce") };
+        if !matches!(reduce, ReduceOp::Max | ReduceOp::Min) {
+            return Err(TypeError::new(format!("there is no position of the {}", reduce.name())));
+        }
+        let operand = operands[0];
+        let along = check_axis("arg_reduce", *axis, 0, operand)?;
+        if operand.shape[along].is(0) {
+            return Err(TypeError::new("arg_reduce along an axis of size 0").axis(0, along));
+        }
+        takes("arg_reduce", ReduceOp::Max, operand.dtype)?;
+        let kept = other_axes(operand.rank(), &[*axis]);
+        Ok(TensorType::new(DType::I64, kept.iter().map(|&a| operand.shape[a].clone())))
+    },
+    eval: arg_reduce_eval,
+    jvp: Jvp::Zero,
+    transpose: None,
+    samples: || {
+        let mut samples = Vec::new();
+        for reduce in [ReduceOp::Max, ReduceOp::Min] {
+            for dtype in [DType::F32, DType::F64, DType::I32, DType::F16] {
+                for (sizes, axis) in [(&[7][..], 0), (&[3, 5], 0), (&[3, 5], 1), (&[2, 1, 3], 1)] {
+                    let ty = TensorType::new(dtype, sizes.iter().map(|&n| Dim::Const(n)));
+                    samples.push(Sample::new(Op::ArgReduce(reduce, axis), [ty]));
+                }
+            }
+        }
+        samples
+    },
+};
+
+impl ReduceOp {
+    /// Whether the reduction takes elements of this type.
+    pub fn accepts(self, dtype: DType) -> bool {
+        match self {
+            ReduceOp::Sum | ReduceOp::Prod | ReduceOp::Max | ReduceOp::Min => dtype != DType::Bool,
+            ReduceOp::Any | ReduceOp::All => dtype == DType::Bool,
+        }
+    }
+
+    /// What a reduction over nothing gives: neutral for combining.
+    pub fn identity(self, dtype: DType) -> Scalar {
+        let (low, high) = range(dtype);
+        match self {
+            ReduceOp::Sum | ReduceOp::Any => Scalar::from_i64(dtype, 0),
+            ReduceOp::Prod | ReduceOp::All => Scalar::from_i64(dtype, 1),
+            ReduceOp::Max => low,
+            ReduceOp::Min => high,
+        }
+    }
+
+    /// The reduction of this name.
+    pub fn from_name(name: &str) -> Option<ReduceOp> {
+        ReduceOp::ALL.into_iter().find(|op| op.name() == name)
+    }
+}
+
+/// The smallest and the largest element of a type; infinities for floats.
+fn range(dtype: DType) -> (Scalar, Scalar) {
+    if dtype.is_float() {
+        let of = |x| Scalar::from_f64(dtype, x);
+        return (of(f64::NEG_INFINITY), of(f64::INFINITY));
+    }
+    let (low, high) = match dtype {
+        DType::Bool => (0, 1),
+        DType::U8 => (0, 255),
+        _ => {
+            let bits = 8 * dtype.size() as u32;
+            (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits))
+        }
+    };
+    (Scalar::from_i64(dtype, low), Scalar::from_i64(dtype, high))
+}
+
+pub(super) fn takes(name: &str, reduce: ReduceOp, dtype: DType) -> Result<(), TypeError> {
+    if reduce.accepts(dtype) {
+        return Ok(());
+    }
+    Err(TypeError::new(format!("{name} does not take {dtype}")))
+}
+
+fn reduce_infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+    let Op::Reduce(reduce, axes) = op else { unreachable!("the row of Reduce") };
+    let operand = operands[0];
+    check_ascending(reduce.name(), axes, 0, operand)?;
+    takes(reduce.name(), *reduce, operand.dtype)?;
+    let kept = other_axes(operand.rank(), axes);
+    Ok(TensorType::new(operand.dtype, kept.iter().map(|&a| operand.shape[a].clone())))
+}
+
+fn reduce_eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalError> {
+    let Op::Reduce(reduce, axes) = op else { unreachable!("the row of Reduce") };
+    let x = operands[0];
+    Ok(combine_all(*reduce, ty, |fold| {
+        let kept = other_axes(x.shape().rank(), axes);
+        let (floats, ints) = columns(x);
+        for (i, point) in points(x.shape()).enumerate() {
+            let target: SmallVec<[usize; 4]> = kept.iter().map(|&a| point[a]).collect();
+            fold(&target, floats.get(i).copied().unwrap_or(0.0), ints.get(i).copied().unwrap_or(0));
+        }
+    }))
+}
+
+/// The elements as floats or as integers, whichever they are; the other list is empty.
+fn columns(x: &Tensor) -> (Vec<f64>, Vec<i64>) {
+    if x.dtype().is_float() { (x.to_f64_vec(), Vec::new()) } else { (Vec::new(), ints(x)) }
+}
+
+/// A tensor of type `ty` whose elements start at the identity of `reduce`; `feed` gets a function
+/// that folds a value (a float or an integer, as `ty` is) into the element at a point. Floats are
+/// combined in `f64` and rounded once at the end; integers wrap.
+pub(super) fn combine_all(
+    reduce: ReduceOp,
+    ty: &TensorType,
+    feed: impl FnOnce(&mut dyn FnMut(&[usize], f64, i64)),
+) -> Tensor {
+    let shape = ty.concrete_shape();
+    let identity = reduce.identity(ty.dtype);
+    if ty.dtype.is_float() {
+        let mut sums = vec![identity.to_f64(); shape.elements()];
+        feed(&mut |point, x, _| {
+            let sum = &mut sums[flat(&shape, point)];
+            *sum = combine_floats(reduce, *sum, x);
+        });
+        return from_floats(ty, &sums);
+    }
+    let mut sums = vec![identity.to_i64(); shape.elements()];
+    feed(&mut |point, _, x| {
+        let sum = &mut sums[flat(&shape, point)];
+        *sum = combine_ints(reduce, *sum, x);
+    });
+    from_ints(ty, &sums)
+}
+
+fn combine_floats(reduce: ReduceOp, a: f64, b: f64) -> f64 {
+    match reduce {
+        ReduceOp::Sum => a + b,
+        ReduceOp::Prod => a * b,
+        ReduceOp::Max | ReduceOp::Min if a.is_nan() || b.is_nan() => f64::NAN,
+        ReduceOp::Max => a.max(b),
+        ReduceOp::Min => a.min(b),
+        ReduceOp::Any | ReduceOp::All => unreachable!("infer refuses floats"),
+    }
+}
+
+fn combine_ints(reduce: ReduceOp, a: i64, b: i64) -> i64 {
+    match reduce {
+        ReduceOp::Sum => a.wrapping_add(b),
+        ReduceOp::Prod => a.wrapping_mul(b),
+        ReduceOp::Max => a.max(b),
+        ReduceOp::Min => a.min(b),
+        ReduceOp::Any => a | b,
+        ReduceOp::All => a & b,
+    }
+}
+
+fn arg_reduce_eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalError> {
+    let Op::ArgReduce(reduce, axis) = op else { unreachable!("the row of ArgReduce") };
+    let x = operands[0];
+    let kept = other_axes(x.shape().rank(), &[*axis]);
+    let (floats, integers) = columns(x);
+    let shape = ty.concrete_shape();
+    let mut best: Vec<Option<usize>> = vec![None; shape.elements()];
+    let mut at = vec![0i64; shape.elements()];
+    let beats = |a: usize, b: usize| {
+        if floats.is_empty() {
+            let (a, b) = (integers[a], integers[b]);
+            return if *reduce == ReduceOp::Max { a > b } else { a < b };
+        }
+        let (a, b) = (floats[a], floats[b]);
+        let more = if *reduce == ReduceOp::Max { a > b } else { a < b };
+        (a.is_nan() && !b.is_nan()) || (more && !b.is_nan())
+    };
+    for (i, point) in points(x.shape()).enumerate() {
+        let target: SmallVec<[usize; 4]> = kept.iter().map(|&a| point[a]).collect();
+        let target = flat(&shape, &target);
+        if best[target].is_none_or(|b| beats(i, b)) {
+            best[target] = Some(i);
+            at[target] = point[usize::from(*axis)] as i64;
+        }
+    }
+    Ok(from_ints(ty, &at))
+}
+
+fn reduce_samples() -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for reduce in ReduceOp::ALL {
+        for dtype in DType::ALL.into_iter().filter(|&d| reduce.accepts(d)) {
+            for (sizes, axes) in [
+                (&[7][..], &[0][..]),
+                (&[3, 5], &[1]),
+                (&[3, 5], &[0]),
+                (&[3, 5], &[0, 1]),
+                (&[2, 3, 4], &[1]),
+                (&[2, 3, 4], &[0, 2]),
+                (&[1, 4], &[0]),
+                (&[4], &[]),
+                (&[], &[]),
+                (&[3, 0], &[1]),
+            ] {
+                let ty = TensorType::new(dtype, sizes.iter().map(|&n: &i64| Dim::Const(n)));
+                let op = Op::Reduce(reduce, Axes::from_slice(axes));
+                // Distinct values: the derivative of an extreme is none at a tie.
+                let sample = Sample::new(op, [ty]);
+                let float = dtype.is_float();
+                let draws = if float { Draws::Distinct(-2.0, 2.0) } else { sample.operands[0].1 };
+                samples.push(sample.with(0, draws));
+            }
+        }
+    }
+    samples
+}
