@@ -188,7 +188,9 @@ impl State<'_> {
                 _ => None,
             },
             Op::Slice { starts, steps, .. }
-                if result == *ty && starts.iter().all(|s| s.is(0)) && steps.iter().all(|&s| s == 1) =>
+                if result == *ty
+                    && starts.iter().all(|s| s.is(0))
+                    && steps.iter().all(|&s| s == 1) =>
             {
                 Some((None, x))
             }
@@ -329,8 +331,7 @@ impl Builder<'_> {
         }
         let types: Vec<DType> = operands.iter().map(|&n| self.ty(n).dtype).collect();
         op.row().result(&types)?;
-        let operands: Operands =
-            operands.iter().map(|&n| self.broadcast_to(n, &common)).collect();
+        let operands: Operands = operands.iter().map(|&n| self.broadcast_to(n, &common)).collect();
         self.try_add(op, &operands)
     }
     /// `factor * x`.
@@ -369,9 +370,8 @@ impl Builder<'_> {
     pub fn broadcast_to(&self, x: NodeId, shape: &[Dim]) -> NodeId {
         let from = self.ty(x).shape;
         let lead = shape.len().checked_sub(from.len()).expect("broadcast does not drop axes");
-        let kept: SmallVec<[usize; 4]> = (0..from.len())
-            .filter(|&axis| !from[axis].is(1) || shape[lead + axis].is(1))
-            .collect();
+        let kept: SmallVec<[usize; 4]> =
+            (0..from.len()).filter(|&axis| !from[axis].is(1) || shape[lead + axis].is(1)).collect();
         let dims: Dims = kept.iter().map(|&axis| from[axis].clone()).collect();
         let to: SmallVec<[usize; 4]> = kept.iter().map(|&axis| lead + axis).collect();
         self.broadcast(self.reshape(x, &dims), shape, &to)

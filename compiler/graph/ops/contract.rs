@@ -53,7 +53,9 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
     let c = contraction(op);
     let (left, right) = (operands[0], operands[1]);
     if left.dtype != right.dtype || left.dtype == DType::Bool {
-        return Err(TypeError::new(format!("contract takes numbers of one type, found {left} and {right}")));
+        return Err(TypeError::new(format!(
+            "contract takes numbers of one type, found {left} and {right}"
+        )));
     }
     for (what, l, r) in
         [("batch", &c.left_batch, &c.right_batch), ("summed", &c.left_sum, &c.right_sum)]
@@ -63,7 +65,8 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
             return Err(TypeError::new(message));
         }
         for (&l, &r) in l.iter().zip(r) {
-            let (l, r) = (check_axis("contract", l, 0, left)?, check_axis("contract", r, 1, right)?);
+            let (l, r) =
+                (check_axis("contract", l, 0, left)?, check_axis("contract", r, 1, right)?);
             if left.shape[l] != right.shape[r] {
                 let (a, b) = (&left.shape[l], &right.shape[r]);
                 let message =

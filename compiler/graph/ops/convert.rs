@@ -30,9 +30,8 @@ pub(super) static CONVERT: OpRow = OpRow {
             for to in DType::ALL {
                 let ty = TensorType::new(from, [Dim::Const(2), Dim::Const(9)]);
                 let limit = if from == DType::U8 || to == DType::U8 { 0.0 } else { -100.0 };
-                samples.push(
-                    Sample::new(Op::Convert(to), [ty]).with(0, Draws::Between(limit, 100.0)),
-                );
+                samples
+                    .push(Sample::new(Op::Convert(to), [ty]).with(0, Draws::Between(limit, 100.0)));
             }
         }
         let scalar = TensorType::scalar(DType::F32);

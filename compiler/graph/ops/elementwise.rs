@@ -200,7 +200,8 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
             let (a, b) = (show(&operands[0].shape), show(&operand.shape));
             let message = format!("{} needs operands of one shape, found {a} and {b}", row.name);
             let differ = (0..operand.rank()).find(|&axis| {
-                operands[0].rank() == operand.rank() && operands[0].shape[axis] != operand.shape[axis]
+                operands[0].rank() == operand.rank()
+                    && operands[0].shape[axis] != operand.shape[axis]
             });
             let error = TypeError::new(message);
             return Err(match differ {
@@ -224,9 +225,8 @@ fn eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalEr
     } else {
         let meaning = row.int.expect("a row that takes integers says what it means on them");
         let columns: Vec<Vec<i64>> = operands.iter().map(|t| ints(t)).collect();
-        let at = |i: usize| {
-            wrap(ty.dtype, meaning(&columns.iter().map(|c| c[i]).collect::<Vec<i64>>()))
-        };
+        let at =
+            |i: usize| wrap(ty.dtype, meaning(&columns.iter().map(|c| c[i]).collect::<Vec<i64>>()));
         Ok(from_ints(ty, &(0..n).map(at).collect::<Vec<i64>>()))
     }
 }

@@ -303,7 +303,6 @@ fn samples() -> Vec<Sample> {
         outer(Some((ReduceOp::Sum, &[0, 1]))),
         Sample::new(transposed, [ty(f32, &[5, 3]), ty(f32, &[3, 5])]),
         Sample::new(triangle, [ty(f32, &[4, 4])]),
-        Sample::new(wrapped, [ty(DType::I32, &[7])])
-            .with(0, super::Draws::Between(-9.0, 8.0)),
+        Sample::new(wrapped, [ty(DType::I32, &[7])]).with(0, super::Draws::Between(-9.0, 8.0)),
     ]
 }

@@ -27,8 +27,8 @@ pub use table::ROWS;
 use super::fused::{Fused, ReduceOp};
 use super::{Dim, TensorType};
 use smallvec::SmallVec;
-use std::sync::Arc;
 use std::fmt;
+use std::sync::Arc;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 #[cfg(test)]

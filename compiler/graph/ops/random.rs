@@ -29,7 +29,8 @@ pub(super) static RANDOM: OpRow = OpRow {
         let mut samples = Vec::new();
         for draw in Draw::ALL {
             for dtype in DType::ALL {
-                if (draw == Draw::Bits) != (dtype == DType::I64) || !(dtype.is_float() || dtype == DType::I64)
+                if (draw == Draw::Bits) != (dtype == DType::I64)
+                    || !(dtype.is_float() || dtype == DType::I64)
                 {
                     continue;
                 }

@@ -80,8 +80,7 @@ pub type Transpose = fn(&Builder<'_>, &Op, &[NodeId], usize, NodeId) -> NodeId;
 
 /// A tangent rule: (builder, operation, operands, result, tangent of each operand where it has one)
 /// to the tangent of the result, `None` where it vanishes.
-pub type JvpRule =
-    fn(&Builder<'_>, &Op, &[NodeId], NodeId, &[Option<NodeId>]) -> Option<NodeId>;
+pub type JvpRule = fn(&Builder<'_>, &Op, &[NodeId], NodeId, &[Option<NodeId>]) -> Option<NodeId>;
 
 /// How tangents pass through an operation.
 #[derive(Clone, Copy)]
@@ -171,7 +170,11 @@ impl Sample {
     /// Values for the operands: the same for the same seed.
     pub fn values(&self, seed: u64) -> Vec<Tensor> {
         let of = |(i, (ty, draws)): (usize, &(TensorType, Draws))| {
-            draws.tensor(ty.dtype, ty.concrete_shape(), seed.wrapping_mul(31).wrapping_add(i as u64))
+            draws.tensor(
+                ty.dtype,
+                ty.concrete_shape(),
+                seed.wrapping_mul(31).wrapping_add(i as u64),
+            )
         };
         self.operands.iter().enumerate().map(of).collect()
     }
@@ -194,7 +197,8 @@ impl Draws {
                 let low = if dtype == DType::U8 { low.max(0.0) } else { low };
                 let whole = |u: f64| (low + (high + 1.0 - low) * u).floor().clamp(low, high);
                 let truth = |u: f64| f64::from(u8::from(u < 0.5));
-                (0..n).map(|_| if dtype == DType::Bool { truth(unit()) } else { whole(unit()) })
+                (0..n)
+                    .map(|_| if dtype == DType::Bool { truth(unit()) } else { whole(unit()) })
                     .collect()
             }
             Draws::Distinct(low, high) => {

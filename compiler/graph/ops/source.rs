@@ -110,7 +110,10 @@ pub(super) static IOTA: OpRow = OpRow {
             of(DType::F32, &[3, 4], 1),
             of(DType::I32, &[2, 1, 3], 2),
             of(DType::U8, &[300], 0),
-            Sample::new(Op::Iota { dtype: DType::F64, shape: smallvec![Dim::Const(1)], axis: 0 }, []),
+            Sample::new(
+                Op::Iota { dtype: DType::F64, shape: smallvec![Dim::Const(1)], axis: 0 },
+                [],
+            ),
         ]
     },
 };

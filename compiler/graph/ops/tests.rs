@@ -82,7 +82,9 @@ fn view_maps_say_what_views_mean() {
         let read = match map(&sample.op, &sample.operands[0].0, &ty) {
             Some(map) => {
                 map.check(&sample.operands[0].0, &ty.concrete_shape()).expect("in bounds");
-                naive::rearranged(&ty, &[operand], |p| (0, naive::flat(operand.shape(), &map.at(p))))
+                naive::rearranged(&ty, &[operand], |p| {
+                    (0, naive::flat(operand.shape(), &map.at(p)))
+                })
             }
             None => operand.clone().reshape(ty.concrete_shape()),
         };

@@ -534,7 +534,8 @@ fn truth(is: bool) -> f64 {
 
 fn asinh(x: f64) -> f64 {
     let a = x.abs();
-    let magnitude = if a > 1e9 { a.ln() + LN_2 } else { (a + a * a / (1.0 + a.hypot(1.0))).ln_1p() };
+    let magnitude =
+        if a > 1e9 { a.ln() + LN_2 } else { (a + a * a / (1.0 + a.hypot(1.0))).ln_1p() };
     magnitude.copysign(x)
 }
 
