@@ -17,7 +17,7 @@ pub use arena::Arena;
 #[cfg(unix)]
 pub use arena::GuardedBuffer;
 pub use atomic_file::write_atomically;
-pub use data::{DataError, Loaded, load, save, save_named};
+pub use data::{DataError, Loaded, load, load_members, save, save_named};
 pub use dtype::{DType, Element};
 pub use pool::Pool;
 pub use rng::Key;

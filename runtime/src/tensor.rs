@@ -351,3 +351,47 @@ impl<'a> TensorView<'a> {
         tensor
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_takes_the_tensors_bytes_and_no_more() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(200_010).collect();
+        let mut source = &bytes[..];
+        let tensor = Tensor::read_from(DType::I16, [1000, 100], &mut source).unwrap();
+        assert_eq!(source.len(), 10);
+        assert_eq!(tensor.as_bytes(), &bytes[..200_000]);
+        let short = Tensor::read_from(DType::U8, [11], &mut source).unwrap_err();
+        assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(Tensor::read_from(DType::F64, [0, 3], &mut io::empty()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn bool_is_made_only_of_zeros_and_ones() {
+        let good = Tensor::from_slice(&[0u8, 1, 1], [3]).try_into_bool().unwrap();
+        assert_eq!(good.as_slice::<bool>(), [false, true, true]);
+        assert_eq!(Tensor::from_slice(&[0u8, 1, 5], [3]).try_into_bool(), Err((2, 5)));
+    }
+
+    #[test]
+    fn writing_to_a_clone_leaves_the_other_as_it_is() {
+        let mut a = Tensor::from_slice(&[1.0f32, 2.0], [2]);
+        let b = a.clone();
+        assert!(!a.is_unique());
+        a.as_mut_slice::<f32>()[0] = 5.0;
+        assert_eq!((a.as_slice::<f32>(), b.as_slice::<f32>()), (&[5.0, 2.0][..], &[1.0, 2.0][..]));
+        assert!(a.is_unique());
+        assert_eq!(b.view().to_tensor(), b);
+    }
+
+    #[test]
+    fn shapes_count_and_stride() {
+        let shape = Shape::new(&[2, 3, 4]);
+        assert_eq!((shape.elements(), shape.strides().to_vec()), (24, vec![12, 4, 1]));
+        assert_eq!(Shape::new(&[]).elements(), 1);
+        assert_eq!(Shape::new(&[usize::MAX, 2]).checked_elements(), None);
+        assert_eq!(shape.to_string(), "[2, 3, 4]");
+    }
+}

@@ -271,8 +271,9 @@ impl<'a> Literal<'a> {
             // Python 2 wrote long integers as `3L`.
             let word = self.word();
             let digits = word.strip_suffix('L').unwrap_or(word);
-            let size = digits.parse::<u64>().map_err(|_| {
-                format!("`{word}` is not the size of an axis (a whole number below 2^64)")
+            let size = digits.parse::<u64>().map_err(|_| match word {
+                "" => "the size of an axis or `)` should be here".to_string(),
+                _ => format!("`{word}` is not the size of an axis, a whole number below 2^64"),
             })?;
             sizes.push(size);
             if !self.accept(',') {

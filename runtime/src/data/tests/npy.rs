@@ -129,15 +129,16 @@ fn what_is_wrong_is_named() {
         "`x.npy`: not a valid .npy file: in the header, at byte 51: an axis has a negative size"
     );
     for (shape, expected) in [
-        ("(18446744073709551616,)", "is not the size of an axis (a whole number below 2^64)"),
+        ("(18446744073709551616,)", "is not the size of an axis, a whole number below 2^64"),
         ("(4294967296, 4294967296, 4294967296)", "is beyond all memory"),
         ("(0, 4294967296, 4294967296)", "is beyond all memory"),
         ("(4611686018427387904,)", "is beyond all memory"),
         ("(2305843009213693951,)", "the file is cut short: 9223372036854775"),
-        ("(3", "`)` should be here"),
+        ("(3", "the size of an axis or `)` should be here"),
         ("3", "`(` should be here"),
         ("(3.0,)", "should be here"),
-        ("(,)", "`` is not the size of an axis"),
+        ("(,)", "the size of an axis or `)` should be here"),
+        ("(3 4)", "`)` should be here"),
     ] {
         let message = said("<f4", "False", shape, &[0; 12]);
         assert!(message.contains(expected), "{shape}: {message}");
