@@ -157,6 +157,30 @@ impl Extent {
     }
 }
 
+/// Unsigned elements, read as signed ones of their width, as the signed type that holds them all:
+/// `i32` for 16 bits, `i64` for 32, and for 64 `i64` too unless an element is too large.
+pub(super) fn widen_unsigned(origin: Origin<'_>, stored: Tensor) -> Result<Tensor, DataError> {
+    let shape = stored.shape().clone();
+    match stored.dtype() {
+        DType::I16 => {
+            let wide = stored.as_slice::<i16>().iter().map(|&x| i32::from(x as u16));
+            Ok(Tensor::from_slice(&wide.collect::<Vec<_>>(), shape))
+        }
+        DType::I32 => {
+            let wide = stored.as_slice::<i32>().iter().map(|&x| i64::from(x as u32));
+            Ok(Tensor::from_slice(&wide.collect::<Vec<_>>(), shape))
+        }
+        DType::I64 => match stored.as_slice::<i64>().iter().position(|&x| x < 0) {
+            None => Ok(stored),
+            Some(index) => {
+                let value = stored.as_slice::<i64>()[index] as u64;
+                Err(origin.unsupported(format!("element {index} is {value}, too large for i64")))
+            }
+        },
+        other => unreachable!("{other} does not stand for unsigned elements"),
+    }
+}
+
 /// A reader that knows how many bytes it gave, and whether it is at its end.
 struct Counted<'a> {
     source: &'a mut dyn Read,

@@ -5,7 +5,7 @@
 //! literals would let a header of nothing but brackets decide how deep the stack grows.
 
 use super::error::{DataError, Origin, Unwritten};
-use super::input::{Extent, Input, read_header};
+use super::input::{Extent, Input, read_header, widen_unsigned};
 use crate::dtype::{DType, Element};
 use crate::tensor::Tensor;
 use std::io::{Read, Write};
@@ -26,6 +26,9 @@ const TYPES: [(&str, DType); 9] = [
     ("f4", DType::F32),
     ("f8", DType::F64),
 ];
+
+/// Unsigned types without a counterpart, by the signed type of their width; see `widen_unsigned`.
+const UNSIGNED: [(&str, DType); 3] = [("u2", DType::I16), ("u4", DType::I32), ("u8", DType::I64)];
 
 /// The array of a whole file.
 pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
@@ -83,6 +86,7 @@ pub(super) fn header_of(tensor: &Tensor) -> Result<Vec<u8>, Unwritten> {
 
 struct Header {
     extent: Extent,
+    unsigned: bool,
     big_endian: bool,
     fortran_order: bool,
 }
@@ -121,9 +125,10 @@ impl Header {
             let at = text.len() - literal.rest.len();
             origin.malformed(format!("in the header, at byte {at}: {what}"))
         })?;
-        let (big_endian, dtype) = element_type(origin, fields.descr)?;
+        let (big_endian, unsigned, dtype) = element_type(origin, fields.descr)?;
         Ok(Header {
             extent: Extent::new(origin, dtype, &fields.shape)?,
+            unsigned,
             big_endian: big_endian && dtype.size() > 1,
             fortran_order: fields.fortran_order && fields.shape.len() > 1,
         })
@@ -131,7 +136,7 @@ impl Header {
 
     /// Whether the data lie in the file as they lie in memory.
     fn is_plain(&self) -> bool {
-        !self.big_endian && !self.fortran_order
+        !self.big_endian && !self.fortran_order && !self.unsigned
     }
 
     fn read_array(&self, origin: Origin<'_>, source: &mut dyn Read) -> Result<Tensor, DataError> {
@@ -142,26 +147,29 @@ impl Header {
         if self.fortran_order {
             tensor = crate::with_element!(self.extent.dtype, T => from_fortran::<T>(&tensor));
         }
-        Ok(tensor)
+        if self.unsigned { widen_unsigned(origin, tensor) } else { Ok(tensor) }
     }
 }
 
-fn element_type(origin: Origin<'_>, descr: &str) -> Result<(bool, DType), DataError> {
+/// Whether elements are big-endian, whether they are unsigned ones to be widened, and their type.
+fn element_type(origin: Origin<'_>, descr: &str) -> Result<(bool, bool, DType), DataError> {
     let (order, code) = match descr.chars().next() {
         Some(c @ ('<' | '>' | '=' | '|')) => (c, &descr[1..]),
         _ => ('=', descr),
     };
-    match TYPES.iter().find(|(name, _)| *name == code) {
-        Some((_, dtype)) => Ok((order == '>', *dtype)),
+    let unsigned = UNSIGNED.iter().any(|(name, _)| *name == code);
+    match TYPES.iter().chain(&UNSIGNED).find(|(name, _)| *name == code) {
+        Some((_, dtype)) => Ok((order == '>', unsigned, *dtype)),
         None => {
             let note = match code {
                 "V2" => "; if that is bf16, convert it to float32 or use .safetensors",
                 _ => "",
             };
-            let known = TYPES.map(|(name, _)| name).join(" ");
+            let known: Vec<_> = TYPES.iter().chain(&UNSIGNED).map(|(name, _)| *name).collect();
             Err(origin.unsupported(format!(
-                "element type `{}` has no counterpart (read are {known}){note}",
-                descr.escape_debug()
+                "element type `{}` has no counterpart (read are {}){note}",
+                descr.escape_debug(),
+                known.join(" ")
             )))
         }
     }

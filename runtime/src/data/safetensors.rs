@@ -4,7 +4,7 @@
 //! here, with overflow checks. The tensors must cover the rest of the file without a gap.
 
 use super::error::{DataError, Origin, Unwritten};
-use super::input::{Extent, Input};
+use super::input::{Extent, Input, widen_unsigned};
 use crate::dtype::DType;
 use crate::tensor::Tensor;
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -25,6 +25,10 @@ const TYPES: [(Dtype, DType); 10] = [
     (Dtype::F32, DType::F32),
     (Dtype::F64, DType::F64),
 ];
+
+/// Unsigned types without a counterpart, by the signed type of their width; see `widen_unsigned`.
+const UNSIGNED: [(Dtype, DType); 3] =
+    [(Dtype::U16, DType::I16), (Dtype::U32, DType::I32), (Dtype::U64, DType::I64)];
 
 /// Those tensors whose names are `wanted`, in the order in which they lie in the file.
 pub(super) fn load(
@@ -69,7 +73,8 @@ fn load_one(
     info: &TensorInfo,
     start: usize,
 ) -> Result<Tensor, DataError> {
-    let Some((_, dtype)) = TYPES.iter().find(|(theirs, _)| *theirs == info.dtype) else {
+    let types = || TYPES.iter().chain(&UNSIGNED);
+    let Some((_, dtype)) = types().find(|(theirs, _)| *theirs == info.dtype) else {
         let what = format!("element type {} has no counterpart", info.dtype);
         return Err(origin.unsupported(what));
     };
@@ -78,11 +83,14 @@ fn load_one(
     // The whole of the data is in the file and the parser has found the tensors to lie in it
     // one after another; this repeats what matters for memory.
     let (from, to) = info.data_offsets;
-    let offset = start.checked_add(from);
-    match offset.filter(|o| to.checked_sub(from) == Some(extent.bytes) && *o <= input.bytes().len())
-    {
-        Some(offset) => input.tensor_at(origin, &extent, offset),
-        None => Err(origin.malformed("its offsets do not agree with its shape")),
+    let offset = start.checked_add(from).filter(|&offset| offset <= input.bytes().len());
+    let Some(offset) = offset.filter(|_| to.checked_sub(from) == Some(extent.bytes)) else {
+        return Err(origin.malformed("its offsets do not agree with its shape"));
+    };
+    let tensor = input.tensor_at(origin, &extent, offset)?;
+    match UNSIGNED.iter().any(|(theirs, _)| *theirs == info.dtype) {
+        true => widen_unsigned(origin, tensor),
+        false => Ok(tensor),
     }
 }
 

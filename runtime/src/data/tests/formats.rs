@@ -130,6 +130,16 @@ fn safetensors_out_of_alignment_are_copied() {
 }
 
 #[test]
+fn safetensors_of_unsigned_elements_are_widened() {
+    let scratch = Scratch::new();
+    let header = r#"{"a":{"dtype":"U16","shape":[2],"data_offsets":[0,4]},
+        "b":{"dtype":"U32","shape":[1],"data_offsets":[4,8]}}"#;
+    let loaded = scratch.load("x.safetensors", &safetensors(header, &[255; 8])).unwrap();
+    assert_eq!(loaded.get("a"), Some(&Tensor::from_slice(&[65535i32; 2], [2])));
+    assert_eq!(loaded.get("b"), Some(&Tensor::from_slice(&[4294967295i64], [1])));
+}
+
+#[test]
 fn safetensors_that_lie_are_refused() {
     let scratch = Scratch::new();
     let said =
@@ -154,9 +164,11 @@ fn safetensors_that_lie_are_refused() {
         assert!(message.contains("not a valid .safetensors file"), "{shape}: {message}");
     }
     assert!(said(&f32s("[0,4294967296,4294967296]", 0, 0), &[]).contains("beyond all memory"));
-    let halves = r#"{"w":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}}"#;
-    let unsigned = "`x.safetensors`, tensor `w`: element type U64 has no counterpart";
-    assert_eq!(said(halves, &[0; 8]), unsigned);
+    let complex = r#"{"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}"#;
+    let expected = "`x.safetensors`, tensor `w`: element type C64 has no counterpart";
+    assert_eq!(said(complex, &[0; 8]), expected);
+    let unsigned = r#"{"w":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}}"#;
+    assert!(said(unsigned, &[255; 8]).contains("element 0 is 18446744073709551615, too large"));
     let truth = r#"{"w":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}"#;
     assert!(said(truth, &[1, 3]).contains("element 1 is a bool of value 3"));
     // Sizes that fit one by one, and whose sum with the header would wrap around.

@@ -34,6 +34,25 @@ fn orders_and_byte_orders_are_converted() {
 }
 
 #[test]
+fn unsigned_elements_are_widened() {
+    let scratch = Scratch::new();
+    let load = |descr: &str, data: &[u8]| {
+        scratch.load("x.npy", &file(&header(descr, "True", "(1, 2)"), data))
+    };
+    let one = |descr: &str, data: &[u8]| load(descr, data).unwrap().into_tensor().unwrap();
+    let expected = Tensor::from_slice(&[65535i32, 1], [1, 2]);
+    assert_eq!(one("<u2", &[255, 255, 1, 0]), expected);
+    assert_eq!(one(">u2", &[255, 255, 0, 1]), expected);
+    let data = [u32::MAX, 1].map(u32::to_le_bytes).concat();
+    assert_eq!(one("<u4", &data), Tensor::from_slice(&[4294967295i64, 1], [1, 2]));
+    let data = [i64::MAX as u64, 1].map(u64::to_le_bytes).concat();
+    assert_eq!(one("<u8", &data), Tensor::from_slice(&[i64::MAX, 1], [1, 2]));
+    let error = load("<u8", &[255; 16]).unwrap_err();
+    let expected = "`x.npy`: element 0 is 18446744073709551615, too large for i64";
+    assert_eq!(scratch.shorten(&error), expected);
+}
+
+#[test]
 fn fortran_order_of_three_axes_is_that_of_the_reference() {
     let scratch = Scratch::new();
     let path = scratch.path("x.npy");
@@ -100,10 +119,10 @@ fn what_is_wrong_is_named() {
     let said = |descr: &str, order: &str, shape: &str, data: &[u8]| {
         scratch.complaint("x.npy", &file(&header(descr, order, shape), data))
     };
-    let types = "(read are b1 u1 i1 i2 i4 i8 f2 f4 f8)";
+    let types = "(read are b1 u1 i1 i2 i4 i8 f2 f4 f8 u2 u4 u8)";
     assert_eq!(
-        said("<u4", "False", "(1,)", &[0; 4]),
-        format!("`x.npy`: element type `<u4` has no counterpart {types}")
+        said("<c8", "False", "(1,)", &[0; 8]),
+        format!("`x.npy`: element type `<c8` has no counterpart {types}")
     );
     assert_eq!(
         said("|V2", "False", "(1,)", &[0; 2]),
