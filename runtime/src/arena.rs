@@ -147,10 +147,12 @@ impl Drop for Mapping {
 /// A buffer between two pages that nobody may touch, to catch compiled code out of bounds.
 ///
 /// The buffer of [`GuardedBuffer::new`] ends at the upper page, exactly where its length is a
-/// multiple of its alignment: an access behind it traps. Before it lie, up to the lower page, and
-/// behind it, where the alignment left a gap, bytes of a known pattern; [`GuardedBuffer::is_intact`]
-/// tells whether they were written. That of [`GuardedBuffer::at_lower_guard`] begins exactly at the
-/// lower page instead: an access before it traps.
+/// multiple of its alignment: an access behind it traps. Down to the lower page, and up to the
+/// upper one where the alignment left a gap, lie bytes of a known pattern;
+/// [`GuardedBuffer::is_intact`] tells whether they were written.
+///
+/// The buffer of [`GuardedBuffer::at_lower_guard`] begins exactly at the lower page instead: an
+/// access before it traps.
 #[cfg(unix)]
 pub struct GuardedBuffer {
     mapping: Mapping,
@@ -171,8 +173,8 @@ unsafe impl Sync for GuardedBuffer {}
 impl GuardedBuffer {
     const MARGIN: u8 = 0xA5;
 
-    /// `len` zero bytes whose first is aligned to `align` (a power of two, at most a page) and whose
-    /// last is as close before the upper guard as that permits.
+    /// `len` zero bytes whose first is aligned to `align` (a power of two, at most a page) and
+    /// whose last is as close before the upper guard as that permits.
     pub fn new(len: usize, align: usize) -> GuardedBuffer {
         GuardedBuffer::place(len, align, |room| (room - len) / align * align)
     }

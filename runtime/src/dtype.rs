@@ -110,7 +110,11 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync 
 }
 
 macro_rules! element {
-    ($($t:ty, $d:ident, |$a:ident| $to:expr, |$b:ident| $from:expr, |$c:ident| $toi:expr, |$e:ident| $fromi:expr;)*) => {$(
+    ($(
+        $t:ty, $d:ident,
+        |$a:ident| $to:expr, |$b:ident| $from:expr,
+        |$c:ident| $toi:expr, |$e:ident| $fromi:expr;
+    )*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$d;
@@ -129,8 +133,10 @@ element! {
     i16, I16, |x| f64::from(x), |x| x as i16, |x| i64::from(x), |x| x as i16;
     i32, I32, |x| f64::from(x), |x| x as i32, |x| i64::from(x), |x| x as i32;
     i64, I64, |x| x as f64, |x| x as i64, |x| x, |x| x;
-    f16, F16, |x| x.to_f64(), |x| f16::from_f64(x), |x| x.to_f64() as i64, |x| f16::from_f64(x as f64);
-    bf16, BF16, |x| x.to_f64(), |x| bf16::from_f64(x), |x| x.to_f64() as i64, |x| bf16::from_f64(x as f64);
+    f16, F16, |x| x.to_f64(), |x| f16::from_f64(x),
+        |x| x.to_f64() as i64, |x| f16::from_f64(x as f64);
+    bf16, BF16, |x| x.to_f64(), |x| bf16::from_f64(x),
+        |x| x.to_f64() as i64, |x| bf16::from_f64(x as f64);
     f32, F32, |x| f64::from(x), |x| x as f32, |x| x as i64, |x| x as f32;
     f64, F64, |x| x, |x| x, |x| x as i64, |x| x as f64;
 }

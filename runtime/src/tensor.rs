@@ -241,7 +241,9 @@ impl Tensor {
         self.view().as_slice()
     }
 
-    /// The elements, for writing; copies storage that is shared. Panics where `T` is not the element type.
+    /// The elements, for writing; copies storage that is shared.
+    ///
+    /// Panics where `T` is not the element type.
     pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
         assert_eq!(T::DTYPE, self.dtype, "element type of the slice");
         let len = self.len();
@@ -271,7 +273,9 @@ impl Tensor {
 
     /// All elements as `f64`, row-major.
     pub fn to_f64_vec(&self) -> Vec<f64> {
-        crate::with_element!(self.dtype, T => self.as_slice::<T>().iter().map(|x| x.to_f64()).collect())
+        crate::with_element!(self.dtype, T => {
+            self.as_slice::<T>().iter().map(|x| x.to_f64()).collect()
+        })
     }
 
     /// A tensor of `dtype` from `f64` values (integers truncate and saturate).

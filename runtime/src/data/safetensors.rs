@@ -51,7 +51,7 @@ pub(super) fn load(
         .map_err(|e| origin.malformed(format!("in the header: {e}")))?;
     let start = bytes.len() - data.len();
     let needed = start as u64;
-    let needed = needed.checked_add(header.data_len() as u64).unwrap_or(u64::MAX);
+    let needed = needed.saturating_add(header.data_len() as u64);
     if needed > bytes.len() as u64 {
         return Err(origin.truncated(needed, bytes.len() as u64));
     }

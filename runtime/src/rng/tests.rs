@@ -52,40 +52,6 @@ fn filling_from_anywhere_gives_the_values_at_the_indices() {
 }
 
 #[test]
-fn quantiles_agree_with_reference_values() {
-    // Python 3.11, statistics.NormalDist().inv_cdf, which uses the platform's logarithm.
-    let known = [
-        (1.1102230246251565e-16, -8.209536151601386),
-        (1e-300, -37.0470962993612),
-        (1e-10, -6.361340902404056),
-        (1e-05, -4.2648907939228256),
-        (0.01, -2.3263478740408408),
-        (0.0749, -1.4402382675279632),
-        (0.076, -1.4325027208258114),
-        (0.3, -0.5244005127080407),
-        (0.5, 0.0),
-        (0.6, 0.2533471031357998),
-        (0.9, 1.2815515655446008),
-        (0.9999, 3.7190164854557084),
-    ];
-    for (p, x) in known {
-        let found = normal_quantile(p);
-        assert!((found - x).abs() <= 4e-16 * x.abs(), "{p}: {found} against {x}");
-    }
-}
-
-#[test]
-fn the_logarithm_is_within_two_ulp_of_the_platforms() {
-    for i in 0..100_000 {
-        let x = uniform_f64(key(3), i).max(1e-300).powi(1 + (i % 40) as i32).max(1e-300);
-        let (ours, theirs) = (ln(x), x.ln());
-        let ulp = (theirs.abs().next_up() - theirs.abs()).max(f64::EPSILON * f64::EPSILON);
-        assert!((ours - theirs).abs() <= 2.0 * ulp, "ln({x}): {ours} against {theirs}");
-    }
-    assert_eq!(ln(1.0), 0.0);
-}
-
-#[test]
 fn the_bits_stay_what_they_are() {
     // Pinned: a change of any of these changes the results of every user's program.
     let k = key(42);
