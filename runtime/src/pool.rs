@@ -103,8 +103,8 @@ impl Pool {
     pub fn run<F: Fn(usize) + Sync>(&self, tasks: usize, task: F) {
         let job = Guarded { task, panic: Mutex::new(None) };
         let context = (&raw const job).cast_mut().cast::<u8>();
-        // SAFETY: `context` points to a `Guarded<F>`, which `call_guarded::<F>` expects, for as long
-        // as the job runs. It is only read through; `F: Sync` allows that from many threads.
+        // SAFETY: `context` points to a `Guarded<F>`, which `call_guarded::<F>` expects, for as
+        // long as the job runs. It is only read through; `F: Sync` allows that on many threads.
         unsafe { self.run_raw(tasks, call_guarded::<F>, context) };
         let panic = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, payload)) = panic {

@@ -8,8 +8,8 @@
 //! checks, compared with the bytes that are there before anything is allocated, and what is
 //! compressed grows as it is unpacked. Saving leaves a whole file or none.
 //!
-//! Unsigned integers that the language does not have are widened: 16 bits to `i32`, 32 to `i64`, and
-//! 64 bits to `i64` where all values fit.
+//! Unsigned integers that the language does not have are widened: 16 bits to `i32`, 32 to `i64`,
+//! and 64 bits to `i64` where all values fit.
 //!
 //! Values in `.npy` and `.safetensors` files are mapped, not read, where their alignment allows:
 //! such a file must not be shortened by others while its tensors live.
