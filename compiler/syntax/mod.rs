@@ -8,8 +8,10 @@
 pub mod ast;
 mod delimiters;
 mod parser;
+mod print;
 #[cfg(test)]
 mod samples;
 pub mod token;
 
 pub use parser::parse;
+pub use print::{print, print_item};

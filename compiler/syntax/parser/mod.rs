@@ -24,7 +24,12 @@ mod string;
 mod ty;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
+
+pub(super) use expr::{level, level_of};
+pub(super) use ty::BOUNDS;
 
 use super::ast::{File, Ident, Trivia, TriviaKind};
 use super::delimiters::balance;

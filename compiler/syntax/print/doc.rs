@@ -1,0 +1,223 @@
+//! Text whose line breaks are not decided yet.
+//!
+//! A [`Doc`] says where lines may break; [`layout`] decides, for a width, after Wadler, *A prettier
+//! printer*: a group is put on one line where it fits, and otherwise all of its own lines break.
+//! Both walk the document with a stack of their own, so its depth does not matter.
+
+use std::borrow::Cow;
+
+/// A piece of text to lay out.
+#[derive(Clone, Debug)]
+pub(super) enum Doc {
+    /// Nothing.
+    Nil,
+    /// Text without a line break.
+    Text(Cow<'static, str>),
+    /// A line break where the group around it breaks, and this text where it does not.
+    Line(&'static str),
+    /// A line break in any case; this text where everything must be on one line.
+    Hard(&'static str),
+    /// An empty line; it stands before a `Hard`.
+    Blank,
+    /// Nothing, but the groups around it break.
+    Break,
+    /// Text where the group around it breaks, and nothing where it does not.
+    IfBroken(&'static str),
+    /// One level deeper.
+    Nest(Box<Doc>),
+    /// On one line if it fits, within this many columns.
+    Group(Box<Doc>, usize),
+    /// One after the other.
+    Concat(Vec<Doc>),
+}
+
+/// The columns of a line.
+pub(super) const WIDTH: usize = 100;
+
+/// The blanks of a level.
+const INDENT: usize = 4;
+
+impl Doc {
+    /// Text as it is.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Doc {
+        Doc::Text(text.into())
+    }
+    /// The document one level deeper.
+    pub fn nest(self) -> Doc {
+        Doc::Nest(Box::new(self))
+    }
+    /// The document on one line, if it fits.
+    pub fn group(self) -> Doc {
+        Doc::Group(Box::new(self), WIDTH)
+    }
+    /// The document on one line, if it ends before column `width`.
+    pub fn group_within(self, width: usize) -> Doc {
+        Doc::Group(Box::new(self), width)
+    }
+}
+
+/// Documents in a row: `docs!["let ", pattern, " = ", value]`.
+macro_rules! docs {
+    ($($part:expr),* $(,)?) => {
+        $crate::syntax::print::doc::Doc::Concat(vec![$($part.into()),*])
+    };
+}
+pub(super) use docs;
+
+impl From<&'static str> for Doc {
+    fn from(text: &'static str) -> Doc {
+        Doc::text(text)
+    }
+}
+
+impl From<String> for Doc {
+    fn from(text: String) -> Doc {
+        Doc::text(text)
+    }
+}
+
+impl From<Vec<Doc>> for Doc {
+    fn from(docs: Vec<Doc>) -> Doc {
+        Doc::Concat(docs)
+    }
+}
+
+/// How a part of a document is laid out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// All on one line.
+    Flat,
+    /// Lines break.
+    Broken,
+}
+
+/// The text, in lines of at most [`WIDTH`] columns where its breaks allow it.
+pub(super) fn layout(doc: &Doc) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    let mut todo = vec![(0, Mode::Broken, doc)];
+    while let Some((indent, mode, doc)) = todo.pop() {
+        match doc {
+            Doc::Nil | Doc::Break => {}
+            Doc::Blank => out.push('\n'),
+            Doc::Text(text) => {
+                out.push_str(text);
+                column += text.chars().count();
+            }
+            Doc::Line(flat) if mode == Mode::Flat => {
+                out.push_str(flat);
+                column += flat.len();
+            }
+            Doc::Line(_) | Doc::Hard(_) => {
+                // A line of blanks only is an empty line.
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push('\n');
+                out.extend(std::iter::repeat_n(' ', indent));
+                column = indent;
+            }
+            Doc::IfBroken(text) => {
+                if mode == Mode::Broken {
+                    out.push_str(text);
+                    column += text.len();
+                }
+            }
+            Doc::Nest(inner) => todo.push((indent + INDENT, mode, inner)),
+            Doc::Group(inner, width) => {
+                let flat = mode == Mode::Flat || fits(inner, *width, column, &todo);
+                todo.push((indent, if flat { Mode::Flat } else { Mode::Broken }, inner));
+            }
+            Doc::Concat(docs) => todo.extend(docs.iter().rev().map(|d| (indent, mode, d))),
+        }
+    }
+    out
+}
+
+/// Whether `doc` on one line, and what follows it up to the next break, ends before `width`.
+fn fits(doc: &Doc, width: usize, column: usize, after: &[(usize, Mode, &Doc)]) -> bool {
+    let Some(mut room) = width.checked_sub(column) else { return false };
+    let mut todo = vec![(Mode::Flat, doc)];
+    let mut after = after.iter().rev();
+    loop {
+        let (mode, doc) = match todo.pop() {
+            Some(next) => next,
+            None => match after.next() {
+                Some((_, mode, doc)) => (*mode, *doc),
+                None => return true,
+            },
+        };
+        let used = match doc {
+            Doc::Nil => 0,
+            Doc::Blank | Doc::Break | Doc::Hard(_) => return mode == Mode::Broken,
+            Doc::Text(text) => text.chars().count(),
+            Doc::Line(_) if mode == Mode::Broken => return true,
+            Doc::Line(flat) => flat.len(),
+            Doc::IfBroken(text) if mode == Mode::Broken => text.len(),
+            Doc::IfBroken(_) => 0,
+            Doc::Nest(inner) | Doc::Group(inner, _) => {
+                todo.push((mode, inner));
+                0
+            }
+            Doc::Concat(docs) => {
+                todo.extend(docs.iter().rev().map(|d| (mode, d)));
+                0
+            }
+        };
+        match room.checked_sub(used) {
+            Some(left) => room = left,
+            None => return false,
+        }
+    }
+}
+
+/// The text on one line, whatever its width.
+pub(super) fn flat(doc: &Doc) -> String {
+    let mut out = String::new();
+    let mut todo = vec![doc];
+    while let Some(doc) = todo.pop() {
+        match doc {
+            Doc::Nil | Doc::Break | Doc::Blank | Doc::IfBroken(_) => {}
+            Doc::Text(text) => out.push_str(text),
+            Doc::Line(flat) | Doc::Hard(flat) => out.push_str(flat),
+            Doc::Nest(inner) | Doc::Group(inner, _) => todo.push(inner),
+            Doc::Concat(docs) => todo.extend(docs.iter().rev()),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(args: &[&'static str]) -> Doc {
+        let mut inner = vec![Doc::Line("")];
+        for (i, arg) in args.iter().enumerate() {
+            if i > 0 {
+                inner.extend([",".into(), Doc::Line(" ")]);
+            }
+            inner.push((*arg).into());
+        }
+        inner.push(Doc::IfBroken(","));
+        docs!["f(", Doc::from(inner).nest(), Doc::Line(""), ")"].group()
+    }
+
+    #[test]
+    fn groups_break_where_they_do_not_fit() {
+        assert_eq!(layout(&call(&["a", "b"])), "f(a, b)");
+        let long = "x".repeat(60).leak();
+        assert_eq!(layout(&call(&[long, long])), format!("f(\n    {long},\n    {long},\n)"));
+        // What follows the group counts as well.
+        let exact = "y".repeat(WIDTH - 3).leak();
+        assert_eq!(layout(&call(&[exact])), format!("f({exact})"));
+        let followed = docs![call(&[exact]), ";"];
+        assert_eq!(layout(&followed), format!("f(\n    {exact},\n);"));
+        assert_eq!(flat(&followed), format!("f({exact});"));
+    }
+
+    #[test]
+    fn a_break_inside_breaks_all_groups_around_it() {
+        let inner = docs!["a // c", Doc::Break, Doc::Line(" "), "b"].group();
+        let doc = docs!["{", docs![Doc::Line(" "), inner].nest(), Doc::Line(" "), "}"].group();
+        assert_eq!(layout(&doc), "{\n    a // c\n    b\n}");
+    }
+}
