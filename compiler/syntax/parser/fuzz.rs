@@ -24,10 +24,57 @@ impl Random {
 
 /// Pieces that are put where they do not belong.
 const PIECES: &[&str] = &[
-    "(", ")", "[", "]", "{", "}", "\"", "\"{", "}\"", "\n", ";", ",", ":", "=", "==", "...", "..",
-    ".", "-", "**", "@", "fn ", "let ", "if ", "else ", "for ", "in ", "scan ", "as ", "where ",
-    "main ", "test ", "import ", "struct ", "None", "// x\n", "/// x\n", "/*", "#", "é", "∂", "\\",
-    "0x", "1e999", "99999999999999999999", "sum k: ", "\u{feff}", "\r", "$", "&&", "def ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "\"{",
+    "}\"",
+    "\n",
+    ";",
+    ",",
+    ":",
+    "=",
+    "==",
+    "...",
+    "..",
+    ".",
+    "-",
+    "**",
+    "@",
+    "fn ",
+    "let ",
+    "if ",
+    "else ",
+    "for ",
+    "in ",
+    "scan ",
+    "as ",
+    "where ",
+    "main ",
+    "test ",
+    "import ",
+    "struct ",
+    "None",
+    "// x\n",
+    "/// x\n",
+    "/*",
+    "#",
+    "é",
+    "∂",
+    "\\",
+    "0x",
+    "1e999",
+    "99999999999999999999",
+    "sum k: ",
+    "\u{feff}",
+    "\r",
+    "$",
+    "&&",
+    "def ",
 ];
 
 /// The text with one change.
@@ -97,9 +144,8 @@ fn damaged_programs_are_survived() {
 #[test]
 fn deep_and_long_programs_are_refused_or_read() {
     let n = 50_000;
-    let repeated = |open: &str, close: &str| {
-        format!("fn f() = {}x{}", open.repeat(n), close.repeat(n))
-    };
+    let repeated =
+        |open: &str, close: &str| format!("fn f() = {}x{}", open.repeat(n), close.repeat(n));
     let deep = [
         repeated("(", ")"),
         repeated("[", "]"),

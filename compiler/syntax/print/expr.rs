@@ -227,10 +227,16 @@ impl Printer<'_> {
         {
             return docs!["(", self.expr(value), ")"];
         }
-        self.list(PARENS, args, |a| a.span, end, |p, arg| match &arg.name {
-            Some(name) => docs![name.name.clone(), " = ", p.expr(&arg.value)],
-            None => p.expr(&arg.value),
-        })
+        self.list(
+            PARENS,
+            args,
+            |a| a.span,
+            end,
+            |p, arg| match &arg.name {
+                Some(name) => docs![name.name.clone(), " = ", p.expr(&arg.value)],
+                None => p.expr(&arg.value),
+            },
+        )
     }
 
     fn index_arg(&mut self, arg: &IndexArg) -> Doc {
@@ -363,7 +369,9 @@ fn escape(text: &str, out: &mut String) {
             '\0' => out.push_str("\\0"),
             '{' => out.push_str("{{"),
             '}' => out.push_str("}}"),
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
             | '\u{feff}' => out.extend(c.escape_unicode()),
             c if c.is_control() => out.extend(c.escape_unicode()),
             c => out.push(c),

@@ -58,10 +58,16 @@ impl Printer<'_> {
         let generics = self.generics(&decl.generics, start_of(&decl.constraints).min(first));
         let constraints = self.constraints(&decl.constraints);
         let brackets = Brackets { blanks: true, ..BRACES };
-        let fields = self.list(brackets, &decl.fields, |f| f.span, end, |p, f| {
-            let frozen = if f.frozen { "frozen " } else { "" };
-            docs![doc_lines(&f.docs), frozen, f.name.name.clone(), ": ", p.ty(&f.ty)]
-        });
+        let fields = self.list(
+            brackets,
+            &decl.fields,
+            |f| f.span,
+            end,
+            |p, f| {
+                let frozen = if f.frozen { "frozen " } else { "" };
+                docs![doc_lines(&f.docs), frozen, f.name.name.clone(), ": ", p.ty(&f.ty)]
+            },
+        );
         docs!["struct ", decl.name.name.clone(), generics, constraints, " ", fields]
     }
 
@@ -89,18 +95,24 @@ impl Printer<'_> {
 
     /// The parameters of a function, parentheses included.
     pub(super) fn params(&mut self, params: &[Param], end: u32) -> Doc {
-        self.list(PARENS, params, |p| p.span, end, |p, param| {
-            let is_static = if param.is_static { "static " } else { "" };
-            let ty = match &param.ty {
-                Some(ty) => docs![": ", p.ty(ty)],
-                None => Doc::Nil,
-            };
-            let default = match &param.default {
-                Some(default) => docs![" = ", p.expr(default)],
-                None => Doc::Nil,
-            };
-            docs![is_static, param.name.name.clone(), ty, default]
-        })
+        self.list(
+            PARENS,
+            params,
+            |p| p.span,
+            end,
+            |p, param| {
+                let is_static = if param.is_static { "static " } else { "" };
+                let ty = match &param.ty {
+                    Some(ty) => docs![": ", p.ty(ty)],
+                    None => Doc::Nil,
+                };
+                let default = match &param.default {
+                    Some(default) => docs![" = ", p.expr(default)],
+                    None => Doc::Nil,
+                };
+                docs![is_static, param.name.name.clone(), ty, default]
+            },
+        )
     }
 }
 

@@ -237,4 +237,3 @@ fn push_comments(docs: &mut Vec<Doc>, gap: &Gap, pad: &'static str) {
         docs.extend([Doc::Line(pad), comment.text.clone().into(), Doc::Break]);
     }
 }
-
