@@ -182,9 +182,18 @@ impl Mul for Dim {
 impl fmt::Display for Dim {
     /// As the language writes it: `2*B*H + 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Dim::Poly(terms) = self else {
-            return write!(f, "{}", self.known().expect("not a polynomial"));
+        f.write_str(&self.show(&|var| var.name.to_string()))
+    }
+}
+
+impl Dim {
+    /// As the language writes it, variables as `name` says.
+    pub fn show(&self, name: &dyn Fn(&DimVar) -> String) -> String {
+        let terms = match self {
+            Dim::Const(n) => return n.to_string(),
+            Dim::Poly(terms) => terms,
         };
+        let mut text = String::new();
         for (i, (monomial, coefficient)) in terms.iter().enumerate() {
             let sign = match (i, *coefficient < 0) {
                 (0, false) => "",
@@ -192,15 +201,15 @@ impl fmt::Display for Dim {
                 (_, false) => " + ",
                 (_, true) => " - ",
             };
-            f.write_str(sign)?;
+            text.push_str(sign);
             let magnitude = coefficient.unsigned_abs();
             let mut factors: SmallVec<[String; 4]> = SmallVec::new();
             if magnitude != 1 || monomial.is_empty() {
                 factors.push(magnitude.to_string());
             }
-            factors.extend(monomial.iter().map(|v| v.name.to_string()));
-            f.write_str(&factors.join("*"))?;
+            factors.extend(monomial.iter().map(name));
+            text.push_str(&factors.join("*"));
         }
-        Ok(())
+        text
     }
 }

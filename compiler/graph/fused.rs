@@ -20,7 +20,8 @@ pub struct AxisIndex {
     pub axis: Option<u8>,
     /// Index at point 0.
     pub start: i64,
-    /// Change for each step along the axis; may be negative.
+    /// Change for each step along the axis; may be negative, not 0; 1 where it follows no axis, so
+    /// that equal maps are equal values.
     pub step: i64,
 }
 

@@ -13,13 +13,21 @@
 
 pub mod builder;
 pub mod dim;
+pub mod dot;
 pub mod fused;
+pub mod interpret;
 pub mod ops;
+mod substitute;
+pub mod text;
+pub mod verify;
 
 pub use builder::Builder;
 pub use dim::{Dim, DimVar};
 pub use fused::{Fused, IndexMap, Lambda};
+pub use interpret::interpret;
 pub use ops::{MapOp, Op};
+pub use substitute::SizeError;
+pub use verify::verify;
 
 use crate::diag::Span;
 use petgraph::Direction;
@@ -306,5 +314,19 @@ impl Graph {
             }
         }
         other.outputs.iter().map(|(_, n)| map[n.index()].expect("outputs are live")).collect()
+    }
+}
+
+impl PartialEq for Graph {
+    /// The same nodes in the same order, the same names; origins do not count.
+    fn eq(&self, other: &Graph) -> bool {
+        let same = |id: NodeId| {
+            let (a, b) = (self.node(id), other.node(id));
+            a.op == b.op && a.ty == b.ty && self.operands(id) == other.operands(id)
+        };
+        self.len() == other.len()
+            && self.inputs == other.inputs
+            && self.outputs == other.outputs
+            && self.nodes().all(same)
     }
 }

@@ -63,6 +63,15 @@ impl Scalar {
     pub fn bits(self) -> u64 {
         self.bits
     }
+    /// The element of these bits: the inverse of [`Scalar::bits`]. High bits that the type does not
+    /// have are dropped.
+    pub fn from_bits(dtype: DType, bits: u64) -> Scalar {
+        if !dtype.is_float() {
+            return Scalar::from_i64(dtype, bits as i64);
+        }
+        let unused = 64 - 8 * dtype.size();
+        Scalar { dtype, bits: bits << unused >> unused }
+    }
     /// Whether this is a float whose bits are those of `x` rounded to the type, or the integer `x`.
     pub fn is(self, x: f64) -> bool {
         self == Scalar::from_f64(self.dtype, x)

@@ -73,6 +73,9 @@ impl IndexMap {
         for (axis, (index, size)) in self.0.iter().zip(&operand.shape).enumerate() {
             let size = size.known().ok_or_else(|| format!("the size of axis {axis} is {size}"))?;
             let steps = match index.axis {
+                None if index.step != 1 => {
+                    return Err(format!("axis {axis} follows no axis and has step {}", index.step));
+                }
                 None => 0,
                 Some(a) => match space.get(usize::from(a)) {
                     Some(&n) => n as i64 - 1,

@@ -84,7 +84,7 @@ impl Op {
             )));
         }
         let ty = (row.infer)(self, operands)?;
-        possible(&ty)?;
+        possible(self.name(), &ty)?;
         Ok(ty)
     }
 
@@ -157,17 +157,17 @@ impl Op {
 }
 
 /// No size that is known is negative, and a tensor of known sizes fits the address space.
-fn possible(ty: &TensorType) -> Result<(), TypeError> {
+fn possible(name: &str, ty: &TensorType) -> Result<(), TypeError> {
     let mut bytes = Some(ty.dtype.size());
     for dim in &ty.shape {
         let Some(size) = dim.known() else { continue };
         let Ok(size) = usize::try_from(size) else {
-            return Err(TypeError::new(format!("a size of {ty} is negative")));
+            return Err(TypeError::new(format!("{name} of type {ty} has a negative size")));
         };
         bytes = bytes.and_then(|b| b.checked_mul(size.max(1)));
     }
     match bytes {
         Some(b) if b <= isize::MAX as usize => Ok(()),
-        _ => Err(TypeError::new(format!("a tensor of type {ty} does not fit the address space"))),
+        _ => Err(TypeError::new(format!("{name} of type {ty} does not fit the address space"))),
     }
 }

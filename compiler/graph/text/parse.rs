@@ -1,0 +1,577 @@
+//! Text as graphs.
+
+use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
+use crate::graph::ops::{Axes, Contraction, Draw, LiteralTensor, MapOp, Op, ROWS};
+use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::Arc;
+use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
+
+/// Why a text is no graph.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParseError {
+    /// One-based.
+    pub line: usize,
+    /// One sentence without a full stop.
+    pub message: String,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// The graph that the text says. Comments (`// …`) and blank lines are skipped.
+///
+/// # Errors
+/// The first line that is wrong: its form, a type that the operation does not give, an unknown node.
+pub fn parse(text: &str) -> Result<Graph, ParseError> {
+    let mut parser = Parser { graph: Graph::new(), dims: Vec::new() };
+    for (i, line) in text.lines().enumerate() {
+        let mut cursor = Cursor { rest: line };
+        parser
+            .line(&mut cursor)
+            .map_err(|message| ParseError { line: i + 1, message })?;
+    }
+    Ok(parser.graph)
+}
+
+struct Parser {
+    graph: Graph,
+    dims: Vec<DimVar>,
+}
+
+type Parsed<T> = Result<T, String>;
+
+impl Parser {
+    fn line(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
+        if c.at_end() {
+            return Ok(());
+        }
+        if c.eat_word("dims") {
+            self.dims = c.separated(",", |c| {
+                let name = c.name()?;
+                c.expect("#")?;
+                Ok(DimVar { id: c.integer()?, name: Arc::from(name) })
+            })?;
+        } else if c.eat_word("output") {
+            let name = c.string()?;
+            if self.graph.outputs().iter().any(|(n, _)| *n == name) {
+                return Err(format!("there is an output {name:?} already"));
+            }
+            c.expect("=")?;
+            let node = self.node_id(c)?;
+            self.graph.add_output(name, node);
+        } else {
+            self.node(c)?;
+        }
+        if c.at_end() { Ok(()) } else { Err(format!("expected the end of the line, found {}", c.found())) }
+    }
+
+    fn node(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
+        c.expect("%")?;
+        let number: usize = c.integer()?;
+        if number != self.graph.len() {
+            return Err(format!("expected node %{}, found %{number}", self.graph.len()));
+        }
+        c.expect(":")?;
+        let ty = self.ty(c)?;
+        c.expect("=")?;
+        let name = c.word()?;
+        if name == "input" {
+            let name = c.string()?;
+            if self.graph.inputs().iter().any(|(n, _)| *n == name) {
+                return Err(format!("there is an input {name:?} already"));
+            }
+            Op::Input(ty.clone()).infer(&[]).map_err(|e| e.message)?;
+            self.graph.add_input(name, ty, Origin::default());
+            return Ok(());
+        }
+        let operands = match c.eat("(") {
+            true if c.eat(")") => Operands::new(),
+            true => {
+                let operands = c.separated(",", |c| self.node_id(c))?;
+                c.expect(")")?;
+                operands.into_iter().collect()
+            }
+            false => Operands::new(),
+        };
+        let op = self.op(name, &ty, &operands, c)?;
+        let id = self.graph.add(op, &operands, Origin::default()).map_err(|e| e.message)?;
+        if *self.graph.ty(id) != ty {
+            return Err(format!("{name} gives {}, not {ty}", self.graph.ty(id)));
+        }
+        Ok(())
+    }
+
+    fn node_id(&self, c: &mut Cursor<'_>) -> Parsed<NodeId> {
+        c.expect("%")?;
+        let number: usize = c.integer()?;
+        if number >= self.graph.len() {
+            return Err(format!("%{number} does not exist yet"));
+        }
+        Ok(NodeId::from_index(number))
+    }
+
+    fn op(&self, name: &str, ty: &TensorType, operands: &[NodeId], c: &mut Cursor<'_>) -> Parsed<Op> {
+        Ok(match name {
+            "const" => Op::Const(c.scalar(ty.dtype)?),
+            "literal" => Op::Literal(LiteralTensor(literal(ty, c)?)),
+            "size" => Op::Size(self.dim(c)?, ty.dtype),
+            "convert" => Op::Convert(ty.dtype),
+            "reshape" => Op::Reshape(ty.shape.clone()),
+            "fold_key" => Op::FoldKey,
+            _ => match MapOp::from_name(name) {
+                Some(op) => Op::Map(op),
+                None if ROWS.iter().all(|row| row.name != name) => {
+                    return Err(format!("there is no operation `{name}`"));
+                }
+                None => {
+                    c.expect("{")?;
+                    let op = self.with_attributes(name, ty, operands, c)?;
+                    c.expect("}")?;
+                    op
+                }
+            },
+        })
+    }
+
+    fn with_attributes(
+        &self,
+        name: &str,
+        ty: &TensorType,
+        operands: &[NodeId],
+        c: &mut Cursor<'_>,
+    ) -> Parsed<Op> {
+        let shape = ty.shape.clone();
+        Ok(match name {
+            "iota" => Op::Iota { dtype: ty.dtype, shape, axis: c.axis_attribute()? },
+            "concat" => Op::Concat(c.axis_attribute()?),
+            "gather" => Op::Gather(c.axis_attribute()?),
+            "scatter_add" => Op::ScatterAdd(c.axis_attribute()?),
+            "check_index" => {
+                c.key("bound")?;
+                Op::CheckIndex(self.dim(c)?)
+            }
+            "transpose" => {
+                c.key("perm")?;
+                Op::Transpose(c.integers()?)
+            }
+            "broadcast" => {
+                c.key("axes")?;
+                Op::Broadcast { shape, axes: c.integers()? }
+            }
+            "slice" => {
+                c.key("starts")?;
+                let starts = self.dims(c)?;
+                c.next_key("steps")?;
+                Op::Slice { starts, lens: shape, steps: c.integers()? }
+            }
+            "pad" => {
+                c.key("low")?;
+                let low = self.dims(c)?;
+                c.next_key("high")?;
+                let high = self.dims(c)?;
+                c.next_key("interior")?;
+                Op::Pad { low, high, interior: c.integers()? }
+            }
+            "reduce" => {
+                let reduce = c.reduction()?;
+                Op::Reduce(reduce, c.integers()?)
+            }
+            "arg_reduce" => {
+                let reduce = c.reduction()?;
+                Op::ArgReduce(reduce, c.integer()?)
+            }
+            "contract" => {
+                let mut contraction = Contraction::default();
+                if c.eat_word("batch") {
+                    c.expect(":")?;
+                    (contraction.left_batch, contraction.right_batch) = c.axis_pairs()?;
+                    c.expect(",")?;
+                }
+                c.key("sum")?;
+                (contraction.left_sum, contraction.right_sum) = c.axis_pairs()?;
+                Op::Contract(contraction)
+            }
+            "random" => {
+                c.key("draw")?;
+                let word = c.word()?;
+                let draw = Draw::ALL.into_iter().find(|d| d.name() == word);
+                let draw = draw.ok_or_else(|| format!("there is no distribution `{word}`"))?;
+                Op::Random { draw, ty: ty.clone() }
+            }
+            "fused" => {
+                let args = operands.iter().map(|&o| self.graph.ty(o).dtype).collect();
+                fused(args, c)?.into()
+            }
+            other => return Err(format!("`{other}` has no attributes")),
+        })
+    }
+
+    fn ty(&self, c: &mut Cursor<'_>) -> Parsed<TensorType> {
+        let dtype = c.dtype()?;
+        let scalar = !c.rest.trim_start().starts_with('[');
+        let shape = if scalar { SmallVec::new() } else { self.dims(c)? };
+        Ok(TensorType { dtype, shape })
+    }
+
+    fn dims(&self, c: &mut Cursor<'_>) -> Parsed<SmallVec<[Dim; 4]>> {
+        Ok(c.list(|c| self.dim(c))?.into_iter().collect())
+    }
+
+    /// `2*B*H + 1`: a sum of products.
+    fn dim(&self, c: &mut Cursor<'_>) -> Parsed<Dim> {
+        let mut minus = c.eat("-");
+        let mut sum = Dim::Const(0);
+        loop {
+            let mut product = self.factor(c)?;
+            while c.eat("*") {
+                product = product * self.factor(c)?;
+            }
+            sum = if minus { sum - product } else { sum + product };
+            minus = if c.eat("+") {
+                false
+            } else if c.eat("-") {
+                true
+            } else {
+                return Ok(sum);
+            };
+        }
+    }
+
+    fn factor(&self, c: &mut Cursor<'_>) -> Parsed<Dim> {
+        if c.peek().is_some_and(|p| p.is_ascii_digit()) {
+            return Ok(Dim::Const(c.integer()?));
+        }
+        let name = c.name()?;
+        let id: Option<u32> = if c.eat("#") { Some(c.integer()?) } else { None };
+        let is = |v: &&DimVar| *v.name == *name && id.is_none_or(|id| v.id == id);
+        match self.dims.iter().find(is) {
+            Some(var) => Ok(Dim::var(var.clone())),
+            None => Err(format!("`{name}` is not among the dims")),
+        }
+    }
+}
+
+fn literal(ty: &TensorType, c: &mut Cursor<'_>) -> Parsed<Tensor> {
+    if !ty.is_concrete() {
+        return Err("a literal has known sizes".into());
+    }
+    let values = c.list(|c| c.scalar(ty.dtype))?;
+    let shape = ty.concrete_shape();
+    if shape.checked_elements() != Some(values.len()) {
+        return Err(format!("{} elements for a literal of type {ty}", values.len()));
+    }
+    let mut tensor = Tensor::zeros(ty.dtype, shape);
+    with_element!(ty.dtype, T => {
+        for (out, value) in tensor.as_mut_slice::<T>().iter_mut().zip(&values) {
+            *out = element::<T>(*value);
+        }
+    });
+    Ok(tensor)
+}
+
+fn element<T: Element>(scalar: Scalar) -> T {
+    if T::DTYPE.is_float() { T::from_f64(scalar.to_f64()) } else { T::from_i64(scalar.to_i64()) }
+}
+
+fn fused(args: SmallVec<[DType; 4]>, c: &mut Cursor<'_>) -> Parsed<Fused> {
+    c.key("space")?;
+    let space = c.integers()?;
+    c.next_key("maps")?;
+    let maps = c.list(|c| Ok(IndexMap(c.list(axis_index)?.into_iter().collect())))?;
+    c.next_key("body")?;
+    c.expect("[")?;
+    let mut insts = Vec::new();
+    loop {
+        let number: usize = c.numbered("v")?;
+        if number != insts.len() {
+            return Err(format!("expected v{}, found v{number}", insts.len()));
+        }
+        c.expect(":")?;
+        let dtype = c.dtype()?;
+        c.expect("=")?;
+        insts.push((instruction(dtype, c)?, dtype));
+        if !c.eat(";") {
+            break;
+        }
+    }
+    c.expect("]")?;
+    let reduce = if c.eat(",") { Some((c.reduction()?, c.integers()?)) } else { None };
+    let body = Lambda { args, insts };
+    Ok(Fused { space, maps: maps.into_iter().collect(), body, reduce })
+}
+
+fn instruction(dtype: DType, c: &mut Cursor<'_>) -> Parsed<LambdaInst> {
+    let value = |c: &mut Cursor<'_>| Ok::<_, String>(LambdaValue(c.numbered("v")?));
+    Ok(match c.word()? {
+        "arg" => LambdaInst::Arg(c.integer()?),
+        "const" => LambdaInst::Const(c.scalar(dtype)?),
+        "index" => LambdaInst::Index(c.integer()?, dtype),
+        "convert" => LambdaInst::Convert(dtype, value(c)?),
+        "check_index" => {
+            let index = value(c)?;
+            LambdaInst::CheckIndex(c.integer()?, index)
+        }
+        name => {
+            let op = MapOp::from_name(name).ok_or_else(|| format!("there is no `{name}`"))?;
+            let mut operands = SmallVec::new();
+            while c.peek() == Some('v') {
+                operands.push(value(c)?);
+            }
+            LambdaInst::Map(op, operands)
+        }
+    })
+}
+
+/// `0`, `i1`, `5 - i1`, `3 + 2*i0`.
+fn axis_index(c: &mut Cursor<'_>) -> Parsed<AxisIndex> {
+    let follows = |c: &Cursor<'_>| c.peek() == Some('i');
+    let mut start = 0;
+    let mut sign = 1;
+    let mut factor = None;
+    if !follows(c) {
+        let number: i64 = c.integer()?;
+        if c.eat("*") {
+            factor = Some(number);
+        } else {
+            start = number;
+            sign = match (c.eat("+"), c.eat("-")) {
+                (true, _) => 1,
+                (_, true) => -1,
+                _ => return Ok(AxisIndex { axis: None, start, step: 1 }),
+            };
+            if !follows(c) {
+                factor = Some(c.integer()?);
+                c.expect("*")?;
+            }
+        }
+    }
+    let step = sign * factor.unwrap_or(1);
+    Ok(AxisIndex { axis: Some(c.numbered("i")?), start, step })
+}
+
+/// What is left of a line.
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    fn skip(&mut self) {
+        self.rest = self.rest.trim_start();
+        if self.rest.starts_with("//") {
+            self.rest = "";
+        }
+    }
+
+    fn at_end(&mut self) -> bool {
+        self.skip();
+        self.rest.is_empty()
+    }
+
+    fn found(&self) -> String {
+        match self.rest.trim_start() {
+            "" => "the end of the line".into(),
+            rest => format!("`{}`", rest.chars().take(12).collect::<String>()),
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest.trim_start().chars().next()
+    }
+
+    fn eat(&mut self, token: &str) -> bool {
+        self.skip();
+        match self.rest.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, token: &str) -> Parsed<()> {
+        if self.eat(token) {
+            return Ok(());
+        }
+        Err(format!("expected `{token}`, found {}", self.found()))
+    }
+
+    fn take_while(&mut self, accept: impl Fn(char) -> bool) -> &'a str {
+        self.skip();
+        let end = self.rest.find(|c| !accept(c)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        taken
+    }
+
+    fn word(&mut self) -> Parsed<&'a str> {
+        let before = self.rest;
+        let word = self.take_while(|c| c.is_ascii_alphanumeric() || "_.'".contains(c));
+        if word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+            return Ok(word);
+        }
+        self.rest = before;
+        Err(format!("expected a word, found {}", self.found()))
+    }
+
+    fn eat_word(&mut self, wanted: &str) -> bool {
+        let before = self.rest;
+        if self.word() == Ok(wanted) {
+            return true;
+        }
+        self.rest = before;
+        false
+    }
+
+    /// A word, or a string where it is none.
+    fn name(&mut self) -> Parsed<String> {
+        match self.peek() {
+            Some('"') => self.string(),
+            _ => self.word().map(String::from),
+        }
+    }
+
+    /// A string as Rust writes it.
+    fn string(&mut self) -> Parsed<String> {
+        self.expect("\"")?;
+        let mut text = String::new();
+        let mut chars = self.rest.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.rest = &self.rest[at + 1..];
+                    return Ok(text);
+                }
+                '\\' => match chars.next().map(|(_, c)| c) {
+                    Some('n') => text.push('\n'),
+                    Some('t') => text.push('\t'),
+                    Some('r') => text.push('\r'),
+                    Some('0') => text.push('\0'),
+                    Some(c @ ('\\' | '"' | '\'')) => text.push(c),
+                    Some('u') => {
+                        let code: String =
+                            chars.by_ref().map(|(_, c)| c).take_while(|&c| c != '}').collect();
+                        let code = u32::from_str_radix(code.trim_start_matches('{'), 16);
+                        let c = code.ok().and_then(char::from_u32);
+                        text.push(c.ok_or("a string with an unknown escape")?);
+                    }
+                    _ => return Err("a string with an unknown escape".into()),
+                },
+                c => text.push(c),
+            }
+        }
+        Err("a string without an end".into())
+    }
+
+    fn integer<N: std::str::FromStr>(&mut self) -> Parsed<N> {
+        let before = self.rest;
+        let sign = if self.eat("-") { "-" } else { "" };
+        let digits = self.take_while(|c| c.is_ascii_digit());
+        format!("{sign}{digits}").parse().map_err(|_| {
+            self.rest = before;
+            format!("expected an integer in range, found {}", self.found())
+        })
+    }
+
+    /// `v12`: the number after a letter.
+    fn numbered<N: std::str::FromStr>(&mut self, letter: &str) -> Parsed<N> {
+        self.expect(letter)?;
+        self.integer()
+    }
+
+    fn scalar(&mut self, dtype: DType) -> Parsed<Scalar> {
+        if self.eat_word("bits") {
+            self.expect("0x")?;
+            let digits = self.take_while(|c| c.is_ascii_hexdigit());
+            let bits = u64::from_str_radix(digits, 16).map_err(|e| e.to_string())?;
+            return Ok(Scalar::from_bits(dtype, bits));
+        }
+        let before = self.rest;
+        let text = self.take_while(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        let scalar = match dtype {
+            DType::Bool => text.parse::<bool>().ok().map(Scalar::new),
+            DType::F32 => text.parse::<f32>().ok().map(Scalar::new),
+            d if d.is_float() => text.parse::<f64>().ok().map(|x| Scalar::from_f64(d, x)),
+            d => text.parse::<i64>().ok().map(|x| Scalar::from_i64(d, x)),
+        };
+        scalar.ok_or_else(|| {
+            self.rest = before;
+            format!("expected an element of type {dtype}, found {}", self.found())
+        })
+    }
+
+    fn dtype(&mut self) -> Parsed<DType> {
+        let word = self.word()?;
+        DType::from_name(word).ok_or_else(|| format!("there is no element type `{word}`"))
+    }
+
+    fn separated<T>(
+        &mut self,
+        separator: &str,
+        mut item: impl FnMut(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Vec<T>> {
+        let mut items = vec![item(self)?];
+        while self.eat(separator) {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    fn list<T>(&mut self, item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        self.expect("[")?;
+        if self.eat("]") {
+            return Ok(Vec::new());
+        }
+        let items = self.separated(",", item)?;
+        self.expect("]")?;
+        Ok(items)
+    }
+
+    fn integers<A, N>(&mut self) -> Parsed<SmallVec<A>>
+    where
+        A: smallvec::Array<Item = N>,
+        N: std::str::FromStr,
+    {
+        Ok(self.list(Cursor::integer)?.into_iter().collect())
+    }
+
+    fn key(&mut self, key: &str) -> Parsed<()> {
+        if self.eat_word(key) {
+            return self.expect(":");
+        }
+        Err(format!("expected `{key}:`, found {}", self.found()))
+    }
+
+    fn next_key(&mut self, key: &str) -> Parsed<()> {
+        self.expect(",")?;
+        self.key(key)
+    }
+
+    fn axis_attribute(&mut self) -> Parsed<u8> {
+        self.key("axis")?;
+        self.integer()
+    }
+
+    /// `[1]x[0]`.
+    fn axis_pairs(&mut self) -> Parsed<(Axes, Axes)> {
+        let left = self.integers()?;
+        self.expect("x")?;
+        Ok((left, self.integers()?))
+    }
+
+    /// `sum:` and its like.
+    fn reduction(&mut self) -> Parsed<ReduceOp> {
+        let word = self.word()?;
+        let reduce = ReduceOp::from_name(word);
+        let reduce = reduce.ok_or_else(|| format!("there is no reduction `{word}`"))?;
+        self.expect(":")?;
+        Ok(reduce)
+    }
+}
