@@ -4,8 +4,8 @@
 //! Elementwise float work is done in `f64` and rounded to the node's type after each operation; sums,
 //! products and contractions are accumulated in `f64` and rounded once.
 
-use super::{Graph, NodeId, Op};
 use super::ops::EvalError;
+use super::{Graph, NodeId, Op};
 use tensc_runtime::Tensor;
 
 /// The values of the outputs for these inputs, both in order of declaration.

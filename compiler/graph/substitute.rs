@@ -29,10 +29,7 @@ impl Graph {
     /// # Errors
     /// Where an operation cannot be for these sizes: a size that becomes negative, a slice that
     /// leaves its axis.
-    pub fn with_sizes(
-        &self,
-        values: &dyn Fn(&DimVar) -> Option<i64>,
-    ) -> Result<Graph, SizeError> {
+    pub fn with_sizes(&self, values: &dyn Fn(&DimVar) -> Option<i64>) -> Result<Graph, SizeError> {
         let mut graph = Graph::new();
         let b = Builder::new(&mut graph);
         let mut replace = |dim: &Dim| dim.substitute(&|var| values(var).map(Dim::Const));
@@ -40,10 +37,9 @@ impl Graph {
         for (name, input) in self.inputs() {
             let (ty, origin) = (self.ty(*input).map_dims(&mut replace), self.node(*input).origin);
             // The shape rule refuses negative and oversized types.
-            Op::Input(ty.clone()).infer(&[]).map_err(|e| SizeError {
-                message: format!("`{name}`: {e}"),
-                origin,
-            })?;
+            Op::Input(ty.clone())
+                .infer(&[])
+                .map_err(|e| SizeError { message: format!("`{name}`: {e}"), origin })?;
             b.set_origin(origin);
             map[input.index()] = Some(b.input(name.clone(), ty));
         }
@@ -129,9 +125,9 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::TensorType;
     use crate::graph::interpret::interpret;
     use crate::graph::verify::verify;
-    use crate::graph::TensorType;
     use std::sync::Arc;
     use tensc_runtime::{DType, Tensor};
 
@@ -143,7 +139,8 @@ mod tests {
         g.input("unused", TensorType::new(DType::F32, [m]));
         g.exp(x);
         let flat = g.reshape(x, &[n.clone() * Dim::Const(2)]);
-        let rest = g.slice(flat, &[Dim::Const(1)], &[n.clone() * Dim::Const(2) - Dim::Const(3)], &[1]);
+        let rest =
+            g.slice(flat, &[Dim::Const(1)], &[n.clone() * Dim::Const(2) - Dim::Const(3)], &[1]);
         let count = g.size(&(n * Dim::Const(2) - Dim::Const(3)), DType::F32);
         g.output("mean", g.div(g.sum_all(rest), count));
         graph

@@ -33,9 +33,7 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
     let mut parser = Parser { graph: Graph::new(), dims: Vec::new() };
     for (i, line) in text.lines().enumerate() {
         let mut cursor = Cursor { rest: line };
-        parser
-            .line(&mut cursor)
-            .map_err(|message| ParseError { line: i + 1, message })?;
+        parser.line(&mut cursor).map_err(|message| ParseError { line: i + 1, message })?;
     }
     Ok(parser.graph)
 }
@@ -69,7 +67,11 @@ impl Parser {
         } else {
             self.node(c)?;
         }
-        if c.at_end() { Ok(()) } else { Err(format!("expected the end of the line, found {}", c.found())) }
+        if c.at_end() {
+            Ok(())
+        } else {
+            Err(format!("expected the end of the line, found {}", c.found()))
+        }
     }
 
     fn node(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
@@ -117,7 +119,13 @@ impl Parser {
         Ok(NodeId::from_index(number))
     }
 
-    fn op(&self, name: &str, ty: &TensorType, operands: &[NodeId], c: &mut Cursor<'_>) -> Parsed<Op> {
+    fn op(
+        &self,
+        name: &str,
+        ty: &TensorType,
+        operands: &[NodeId],
+        c: &mut Cursor<'_>,
+    ) -> Parsed<Op> {
         Ok(match name {
             "const" => Op::Const(c.scalar(ty.dtype)?),
             "literal" => Op::Literal(LiteralTensor(literal(ty, c)?)),

@@ -174,9 +174,12 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
 }
 
 fn body(fused: &Fused) -> String {
-    let insts = fused.body.insts.iter().enumerate().map(|(i, (inst, dtype))| {
-        format!("v{i}: {dtype} = {}", instruction(inst))
-    });
+    let insts = fused
+        .body
+        .insts
+        .iter()
+        .enumerate()
+        .map(|(i, (inst, dtype))| format!("v{i}: {dtype} = {}", instruction(inst)));
     let insts: Vec<String> = insts.collect();
     let reduce = match &fused.reduce {
         Some((op, axes)) => format!(", {}: {}", op.name(), list(axes)),
