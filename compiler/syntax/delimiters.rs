@@ -16,7 +16,7 @@ pub fn balance(tokens: Vec<Token>, text: &str, diagnostics: &mut Diagnostics) ->
     let mut balancer = Balancer { out: Vec::with_capacity(tokens.len()), ..Balancer::default() };
     for (i, &token) in tokens.iter().enumerate() {
         if token.first_on_line {
-            let keep = balancer.keep_before(token, starts_item(&tokens[i..], text));
+            let keep = balancer.keep_before(&tokens[i..], text);
             if let Some(first) = balancer.open.get(keep).copied() {
                 let innermost = balancer.open[balancer.open.len() - 1];
                 let blame = if innermost.kind == TokenKind::LBrace { first } else { innermost };
@@ -24,7 +24,8 @@ pub fn balance(tokens: Vec<Token>, text: &str, diagnostics: &mut Diagnostics) ->
                 balancer.close_down_to(keep);
             }
         }
-        balancer.step(token, diagnostics);
+        let next = tokens.get(i + 1).map_or(TokenKind::Eof, |t| t.kind);
+        balancer.step(token, next, diagnostics);
     }
     balancer.out
 }
@@ -41,23 +42,28 @@ struct Balancer {
 }
 
 impl Balancer {
-    /// How many of the open brackets can stay open at a token that starts its line.
-    fn keep_before(&self, token: Token, starts_item: bool) -> usize {
+    /// How many of the open brackets can stay open where these tokens start a line.
+    fn keep_before(&self, tokens: &[Token], text: &str) -> usize {
+        let (token, all) = (tokens[0], self.open.len());
         let is_brace = |t: &&Token| t.kind == TokenKind::LBrace;
-        let mut keep = self.open.len();
-        if starts_statement(token.kind) {
-            keep -= self.open.iter().rev().take_while(|t| !is_brace(t)).count();
-        }
-        if starts_item {
+        if starts_item(tokens, text) {
             // An item does not stand inside anything; a deeper one is left to the parser's message.
-            let outer = self.open.iter().take_while(|t| t.indent < token.indent).count();
-            keep = keep.min(outer);
+            return self.open.iter().take_while(|t| t.indent < token.indent).count();
         }
-        keep
+        if starts_statement(tokens) {
+            return all - self.open.iter().rev().take_while(|t| !is_brace(t)).count();
+        }
+        let after_brace = self.out.last().is_some_and(|t| t.kind == TokenKind::RBrace);
+        if token.kind == TokenKind::Else && !after_brace {
+            // The block before an `else` is that of a line with the same indentation.
+            let same = |t: &Token| t.kind == TokenKind::LBrace && t.indent == token.indent;
+            return self.open.iter().rposition(same).unwrap_or(all);
+        }
+        all
     }
 
     /// Takes one token over, with what must come before it.
-    fn step(&mut self, token: Token, diagnostics: &mut Diagnostics) {
+    fn step(&mut self, token: Token, next: TokenKind, diagnostics: &mut Diagnostics) {
         if token.kind.closer().is_some() {
             self.open.push(token);
         } else if token.kind.is_closer() {
@@ -72,7 +78,9 @@ impl Balancer {
                     self.open.truncate(at);
                 }
                 (None, Some(innermost))
-                    if innermost.kind != TokenKind::LBrace && token.kind != TokenKind::RBrace =>
+                    if innermost.kind != TokenKind::LBrace
+                        && token.kind != TokenKind::RBrace
+                        && innermost.kind.closer() != Some(next) =>
                 {
                     let expected = innermost.kind.closer().unwrap_or(token.kind);
                     let message = format!(
@@ -134,10 +142,14 @@ impl Balancer {
     }
 }
 
-/// Whether a line that starts with this word starts a statement, wherever it stands.
-fn starts_statement(kind: TokenKind) -> bool {
-    use TokenKind::{Break, Continue, Import, Let, Struct, Var, While};
-    matches!(kind, Let | Var | While | Break | Continue | Struct | Import)
+/// Whether a line that starts with these tokens starts a statement, wherever it stands.
+fn starts_statement(tokens: &[Token]) -> bool {
+    use TokenKind::{Break, Continue, For, In, Let, Var, While};
+    match tokens[0].kind {
+        Let | Var | While | Break | Continue => true,
+        For => tokens.get(2).is_some_and(|t| t.kind == In),
+        _ => false,
+    }
 }
 
 /// Whether an item starts with the first of these tokens.
@@ -198,7 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn a_block_ends_before_else() {
+        assert_eq!(
+            balanced("fn f() {\n  if c {\n    a\n  else {\n    b\n  }\n}"),
+            "fnf(){ifc{a}'else{b}} | this `{` is never closed"
+        );
+    }
+
+    #[test]
     fn wrong_brackets_are_replaced_or_dropped() {
+        assert_eq!(balanced("f(])"), "f() | this `]` closes nothing");
         assert_eq!(balanced("f(a]"), "f(a) | expected `)`, found `]`");
         assert_eq!(balanced("a)}"), "a | this `)` closes nothing | this `}` closes nothing");
     }

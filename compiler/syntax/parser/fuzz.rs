@@ -121,7 +121,7 @@ fn check(text: &str) {
     match diagnostics.has_errors() {
         // What could be read of a wrong program can be printed as well.
         true => drop(print(&file)),
-        false => drop(crate::syntax::print::tests::formatted(text)),
+        false => drop(print::tests::formatted(text)),
     }
 }
 

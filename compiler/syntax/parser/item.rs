@@ -33,12 +33,16 @@ impl Parser<'_> {
         items
     }
 
-    /// Skips to the next line on which an item starts.
+    /// Skips to the next line on which an item starts, or where the indentation says that it should.
     fn skip_to_item(&mut self) {
+        let starts = |p: &Self| {
+            let token = p.peek();
+            let word = token.kind == T::Ident || token.kind.is_reserved();
+            token.first_on_line && (p.at_item() || (token.indent == 0 && word))
+        };
         while !self.is(T::Eof) {
-            let at_item = |p: &Self| p.peek().first_on_line && p.at_item();
-            self.skip_to(at_item);
-            if at_item(self) {
+            self.skip_to(starts);
+            if starts(self) {
                 return;
             }
             self.bump();

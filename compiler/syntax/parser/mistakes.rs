@@ -15,7 +15,6 @@ const FOREIGN_WORDS: &[(&str, &str)] = &[
     ("enum", "the language has structs and tuples only"),
     ("const", "write `let`, or a function without parameters at the top level"),
     ("mut", "write `var` for a variable that is assigned later"),
-    ("return", "the last expression of a block is its value"),
     ("elif", "write `else if`"),
     ("elsif", "write `else if`"),
     ("lambda", "write `fn(x) = …`"),
@@ -72,6 +71,7 @@ impl Parser<'_> {
             T::Colon if wants("`{`") || wants("`=` or") => {
                 d.help("blocks stand in braces: `{ … }`")
             }
+            T::Colon if wants("an argument") => d.help("arguments are named with `=`"),
             T::Assign if wants("`{`") => d.help("write `==` to compare"),
             T::Assign if wants("`:`") => d.help("write `:` here; `=` is for arguments of calls"),
             T::EqEq if wants("`=`") => d.help("write `=` here; `==` compares"),

@@ -49,6 +49,7 @@ pub fn parse(source: SourceId, text: &str) -> (File, Diagnostics) {
         trivia: lexed.trivia.into_iter().map(Some).collect(),
         newlines: true,
         structs: true,
+        strings: 0,
         depth: 0,
         tallest: 0,
         aborted: false,
@@ -57,7 +58,12 @@ pub fn parse(source: SourceId, text: &str) -> (File, Diagnostics) {
     let items = parser.items();
     let trivia = parser.trivia.into_iter().flatten().collect();
     let file = File { items, trivia, span: Span::new(source, 0, text.len()) };
-    (file, parser.diagnostics)
+    // The lexer and the brackets have been first; a reader goes from top to bottom.
+    let mut found: Vec<Diagnostic> = parser.diagnostics.into_iter().collect();
+    found.sort_by_key(|d| d.primary.as_ref().map(|label| label.span.start));
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(found);
+    (file, diagnostics)
 }
 
 /// How deep brackets, blocks, prefix operators and the like can nest.
@@ -89,6 +95,8 @@ struct Parser<'a> {
     newlines: bool,
     /// Whether `Name {` is a struct literal here: not before the block of an `if` or a loop.
     structs: bool,
+    /// How many interpolations are around the current token.
+    strings: usize,
     /// How deep the recursion is.
     depth: usize,
     /// The height of the tallest tree read since the innermost [`Parser::nested`] began.

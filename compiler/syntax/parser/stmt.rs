@@ -76,6 +76,15 @@ impl Parser<'_> {
             T::Ident if self.is_log() => self.log(),
             T::Import | T::Struct => Err(self.nested_item()),
             T::Fn if self.kind(1) == T::Ident => Err(self.nested_item()),
+            T::Ident if self.is_word("return") && self.kind(1) != T::Assign => {
+                let span = self.bump().span;
+                let d = Diagnostic::error(codes::FOREIGN_WORD, span, "`return` means nothing here");
+                self.report(d.help("the last expression of a block is its value"));
+                match self.at_new_line() || self.is(T::RBrace) {
+                    true => Err(Failed),
+                    false => self.expr().map(StmtKind::Expr),
+                }
+            }
             _ => self.assignment_or_expr(),
         }?;
         Ok(Stmt { kind, span: self.since(first) })
@@ -162,7 +171,8 @@ impl Parser<'_> {
         let dots = self.bump().span;
         if self.is(T::Assign) {
             let span = dots.to(self.bump().span);
-            let d = Diagnostic::error(codes::FOREIGN_OPERATOR, span, "ranges exclude their end");
+            let message = "a range excludes its end, and there is no `..=`";
+            let d = Diagnostic::error(codes::FOREIGN_OPERATOR, span, message);
             self.report(d.help("write `a..b + 1` to include `b`"));
         }
         Ok(Iter::Range { start, end: self.header_expr()? })

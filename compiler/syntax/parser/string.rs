@@ -6,6 +6,9 @@ use crate::syntax::ast::{Align, Expr, ExprKind, Format, FormatStyle, StrPart};
 use crate::syntax::delimiters::balance;
 use crate::syntax::token::{Open, Token, TokenKind as T, end_of, lex};
 
+/// How many strings can stand inside each other's interpolations.
+const MAX_STRINGS: usize = 8;
+
 /// What a literal of digits is worth.
 enum Digits {
     Value(u64),
@@ -185,6 +188,10 @@ impl Parser<'_> {
             self.report(d.help("write `{{` and `}}` for braces"));
             return Err(Failed);
         }
+        // Each string inside an interpolation is read once more for every string around it.
+        if self.strings >= MAX_STRINGS {
+            return Err(self.too_deep());
+        }
         let lexed = lex(span.source, inner, start, &mut self.diagnostics);
         if let Some(comment) = lexed.trivia.first() {
             let message = "a comment cannot stand in an interpolation";
@@ -196,7 +203,9 @@ impl Parser<'_> {
         let flags = (self.newlines, self.structs);
         self.at = 0;
         (self.newlines, self.structs) = (false, true);
+        self.strings += 1;
         let result = self.interpolated(end);
+        self.strings -= 1;
         (self.tokens, self.at, self.previous) = outer;
         (self.newlines, self.structs) = flags;
         if self.aborted {
