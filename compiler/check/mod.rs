@@ -1,0 +1,3 @@
+//! Names, types and symbolic sizes: from syntax to the typed program.
+
+pub mod typed;
