@@ -1,0 +1,104 @@
+//! `load` and `save`: data files against the types the script declares.
+
+use super::Executor;
+use crate::check::typed::{LoadLeaf, SlotId, Text};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::Dim;
+use std::path::{Path, PathBuf};
+use tensc_runtime::{Tensor, data};
+
+impl Executor<'_> {
+    /// Reads a file and binds the sizes that its leaves name for the first time.
+    pub(super) fn load(
+        &mut self,
+        path: &Text,
+        leaves: &[LoadLeaf],
+        span: Span,
+    ) -> Result<(), Diagnostic> {
+        let path = self.environment.base.join(self.text(path));
+        let unreadable = |e: data::DataError| {
+            Diagnostic::error(codes::BAD_DATA_FILE, span, e.to_string())
+        };
+        let names: Vec<&str> = leaves.iter().filter_map(|leaf| leaf.key.as_deref()).collect();
+        let file = match names.len() == leaves.len() {
+            true => data::load_members(&path, &names),
+            false => data::load(&path),
+        };
+        let file = file.map_err(unreadable)?;
+        for leaf in leaves {
+            let tensor = match &leaf.key {
+                None => file.clone().into_tensor(),
+                Some(key) => file.get(key).cloned(),
+            };
+            let Some(tensor) = tensor else {
+                return Err(missing(&path, leaf, &file.names()));
+            };
+            self.accept(&path, leaf, &tensor)?;
+            self.set(leaf.slot, tensor);
+        }
+        Ok(())
+    }
+
+    /// Checks a loaded tensor against the declared type; a size that is a new name takes its value.
+    fn accept(&mut self, path: &Path, leaf: &LoadLeaf, data: &Tensor) -> Result<(), Diagnostic> {
+        let declared = &self.script.slots[leaf.slot.0 as usize].ty;
+        let differs = |what: String| {
+            let name = leaf.key.as_ref().map_or(String::new(), |key| format!("`{key}` of "));
+            let (dtype, shape) = (data.dtype(), data.shape());
+            let message = format!("{name}{} is {dtype}{shape}, not {declared}", path.display());
+            Diagnostic::error(codes::DATA_SHAPE, leaf.span, message).here(what)
+        };
+        if declared.dtype != data.dtype() {
+            return Err(differs(format!("declared {}, the file has {}", declared.dtype, data.dtype())));
+        }
+        if declared.rank() != data.shape().rank() {
+            let (want, have) = (declared.rank(), data.shape().rank());
+            return Err(differs(format!("declared rank {want}, the file has rank {have}")));
+        }
+        for (axis, (size, &have)) in declared.shape.iter().zip(data.shape().iter()).enumerate() {
+            let have = have as i64;
+            if let Some(var) = size.as_var()
+                && !self.sizes.contains_key(var)
+            {
+                self.sizes.insert(var.clone(), have);
+                continue;
+            }
+            let want = size.substitute(&|var| self.sizes.get(var).map(|n| Dim::Const(*n)));
+            if !want.is(have) {
+                return Err(differs(format!("axis {axis}: declared {size} = {want}, found {have}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file whole or not at all.
+    pub(super) fn save(
+        &mut self,
+        path: &Text,
+        leaves: &[(Option<String>, SlotId)],
+        span: Span,
+    ) -> Result<(), Diagnostic> {
+        let path = PathBuf::from(self.text(path));
+        let written = match leaves {
+            [(None, slot)] => data::save(&path, self.get(*slot)),
+            _ => {
+                let named: Vec<(&str, &Tensor)> = leaves
+                    .iter()
+                    .map(|(name, slot)| (name.as_deref().unwrap_or("value"), self.get(*slot)))
+                    .collect();
+                data::save_named(&path, &named)
+            }
+        };
+        written.map_err(|e| Diagnostic::error(codes::CANNOT_SAVE, span, e.to_string()))
+    }
+}
+
+fn missing(path: &Path, leaf: &LoadLeaf, names: &[&str]) -> Diagnostic {
+    let path = path.display();
+    let message = match &leaf.key {
+        Some(key) => format!("{path} holds no tensor named `{key}`"),
+        None => format!("{path} holds several tensors, but one is asked for"),
+    };
+    let held = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    Diagnostic::error(codes::BAD_DATA_FILE, leaf.span, message).note(format!("it holds {held}"))
+}

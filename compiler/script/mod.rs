@@ -1,0 +1,257 @@
+//! Runs scripts: `main` and `test` bodies.
+//!
+//! A script is a tree of host steps over slots, each slot one tensor. Regions are compiled by the
+//! session when they are first reached with given sizes and called from then on; everything else
+//! (loading, batches, printing, saving) happens here. The executor knows no operation.
+//!
+//! Invariants: a slot is read only after it was written (the checker's promise); a file is written
+//! whole or not at all; standard output carries only what the script prints, progress goes to the
+//! [`Console`].
+//!
+//! Neighbours: `check::typed` defines scripts, `session` compiles and calls regions.
+
+mod batches;
+mod console;
+mod files;
+mod format;
+
+pub use console::{Console, Transcript};
+pub use format::format_tensor;
+
+use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
+use crate::diag::codes;
+use crate::diag::{Diagnostic, Span};
+use crate::graph::DimVar;
+use crate::session::{Argument, CallError, Compiled, Session};
+use rustc_hash::FxHashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tensc_runtime::{Scalar, Tensor};
+
+/// What a script runs with.
+pub struct Environment<'a> {
+    /// Compiles and calls regions.
+    pub session: &'a Session,
+    /// Values for `input`s by name; the others take their defaults.
+    pub inputs: &'a [(String, Scalar)],
+    /// The folder that `load` paths are relative to: the source's.
+    pub base: PathBuf,
+    /// Where printed lines and progress go.
+    pub console: &'a mut dyn Console,
+}
+
+/// Runs a script to its end.
+///
+/// # Errors
+/// What only running can tell: a file that is missing, malformed or of another shape, an index out
+/// of range, a failed assertion, a size that comes out negative.
+pub fn run(script: &Script, environment: Environment<'_>) -> Result<(), Diagnostic> {
+    let mut executor = Executor {
+        script,
+        slots: vec![None; script.slots.len()],
+        sizes: FxHashMap::default(),
+        compiled: FxHashMap::default(),
+        environment,
+    };
+    for input in &script.inputs {
+        let given = executor.environment.inputs.iter().find(|(name, _)| *name == input.name);
+        let value = given.map_or(input.default, |(_, value)| *value);
+        executor.set(input.slot, scalar_tensor(value));
+    }
+    let result = executor.steps(&script.body).map(|_| ());
+    executor.environment.console.finish();
+    result
+}
+
+/// How a list of steps ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+struct Executor<'a> {
+    script: &'a Script,
+    slots: Vec<Option<Tensor>>,
+    /// Sizes bound so far, by data and by loops.
+    sizes: FxHashMap<DimVar, i64>,
+    /// Regions compiled so far, by the values of the sizes they mention.
+    compiled: FxHashMap<(RegionId, Vec<i64>), Arc<Compiled>>,
+    environment: Environment<'a>,
+}
+
+impl Executor<'_> {
+    fn steps(&mut self, steps: &[Step]) -> Result<Flow, Diagnostic> {
+        for step in steps {
+            match self.step(step)? {
+                Flow::Next => {}
+                leave => return Ok(leave),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn step(&mut self, step: &Step) -> Result<Flow, Diagnostic> {
+        match step {
+            Step::Region(id) => self.region(*id)?,
+            Step::Copy { from, to } => self.set(*to, self.get(*from).clone()),
+            Step::Load { path, leaves, span } => self.load(path, leaves, *span)?,
+            Step::Save { path, leaves, span } => self.save(path, leaves, *span)?,
+            Step::Print(text) => {
+                let line = self.text(text);
+                self.environment.console.print(&line);
+            }
+            Step::Log(values) => {
+                let values: Vec<(&str, f64)> = values
+                    .iter()
+                    .map(|(name, slot)| (name.as_str(), self.get(*slot).to_f64_vec()[0]))
+                    .collect();
+                self.environment.console.log(&values);
+            }
+            Step::Range { var, start, end, body } => {
+                return self.range(*var, (*start, *end), body);
+            }
+            Step::Batches { .. } => return self.batches(step),
+            Step::If { condition, then, otherwise } => {
+                return self.steps(if self.truth(*condition) { then } else { otherwise });
+            }
+            Step::While { head, condition, body, limit, span } => {
+                return self.repeat(head, *condition, body, *limit, *span);
+            }
+            Step::Break => return Ok(Flow::Break),
+            Step::Continue => return Ok(Flow::Continue),
+            Step::Assert { condition, message, span } => {
+                if !self.truth(*condition) {
+                    let message = self.text(message);
+                    return Err(Diagnostic::error(codes::ASSERTION_FAILED, *span, message));
+                }
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Compiles a region for the sizes bound now, unless it was before, and calls it.
+    fn region(&mut self, id: RegionId) -> Result<(), Diagnostic> {
+        let script = self.script;
+        let region = &script.regions[id.0 as usize];
+        let compiled = self.compile(id, region)?;
+        let mut arguments = Vec::with_capacity(region.inputs.len());
+        for (slot, dies) in &region.inputs {
+            let place = &mut self.slots[slot.0 as usize];
+            // A tensor that dies is moved in, so that its memory may take the result.
+            let tensor = if *dies { place.take() } else { place.clone() };
+            arguments.push(Argument::Owned(tensor.expect("a slot is written before it is read")));
+        }
+        let results = compiled.call(self.environment.session.pool(), arguments);
+        let results = results.map_err(|e| self.failed_call(&e, region.span))?;
+        for (slot, tensor) in region.outputs.iter().zip(results) {
+            self.set(*slot, tensor);
+        }
+        Ok(())
+    }
+
+    fn compile(&mut self, id: RegionId, region: &Region) -> Result<Arc<Compiled>, Diagnostic> {
+        let sizes: Vec<i64> = (region.graph.named_sizes().iter())
+            .map(|var| *self.sizes.get(var).expect("a size is bound before it is used"))
+            .collect();
+        if let Some(compiled) = self.compiled.get(&(id, sizes.clone())) {
+            return Ok(Arc::clone(compiled));
+        }
+        let graph = region.graph.with_sizes(&|var| self.sizes.get(var).copied());
+        let graph = graph.map_err(|e| {
+            Diagnostic::error(codes::BAD_SIZE, region.span, e.to_string())
+        })?;
+        let compiled = self.environment.session.compile_graph(&graph);
+        self.compiled.insert((id, sizes), Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    fn failed_call(&self, error: &CallError, region: Span) -> Diagnostic {
+        let span = error.origin().and_then(|o| o.span).unwrap_or(region);
+        Diagnostic::error(codes::INDEX_OUT_OF_RANGE, span, error.to_string())
+    }
+
+    fn range(
+        &mut self,
+        var: SlotId,
+        (start, end): (SlotId, SlotId),
+        body: &[Step],
+    ) -> Result<Flow, Diagnostic> {
+        let (start, end) = (self.integer(start), self.integer(end));
+        let name = &self.script.slots[var.0 as usize].name;
+        self.environment.console.enter(name, end.saturating_sub(start).max(0) as u64);
+        for i in start..end {
+            self.set(var, Tensor::scalar(i));
+            if self.steps(body)? == Flow::Break {
+                break;
+            }
+            self.environment.console.advance();
+        }
+        self.environment.console.leave();
+        Ok(Flow::Next)
+    }
+
+    fn repeat(
+        &mut self,
+        head: &[Step],
+        condition: SlotId,
+        body: &[Step],
+        limit: SlotId,
+        span: Span,
+    ) -> Result<Flow, Diagnostic> {
+        let limit = self.integer(limit);
+        for _ in 0..limit {
+            self.steps(head)?;
+            if !self.truth(condition) || self.steps(body)? == Flow::Break {
+                return Ok(Flow::Next);
+            }
+        }
+        self.steps(head)?;
+        if self.truth(condition) {
+            let message = format!("the loop did not end within its limit of {limit} turns");
+            return Err(Diagnostic::error(codes::LOOP_LIMIT, span, message)
+                .help("raise the limit, or make the condition become false"));
+        }
+        Ok(Flow::Next)
+    }
+
+    fn text(&self, text: &Text) -> String {
+        let mut line = String::new();
+        for part in text {
+            match part {
+                TextPart::Text(text) => line.push_str(text),
+                TextPart::Value(slot, precision) => {
+                    line.push_str(&format_tensor(self.get(*slot), *precision));
+                }
+            }
+        }
+        line
+    }
+
+    fn get(&self, slot: SlotId) -> &Tensor {
+        self.slots[slot.0 as usize].as_ref().expect("a slot is written before it is read")
+    }
+
+    fn set(&mut self, slot: SlotId, tensor: Tensor) {
+        self.slots[slot.0 as usize] = Some(tensor);
+    }
+
+    fn integer(&self, slot: SlotId) -> i64 {
+        self.get(slot).as_slice::<i64>()[0]
+    }
+
+    fn truth(&self, slot: SlotId) -> bool {
+        self.get(slot).as_slice::<bool>()[0]
+    }
+}
+
+fn scalar_tensor(value: Scalar) -> Tensor {
+    if value.dtype().is_float() {
+        Tensor::from_f64_slice(value.dtype(), &[value.to_f64()], [])
+    } else {
+        tensc_runtime::with_element!(value.dtype(), T => {
+            Tensor::scalar(<T as tensc_runtime::Element>::from_i64(value.to_i64()))
+        })
+    }
+}
