@@ -1,0 +1,92 @@
+//! Forward: the tangent of every node, by the jvp rule of its operation.
+
+use crate::graph::ops::{Jvp, Partial};
+use crate::graph::{Builder, Graph, MapOp, NodeId, Op, Operands, Via};
+
+/// Appends the tangents of the first `len` nodes, given those of some inputs as pairs (input,
+/// tangent). `None` stands for a tangent that vanishes.
+pub(super) fn linearize(
+    graph: &mut Graph,
+    len: usize,
+    seeds: &[(NodeId, NodeId)],
+) -> Vec<Option<NodeId>> {
+    let mut tangents: Vec<Option<NodeId>> = vec![None; len];
+    for (input, tangent) in seeds {
+        tangents[input.index()] = Some(*tangent);
+    }
+    let live = graph.live();
+    for id in (0..len).map(NodeId::from_index) {
+        let operands = graph.operands(id);
+        let moving: Vec<Option<NodeId>> = operands.iter().map(|o| tangents[o.index()]).collect();
+        if !live[id.index()] || moving.iter().all(Option::is_none) {
+            continue;
+        }
+        let node = graph.node(id);
+        let (op, origin) = (node.op.clone(), node.origin.by(Via::Tangent));
+        let builder = Builder::new(graph).at(origin);
+        tangents[id.index()] = tangent(&builder, &op, &operands, id, &moving);
+    }
+    tangents
+}
+
+fn tangent(
+    b: &Builder<'_>,
+    op: &Op,
+    operands: &Operands,
+    result: NodeId,
+    tangents: &[Option<NodeId>],
+) -> Option<NodeId> {
+    match op.row().jvp {
+        Jvp::Zero => None,
+        Jvp::Rule(rule) => rule(b, op, operands, result, tangents),
+        Jvp::Linear(positions) => {
+            positions.iter().find(|&&p| tangents[p].is_some())?;
+            let at = |p: usize| match tangents[p] {
+                Some(tangent) => tangent,
+                None if positions.contains(&p) => b.zeros_like(operands[p]),
+                None => operands[p],
+            };
+            Some(b.apply(op.clone(), &(0..operands.len()).map(at).collect::<Operands>()))
+        }
+        Jvp::Multilinear => {
+            let term = |(position, tangent): (usize, &Option<NodeId>)| {
+                let mut moved = operands.clone();
+                moved[position] = (*tangent)?;
+                Some(b.apply(op.clone(), &moved))
+            };
+            sum(b, tangents.iter().enumerate().filter_map(term))
+        }
+        Jvp::Partials => {
+            let Op::Map(map) = op else { unreachable!("only elementwise rows have partials") };
+            let terms = (map.row().partials.iter().zip(tangents))
+                .filter_map(|(partial, tangent)| scaled(b, partial, operands, result, (*tangent)?));
+            sum(b, terms)
+        }
+    }
+}
+
+/// A tangent times a partial derivative.
+fn scaled(
+    b: &Builder<'_>,
+    partial: &Partial,
+    operands: &[NodeId],
+    result: NodeId,
+    tangent: NodeId,
+) -> Option<NodeId> {
+    match partial {
+        Partial::Zero => None,
+        Partial::One => Some(tangent),
+        Partial::MinusOne => Some(b.map(MapOp::Neg, &[tangent])),
+        Partial::Times(factor) => {
+            Some(b.map(MapOp::Mul, &[factor(b, operands, result), tangent]))
+        }
+        Partial::Where(mask) => {
+            let mask = mask(b, operands, result);
+            Some(b.map(MapOp::Select, &[mask, tangent, b.zeros_like(tangent)]))
+        }
+    }
+}
+
+fn sum(b: &Builder<'_>, terms: impl Iterator<Item = NodeId>) -> Option<NodeId> {
+    terms.reduce(|sum, term| b.map(MapOp::Add, &[sum, term]))
+}

@@ -1,0 +1,193 @@
+//! Differentiation as a map from graphs to graphs.
+//!
+//! Reverse mode is linearisation and transposition ("You Only Linearize Once", arXiv 2204.10923): the
+//! jvp rule of each operation builds the *tangent* nodes, which are linear in the tangents of the
+//! inputs (`linearize`); walking those nodes backwards with the transpose rule of each linear
+//! operation turns them into *cotangents* (`transpose`). One table of rules so gives `jvp`, `vjp`, and,
+//! because the result is a graph like any other, every order of both.
+//!
+//! Invariants: a derived graph has the inputs of its source, in order; derivation is symbolic in
+//! the sizes, so one gradient serves every batch size; each derived node keeps the span of the node
+//! it was derived from.
+//!
+//! Neighbours: the rules stand in the rows of `graph::ops`; the checker calls this for `grad`.
+
+mod linearize;
+mod transpose;
+
+#[cfg(test)]
+mod tests;
+
+use crate::graph::{Builder, Graph, NodeId, TensorType};
+use linearize::linearize;
+use std::fmt;
+use transpose::transpose;
+
+/// Why a derivative does not exist where one was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotDifferentiable {
+    /// The node of the source graph that stands in the way.
+    pub node: NodeId,
+    /// One sentence without a full stop.
+    pub reason: String,
+}
+
+impl fmt::Display for NotDifferentiable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.node, self.reason)
+    }
+}
+
+impl std::error::Error for NotDifferentiable {}
+
+/// The gradient of a scalar output by some inputs: a graph with the inputs of `graph` and the
+/// outputs `value` (output number `output`) and `grad.NAME` for each input number in `wrt`, of that
+/// input's type. An input that the output does not depend on has a gradient of zeros.
+///
+/// # Errors
+/// Where the output is not a floating-point scalar, an input of `wrt` is not floating point, or the
+/// output depends on one only through integers or truth values.
+pub fn gradient(graph: &Graph, output: usize, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    let (_, value) = &graph.outputs()[output];
+    let ty = graph.ty(*value);
+    if ty.rank() != 0 {
+        let reason = format!("a gradient needs a scalar, this is {ty}");
+        return Err(NotDifferentiable { node: *value, reason });
+    }
+    let seed = |builder: &Builder<'_>| vec![(0, builder.constant(1.0, ty.dtype))];
+    pull_back(graph, &[output], wrt, "grad", seed)
+}
+
+/// Reverse mode with the cotangents of the outputs as further inputs, `cotangent.NAME`: a graph
+/// whose outputs are those of `graph`, then `vjp.NAME` for each input number in `wrt`.
+///
+/// # Errors
+/// As [`gradient`], for any floating-point shapes.
+pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    let mut with_seeds = graph.clone();
+    let mut seeds = Vec::new();
+    for (number, (name, node)) in graph.outputs().iter().enumerate() {
+        let ty = graph.ty(*node).clone();
+        if ty.dtype.is_float() {
+            let origin = graph.node(*node).origin;
+            seeds.push((number, with_seeds.add_input(format!("cotangent.{name}"), ty, origin)));
+        }
+    }
+    let outputs: Vec<usize> = (0..graph.outputs().len()).collect();
+    pull_back(&with_seeds, &outputs, wrt, "vjp", |_| seeds)
+}
+
+/// Forward mode: a graph with the inputs of `graph`, then `tangent.NAME` for each input number in
+/// `wrt`; its outputs are those of `graph`, then `jvp.NAME` for each floating-point output.
+///
+/// # Errors
+/// Where an input of `wrt` is not floating point.
+pub fn jvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    let mut derived = graph.clone();
+    let outputs: Vec<(String, NodeId)> = graph.outputs().to_vec();
+    let seeds = add_tangents(&mut derived, wrt)?;
+    let tangents = linearize(&mut derived, graph.len(), &seeds);
+    for (name, node) in outputs {
+        if graph.ty(node).dtype.is_float() {
+            let tangent = tangents[node.index()]
+                .unwrap_or_else(|| Builder::new(&mut derived).zeros_like(node));
+            derived.add_output(format!("jvp.{name}"), tangent);
+        }
+    }
+    Ok(derived.pruned())
+}
+
+/// Cotangents of the inputs `wrt` from those of some outputs, which `seeds` gives by the position of
+/// the output in `outputs`.
+fn pull_back(
+    graph: &Graph,
+    outputs: &[usize],
+    wrt: &[usize],
+    prefix: &str,
+    seeds: impl FnOnce(&Builder<'_>) -> Vec<(usize, NodeId)>,
+) -> Result<Graph, NotDifferentiable> {
+    let mut derived = graph.clone();
+    derived.clear_outputs();
+    for &output in outputs {
+        let (name, node) = &graph.outputs()[output];
+        let name = if prefix == "grad" { "value" } else { name };
+        derived.add_output(name, *node);
+    }
+    let tangent_inputs = add_tangents(&mut derived, wrt)?;
+    let tangents = linearize(&mut derived, graph.len(), &tangent_inputs);
+    let seeds: Vec<(NodeId, NodeId)> = seeds(&Builder::new(&mut derived))
+        .into_iter()
+        .filter_map(|(position, seed)| {
+            let (_, node) = &graph.outputs()[outputs[position]];
+            tangents[node.index()].map(|tangent| (tangent, seed))
+        })
+        .collect();
+    let cotangents = transpose(&mut derived, graph.len(), &tangent_inputs, &seeds);
+    let roots: Vec<NodeId> = outputs.iter().map(|&o| graph.outputs()[o].1).collect();
+    for (&number, (cotangent, (source, _))) in wrt.iter().zip(cotangents.iter().zip(&tangent_inputs))
+    {
+        let name = &graph.inputs()[number].0;
+        let gradient = match cotangent {
+            Some(node) => *node,
+            None => {
+                refuse_blocked(graph, *source, &roots)?;
+                Builder::new(&mut derived).zeros_like(*source)
+            }
+        };
+        derived.add_output(format!("{prefix}.{name}"), gradient);
+    }
+    for (_, tangent) in &tangent_inputs {
+        derived.remove_input(*tangent);
+    }
+    Ok(derived.pruned())
+}
+
+/// Adds an input for the tangent of each input in `wrt`: pairs of (input, its tangent).
+fn add_tangents(
+    graph: &mut Graph,
+    wrt: &[usize],
+) -> Result<Vec<(NodeId, NodeId)>, NotDifferentiable> {
+    let add = |&number: &usize| {
+        let (name, node) = graph.inputs()[number].clone();
+        let ty: TensorType = graph.ty(node).clone();
+        if !ty.dtype.is_float() {
+            let reason = format!("`{name}` is {ty}: a derivative needs a floating-point type");
+            return Err(NotDifferentiable { node, reason });
+        }
+        let origin = graph.node(node).origin;
+        Ok((node, graph.add_input(format!("tangent.{name}"), ty, origin)))
+    };
+    wrt.iter().map(add).collect()
+}
+
+/// Refuses a gradient that would be zero only because the path from `source` to the outputs passes
+/// through integers or truth values: the user should stop it explicitly, if it is meant.
+fn refuse_blocked(
+    graph: &Graph,
+    source: NodeId,
+    roots: &[NodeId],
+) -> Result<(), NotDifferentiable> {
+    let mut depends = vec![false; graph.len()];
+    depends[source.index()] = true;
+    let mut reaches = vec![false; graph.len()];
+    roots.iter().for_each(|root| reaches[root.index()] = true);
+    for id in graph.nodes().rev() {
+        if reaches[id.index()] {
+            graph.operands(id).iter().for_each(|o| reaches[o.index()] = true);
+        }
+    }
+    for id in graph.nodes() {
+        if graph.operands(id).iter().any(|o| depends[o.index()]) && !graph.op(id).stops_gradient() {
+            depends[id.index()] = true;
+            if reaches[id.index()] && !graph.ty(id).dtype.is_float() {
+                let (name, ty) = (graph.op(id).name(), graph.ty(id));
+                let reason = format!(
+                    "the only way to the result leads through `{name}`, whose result is {ty} and \
+                     has no derivative"
+                );
+                return Err(NotDifferentiable { node: id, reason });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The compiler in one screen: from a concrete graph to an executable, pass by pass.
+//!
+//! Everything before is the front end (`check` makes symbolic graphs, `Graph::with_sizes` makes them
+//! concrete); everything after is calling. Each pass is a pure function; the IR is verified after each
+//! one in debug builds and wherever [`Options::verify`] asks for it, and a failure names the pass.
+
+use crate::codegen::{self, Executable};
+use crate::graph::Graph;
+use crate::rewrite::{self, Report};
+use crate::{graph, kernel};
+use std::time::{Duration, Instant};
+
+/// What compiling does beyond the necessary.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Rewrite and fuse. Without, every operation becomes its own kernel: the second opinion.
+    pub optimise: bool,
+    /// What rewriting may do.
+    pub rewrite: rewrite::Options,
+    /// What code is emitted for.
+    pub target: codegen::Target,
+    /// Verify the IR after every pass; always on in debug builds.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            optimise: true,
+            rewrite: rewrite::Options::default(),
+            target: codegen::Target::host(),
+            verify: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// A pass: its name for `--after`, and one line about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass {
+    /// The name.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+}
+
+macro_rules! passes {
+    ($($(#[doc = $about:literal])+ $constant:ident = $name:literal;)*) => {
+        $($(#[doc = $about])+ pub const $constant: Pass = Pass { name: $name, about: concat!($($about),+) };)*
+        /// Every pass from the graph on, in order.
+        pub const PASSES: &[Pass] = &[$($constant),*];
+    };
+}
+
+passes! {
+    /// the concrete graph as it was given: sizes known, gradients included
+    ELABORATE = "elaborate";
+    /// the graph after e-graph rewriting and fusion
+    REWRITE = "rewrite";
+    /// kernels over buffers, one for each operation that does work
+    LOWER = "lower";
+    /// kernels after products took their epilogues and rows their passes
+    FUSE = "fuse";
+    /// every buffer at its place in the arena
+    PLAN = "plan";
+    /// machine code
+    EMIT = "emit";
+}
+
+/// Sees the IR after each pass. The text is made only where `wants` says so.
+pub trait Observer {
+    /// Whether the text after this pass is wanted.
+    fn wants(&self, pass: Pass) -> bool;
+    /// The text after a pass, if it was wanted.
+    fn text(&mut self, pass: Pass, text: String);
+    /// How long a pass took.
+    fn time(&mut self, pass: Pass, time: Duration);
+    /// What rewriting did.
+    fn rewritten(&mut self, report: Report);
+}
+
+/// Compiles a concrete graph.
+///
+/// # Panics
+/// Where a pass breaks an invariant: that is a bug of the compiler, and the message names the pass.
+pub fn compile(graph: &Graph, options: &Options, observer: &mut dyn Observer) -> Executable {
+    let mut driver = Driver { options, observer, started: Instant::now() };
+    driver.graph(ELABORATE, graph);
+    let optimised = options.optimise.then(|| {
+        let (optimised, report) = rewrite::optimise(graph, &options.rewrite);
+        driver.graph(REWRITE, &optimised);
+        driver.observer.rewritten(report);
+        optimised
+    });
+    let mut program = kernel::lower(optimised.as_ref().unwrap_or(graph));
+    driver.program(LOWER, &program);
+    if options.optimise {
+        kernel::fuse(&mut program);
+        driver.program(FUSE, &program);
+    }
+    kernel::plan(&mut program);
+    driver.program(PLAN, &program);
+    let wants_text = driver.observer.wants(EMIT);
+    let (executable, listing) = codegen::emit(program, &options.target, wants_text);
+    driver.finish(EMIT, || listing);
+    executable
+}
+
+struct Driver<'a> {
+    options: &'a Options,
+    observer: &'a mut dyn Observer,
+    started: Instant,
+}
+
+impl Driver<'_> {
+    fn graph(&mut self, pass: Pass, graph: &Graph) {
+        self.observer.time(pass, self.started.elapsed());
+        if self.options.verify
+            && let Err(e) = graph::verify::verify(graph)
+        {
+            panic!("the graph is broken after `{}`: {e}\n{graph}", pass.name);
+        }
+        self.show(pass, || graph.to_string());
+    }
+
+    fn program(&mut self, pass: Pass, program: &kernel::Program) {
+        self.observer.time(pass, self.started.elapsed());
+        if self.options.verify
+            && let Err(e) = kernel::verify(program)
+        {
+            panic!("the program is broken after `{}`: {e}\n{program}", pass.name);
+        }
+        self.show(pass, || program.to_string());
+    }
+
+    fn finish(&mut self, pass: Pass, text: impl FnOnce() -> String) {
+        self.observer.time(pass, self.started.elapsed());
+        self.show(pass, text);
+    }
+
+    fn show(&mut self, pass: Pass, text: impl FnOnce() -> String) {
+        if self.observer.wants(pass) {
+            self.observer.text(pass, text());
+        }
+        self.started = Instant::now();
+    }
+}
+
+/// An observer that wants nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn wants(&self, _pass: Pass) -> bool {
+        false
+    }
+    fn text(&mut self, _pass: Pass, _text: String) {}
+    fn time(&mut self, _pass: Pass, _time: Duration) {}
+    fn rewritten(&mut self, _report: Report) {}
+}
+
+/// An observer that keeps the times, the report, and the text after the passes it was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    /// Passes whose text is wanted, by name.
+    pub wanted: Vec<String>,
+    /// Texts in order.
+    pub texts: Vec<(Pass, String)>,
+    /// Times in order.
+    pub times: Vec<(Pass, Duration)>,
+    /// What rewriting did.
+    pub report: Option<Report>,
+}
+
+impl Observer for Recorder {
+    fn wants(&self, pass: Pass) -> bool {
+        self.wanted.iter().any(|name| name == pass.name)
+    }
+    fn text(&mut self, pass: Pass, text: String) {
+        self.texts.push((pass, text));
+    }
+    fn time(&mut self, pass: Pass, time: Duration) {
+        self.times.push((pass, time));
+    }
+    fn rewritten(&mut self, report: Report) {
+        self.report = Some(report);
+    }
+}
