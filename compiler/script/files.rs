@@ -3,7 +3,7 @@
 use super::Executor;
 use crate::check::typed::{LoadLeaf, SlotId, Text};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::Dim;
+use crate::session::sizes::bind;
 use std::path::{Path, PathBuf};
 use tensc_runtime::{Tensor, data};
 
@@ -42,33 +42,12 @@ impl Executor<'_> {
     /// Checks a loaded tensor against the declared type; a size that is a new name takes its value.
     fn accept(&mut self, path: &Path, leaf: &LoadLeaf, data: &Tensor) -> Result<(), Diagnostic> {
         let declared = &self.script.slots[leaf.slot.0 as usize].ty;
-        let differs = |what: String| {
+        bind(declared, data.dtype(), data.shape(), &mut self.sizes).map_err(|mismatch| {
             let name = leaf.key.as_ref().map_or(String::new(), |key| format!("`{key}` of "));
             let (dtype, shape) = (data.dtype(), data.shape());
             let message = format!("{name}{} is {dtype}{shape}, not {declared}", path.display());
-            Diagnostic::error(codes::DATA_SHAPE, leaf.span, message).here(what)
-        };
-        if declared.dtype != data.dtype() {
-            return Err(differs(format!("declared {}, the file has {}", declared.dtype, data.dtype())));
-        }
-        if declared.rank() != data.shape().rank() {
-            let (want, have) = (declared.rank(), data.shape().rank());
-            return Err(differs(format!("declared rank {want}, the file has rank {have}")));
-        }
-        for (axis, (size, &have)) in declared.shape.iter().zip(data.shape().iter()).enumerate() {
-            let have = have as i64;
-            if let Some(var) = size.as_var()
-                && !self.sizes.contains_key(var)
-            {
-                self.sizes.insert(var.clone(), have);
-                continue;
-            }
-            let want = size.substitute(&|var| self.sizes.get(var).map(|n| Dim::Const(*n)));
-            if !want.is(have) {
-                return Err(differs(format!("axis {axis}: declared {size} = {want}, found {have}")));
-            }
-        }
-        Ok(())
+            Diagnostic::error(codes::DATA_SHAPE, leaf.span, message).here(mismatch.to_string())
+        })
     }
 
     /// Writes a file whole or not at all.

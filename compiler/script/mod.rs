@@ -21,7 +21,7 @@ pub use format::format_tensor;
 use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
 use crate::diag::codes;
 use crate::diag::{Diagnostic, Span};
-use crate::graph::DimVar;
+use crate::session::sizes::Sizes;
 use crate::session::{Argument, CallError, Compiled, Session};
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub fn run(script: &Script, environment: Environment<'_>) -> Result<(), Diagnost
     let mut executor = Executor {
         script,
         slots: vec![None; script.slots.len()],
-        sizes: FxHashMap::default(),
+        sizes: Sizes::default(),
         compiled: FxHashMap::default(),
         environment,
     };
@@ -75,7 +75,7 @@ struct Executor<'a> {
     script: &'a Script,
     slots: Vec<Option<Tensor>>,
     /// Sizes bound so far, by data and by loops.
-    sizes: FxHashMap<DimVar, i64>,
+    sizes: Sizes,
     /// Regions compiled so far, by the values of the sizes they mention.
     compiled: FxHashMap<(RegionId, Vec<i64>), Arc<Compiled>>,
     environment: Environment<'a>,

@@ -1,0 +1,257 @@
+//! One compiled graph and how it is called.
+//!
+//! Invariant: `call` checks every argument's element type and shape against the graph's inputs
+//! before code runs, so that calling is safe whatever the caller passes.
+
+#![allow(unsafe_code, reason = "hands checked buffers to machine code; each block argues its safety")]
+
+use crate::codegen::{Executable, Workspace};
+use crate::graph::interpret::interpret;
+use crate::graph::{Graph, NodeId, Op, Origin};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use tensc_runtime::{DType, Pool, Shape, Tensor, TensorView};
+
+/// What a call is given for an input.
+#[derive(Clone, Debug)]
+pub enum Argument<'a> {
+    /// Lent: read in place, not copied.
+    Borrowed(TensorView<'a>),
+    /// Given away: its memory may become a result's.
+    Owned(Tensor),
+}
+
+impl Argument<'_> {
+    fn dtype(&self) -> DType {
+        match self {
+            Argument::Borrowed(view) => view.dtype(),
+            Argument::Owned(tensor) => tensor.dtype(),
+        }
+    }
+    fn shape(&self) -> &Shape {
+        match self {
+            Argument::Borrowed(view) => view.shape(),
+            Argument::Owned(tensor) => tensor.shape(),
+        }
+    }
+    fn as_ptr(&self) -> *const u8 {
+        match self {
+            Argument::Borrowed(view) => view.as_bytes().as_ptr(),
+            Argument::Owned(tensor) => tensor.as_bytes().as_ptr(),
+        }
+    }
+}
+
+/// Why a call has no result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CallError {
+    /// The number of arguments is not that of the inputs.
+    Count {
+        /// Inputs.
+        expected: usize,
+        /// Arguments.
+        found: usize,
+    },
+    /// An argument is not of its input's type.
+    Type {
+        /// The input.
+        input: String,
+        /// Its type.
+        expected: String,
+        /// The argument's.
+        found: String,
+    },
+    /// An index was out of range while the code ran.
+    Index {
+        /// Where it was written.
+        origin: Origin,
+        /// What happened.
+        message: String,
+    },
+}
+
+impl CallError {
+    /// Where in the source it happened, for what happened while code ran.
+    pub fn origin(&self) -> Option<Origin> {
+        match self {
+            CallError::Index { origin, .. } => Some(*origin),
+            CallError::Count { .. } | CallError::Type { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Count { expected, found } => {
+                write!(f, "{expected} arguments are needed, {found} were given")
+            }
+            CallError::Type { input, expected, found } => {
+                write!(f, "`{input}` needs {expected}, found {found}")
+            }
+            CallError::Index { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+enum Engine {
+    Code { executable: Executable, idle: Mutex<Vec<Workspace>> },
+    Interpreter(Graph),
+}
+
+/// An executable graph: `Send + Sync`, callable from several threads at once.
+pub struct Compiled {
+    engine: Engine,
+    inputs: Vec<(String, DType, Shape)>,
+    outputs: Vec<(String, DType, Shape)>,
+}
+
+impl Compiled {
+    pub(super) fn jit(graph: &Graph, executable: Executable) -> Compiled {
+        Compiled::new(graph, Engine::Code { executable, idle: Mutex::default() })
+    }
+
+    pub(super) fn interpreted(graph: &Graph) -> Compiled {
+        Compiled::new(graph, Engine::Interpreter(graph.clone()))
+    }
+
+    fn new(graph: &Graph, engine: Engine) -> Compiled {
+        let describe = |(name, node): &(String, NodeId)| {
+            (name.clone(), graph.ty(*node).dtype, graph.ty(*node).concrete_shape())
+        };
+        let inputs = graph.inputs().iter().map(describe).collect();
+        let outputs = graph.outputs().iter().map(describe).collect();
+        Compiled { engine, inputs, outputs }
+    }
+
+    /// Whether compiling would cost more than it can give back: a handful of scalar operations, such
+    /// as a loop's bound, which the interpreter does in a microsecond.
+    pub(super) fn is_trivial(graph: &Graph) -> bool {
+        const FEW: usize = 16;
+        let scalar = |id: NodeId| {
+            let node = graph.node(id);
+            node.ty.rank() == 0
+                && matches!(
+                    node.op,
+                    Op::Input(_) | Op::Const(_) | Op::Map(_) | Op::Convert(_) | Op::FoldKey
+                )
+        };
+        graph.len() <= FEW && graph.nodes().all(scalar)
+    }
+
+    /// Name, element type and shape of each input.
+    pub fn inputs(&self) -> &[(String, DType, Shape)] {
+        &self.inputs
+    }
+
+    /// Name, element type and shape of each output.
+    pub fn outputs(&self) -> &[(String, DType, Shape)] {
+        &self.outputs
+    }
+
+    /// The machine code; `None` where the graph is interpreted.
+    pub fn executable(&self) -> Option<&Executable> {
+        match &self.engine {
+            Engine::Code { executable, .. } => Some(executable),
+            Engine::Interpreter(_) => None,
+        }
+    }
+
+    /// Calls it: one argument for each input, one tensor for each output.
+    ///
+    /// # Errors
+    /// Where an argument does not fit, or an index is out of range while the code runs.
+    pub fn call(
+        &self,
+        pool: &Pool,
+        mut arguments: Vec<Argument<'_>>,
+    ) -> Result<Vec<Tensor>, CallError> {
+        self.check(&arguments)?;
+        let (executable, idle) = match &self.engine {
+            Engine::Interpreter(graph) => return interpreted_call(graph, arguments),
+            Engine::Code { executable, idle } => (executable, idle),
+        };
+        let inputs: SmallVec<[*const u8; 16]> = arguments.iter().map(Argument::as_ptr).collect();
+        let mut results: SmallVec<[Option<Tensor>; 16]> = SmallVec::new();
+        results.resize_with(self.outputs.len(), || None);
+        for (input, output) in &executable.program().plan.donations {
+            let argument = &mut arguments[*input as usize];
+            if let Argument::Owned(tensor) = argument
+                && tensor.is_unique()
+            {
+                let shape = self.outputs[*output as usize].2.clone();
+                let empty = Tensor::zeros(tensor.dtype(), [0]);
+                let donated = std::mem::replace(tensor, empty).reshape(shape);
+                results[*output as usize] = Some(donated);
+            }
+        }
+        let mut results: Vec<Tensor> = (results.into_iter().zip(&self.outputs))
+            .map(|(donated, (_, dtype, shape))| {
+                donated.unwrap_or_else(|| Tensor::zeros(*dtype, shape.clone()))
+            })
+            .collect();
+        let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
+        let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace());
+        // SAFETY: `check` has shown that each input pointer leads to a dense tensor of the input's
+        // type and shape, which `arguments` and `results` keep alive; each output pointer leads to
+        // unshared memory of the output's size. An output is an input's memory only for the pairs
+        // that the plan names as donations, and then the argument was the only handle on it.
+        let done = unsafe { executable.run(pool, &inputs, &outputs, &mut workspace) };
+        lock(idle).push(workspace);
+        done.map(|()| results).map_err(|fault| {
+            let origin = executable.program().sites[fault.site as usize];
+            CallError::Index { origin, message: fault.to_string() }
+        })
+    }
+
+    fn check(&self, arguments: &[Argument<'_>]) -> Result<(), CallError> {
+        if arguments.len() != self.inputs.len() {
+            let (expected, found) = (self.inputs.len(), arguments.len());
+            return Err(CallError::Count { expected, found });
+        }
+        for ((input, dtype, shape), argument) in self.inputs.iter().zip(arguments) {
+            if argument.dtype() != *dtype || argument.shape() != shape {
+                return Err(CallError::Type {
+                    input: input.clone(),
+                    expected: format!("{dtype}{shape}"),
+                    found: format!("{}{}", argument.dtype(), argument.shape()),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn interpreted_call(
+    graph: &Graph,
+    arguments: Vec<Argument<'_>>,
+) -> Result<Vec<Tensor>, CallError> {
+    let inputs: Vec<Tensor> = arguments
+        .into_iter()
+        .map(|argument| match argument {
+            Argument::Borrowed(view) => view.to_tensor(),
+            Argument::Owned(tensor) => tensor,
+        })
+        .collect();
+    interpret(graph, &inputs).map_err(|e| CallError::Index {
+        origin: e.node.map(|node| graph.node(node).origin).unwrap_or_default(),
+        message: e.message,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // The list of idle workspaces is whole between any two operations on it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled")
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}

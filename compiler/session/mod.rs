@@ -1,0 +1,115 @@
+//! Compiling on demand and calling what was compiled.
+//!
+//! A [`Session`] owns the options, the thread pool and the cache of compiled graphs. A graph is
+//! compiled once for its content: two places that need the same computation at the same sizes share
+//! one executable, and nothing else ever causes a second compilation.
+//!
+//! Neighbours: `pipeline` compiles, `compiled` calls, `module` is what a host program holds, `script`
+//! runs `main` above.
+
+mod compiled;
+mod module;
+pub mod sizes;
+
+pub use compiled::{Argument, CallError, Compiled};
+pub use module::{Failure, Function, Module, RunOptions};
+
+use crate::graph::Graph;
+use crate::pipeline::{self, Observer, Unobserved};
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tensc_runtime::Pool;
+
+/// How compiled functions are executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Backend {
+    /// Machine code.
+    #[default]
+    Jit,
+    /// The naive interpreter: slow, and the oracle of all tests.
+    Interpreter,
+}
+
+/// What a session does with the programs it is given.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that share the work of a kernel. Results do not depend on it.
+    pub threads: usize,
+    /// Machine code or the interpreter.
+    pub backend: Backend,
+    /// How machine code is made.
+    pub compile: pipeline::Options,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Options { threads, backend: Backend::Jit, compile: pipeline::Options::default() }
+    }
+}
+
+/// Options, threads, and everything compiled so far.
+pub struct Session {
+    options: Options,
+    pool: Pool,
+    cache: Mutex<FxHashMap<u128, Arc<Compiled>>>,
+}
+
+impl Session {
+    /// A session with its own thread pool and an empty cache.
+    pub fn new(options: Options) -> Session {
+        let pool = Pool::new(options.threads);
+        Session { options, pool, cache: Mutex::default() }
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The threads that calls share.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The executable of a concrete graph: compiled now, or before.
+    pub fn compile_graph(&self, graph: &Graph) -> Arc<Compiled> {
+        self.compile_observed(graph, &mut Unobserved)
+    }
+
+    /// As [`Session::compile_graph`]; the observer sees the passes of a graph that is new.
+    pub fn compile_observed(&self, graph: &Graph, observer: &mut dyn Observer) -> Arc<Compiled> {
+        let key = graph.content_hash();
+        if let Some(compiled) = self.cache().get(&key) {
+            return Arc::clone(compiled);
+        }
+        let compiled = Arc::new(match self.options.backend {
+            Backend::Interpreter => Compiled::interpreted(graph),
+            Backend::Jit if Compiled::is_trivial(graph) => Compiled::interpreted(graph),
+            Backend::Jit => {
+                Compiled::jit(graph, pipeline::compile(graph, &self.options.compile, observer))
+            }
+        });
+        self.cache().insert(key, Arc::clone(&compiled));
+        compiled
+    }
+
+    /// Number of different graphs compiled so far.
+    pub fn compiled_graphs(&self) -> usize {
+        self.cache().len()
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, FxHashMap<u128, Arc<Compiled>>> {
+        // A panic while the lock was held cannot have left a half-made entry: inserts are whole.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("options", &self.options)
+            .field("compiled_graphs", &self.compiled_graphs())
+            .finish()
+    }
+}

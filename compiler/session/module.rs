@@ -1,0 +1,235 @@
+//! A checked source, as a host program holds it.
+
+use super::sizes::{Sizes, bind};
+use super::{Argument, CallError, Compiled, Session};
+use crate::check::typed::{self, Tree, TypedProgram};
+use crate::check::{self, SourceLoader};
+use crate::diag::{Diagnostic, Diagnostics, Sources, codes, render};
+use crate::graph::{Graph, TensorType};
+use crate::script::{self, Console, Environment};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tensc_runtime::{Scalar, Tensor, TensorView};
+
+/// Messages with the sources they are about: what compiling or running gives instead of a result.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The sources.
+    pub sources: Sources,
+    /// The messages, at least one of them an error.
+    pub diagnostics: Diagnostics,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for diagnostic in self.diagnostics.iter() {
+            writeln!(f, "{}", render::render(&self.sources, diagnostic, false))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A checked source.
+#[derive(Clone, Debug)]
+pub struct Module {
+    sources: Sources,
+    program: TypedProgram,
+    warnings: Diagnostics,
+    base: PathBuf,
+}
+
+impl Module {
+    /// Checks the file at `path` and what it imports.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its imports.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Module, Failure> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let message = format!("cannot read {}: {e}", path.display());
+            let diagnostics = Diagnostic::global(codes::CANNOT_READ_SOURCE, message).into();
+            Failure { sources: Sources::default(), diagnostics }
+        })?;
+        let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        Module::check(&path.display().to_string(), text, base)
+    }
+
+    /// Checks a source that stands in memory; files it imports or loads are relative to the working
+    /// directory.
+    ///
+    /// # Errors
+    /// What is wrong with the source.
+    pub fn from_source(name: &str, text: impl Into<String>) -> Result<Module, Failure> {
+        Module::check(name, text.into(), PathBuf::new())
+    }
+
+    fn check(name: &str, text: String, base: PathBuf) -> Result<Module, Failure> {
+        let mut sources = Sources::default();
+        let root = sources.add(name, text);
+        let loader = SourceLoader::files(base.clone());
+        let (program, diagnostics) = check::check(&mut sources, root, &loader);
+        match program {
+            Some(program) if !diagnostics.has_errors() => {
+                Ok(Module { sources, program, warnings: diagnostics, base })
+            }
+            _ => Err(Failure { sources, diagnostics }),
+        }
+    }
+
+    /// The sources, for rendering messages.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+    /// The typed program.
+    pub fn program(&self) -> &TypedProgram {
+        &self.program
+    }
+    /// What is probably not meant.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// The pure function of this name.
+    pub fn function(&self, name: &str) -> Option<Function> {
+        let typed = self.program.functions.iter().find(|f| f.name == name)?;
+        Some(Function { typed: Arc::new(typed.clone()) })
+    }
+
+    /// Runs `main`.
+    ///
+    /// # Errors
+    /// That there is no `main`, or what only running can tell.
+    pub fn run(
+        &self,
+        session: &Session,
+        options: &RunOptions,
+        console: &mut dyn Console,
+    ) -> Result<(), Failure> {
+        let Some(main) = &self.program.main else {
+            let message = "this source has no `main`";
+            return Err(self.failure(Diagnostic::global(codes::NO_MAIN, message)));
+        };
+        self.run_script(main, session, options, console)
+    }
+
+    /// Runs one `test` item.
+    ///
+    /// # Errors
+    /// What fails.
+    pub fn run_test(
+        &self,
+        test: &typed::Test,
+        session: &Session,
+        console: &mut dyn Console,
+    ) -> Result<(), Failure> {
+        self.run_script(&test.script, session, &RunOptions::default(), console)
+    }
+
+    fn run_script(
+        &self,
+        script: &typed::Script,
+        session: &Session,
+        options: &RunOptions,
+        console: &mut dyn Console,
+    ) -> Result<(), Failure> {
+        let inputs = &options.inputs;
+        let environment = Environment { session, inputs, base: self.base.clone(), console };
+        script::run(script, environment).map_err(|diagnostic| self.failure(diagnostic))
+    }
+
+    fn failure(&self, diagnostic: Diagnostic) -> Failure {
+        Failure { sources: self.sources.clone(), diagnostics: diagnostic.into() }
+    }
+}
+
+/// What a run of `main` is given.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Values of `input`s by name; the others take their defaults.
+    pub inputs: Vec<(String, Scalar)>,
+}
+
+/// A pure function of a module, over named sizes. Sizes are solved from the arguments of each call;
+/// each set of sizes is compiled once.
+#[derive(Clone, Debug)]
+pub struct Function {
+    typed: Arc<typed::Function>,
+}
+
+impl Function {
+    /// The typed function: parameters, result, sizes, graph.
+    pub fn typed(&self) -> &typed::Function {
+        &self.typed
+    }
+
+    /// Name and type of each parameter leaf, in the order of a call's arguments: `m.hidden.w`.
+    pub fn parameters(&self) -> Vec<(String, &TensorType)> {
+        self.typed.params.iter().flat_map(|(name, tree)| tree.leaves(name)).collect()
+    }
+
+    /// Name and type of each leaf of the result.
+    pub fn results(&self) -> Vec<(String, &TensorType)> {
+        match &self.typed.result {
+            Tree::Leaf(ty) => vec![("result".to_string(), ty)],
+            tree => tree.leaves(""),
+        }
+    }
+
+    /// The graph for arguments of these shapes.
+    ///
+    /// # Errors
+    /// Where a shape does not fit the declared type or the sizes that others fix.
+    pub fn specialise(&self, arguments: &[TensorView<'_>]) -> Result<Graph, CallError> {
+        let parameters = self.parameters();
+        if parameters.len() != arguments.len() {
+            let (expected, found) = (parameters.len(), arguments.len());
+            return Err(CallError::Count { expected, found });
+        }
+        let mut sizes = Sizes::default();
+        for ((name, ty), argument) in parameters.iter().zip(arguments) {
+            bind(ty, argument.dtype(), argument.shape(), &mut sizes).map_err(|mismatch| {
+                CallError::Type {
+                    input: name.clone(),
+                    expected: ty.to_string(),
+                    found: format!("{}{} ({mismatch})", argument.dtype(), argument.shape()),
+                }
+            })?;
+        }
+        let graph = self.typed.graph.with_sizes(&|var| sizes.get(var).copied());
+        graph.map_err(|e| CallError::Type {
+            input: self.typed.name.clone(),
+            expected: "sizes that are not negative".to_string(),
+            found: e.to_string(),
+        })
+    }
+
+    /// The executable for arguments of these shapes: compiled now, or before.
+    ///
+    /// # Errors
+    /// As [`Function::specialise`].
+    pub fn compile(
+        &self,
+        session: &Session,
+        arguments: &[TensorView<'_>],
+    ) -> Result<Arc<Compiled>, CallError> {
+        Ok(session.compile_graph(&self.specialise(arguments)?))
+    }
+
+    /// Calls it on borrowed tensors, which are not copied: one for each parameter leaf; the
+    /// result has one for each result leaf.
+    ///
+    /// # Errors
+    /// Where an argument does not fit, or an index is out of range while the code runs.
+    pub fn call(
+        &self,
+        session: &Session,
+        arguments: &[TensorView<'_>],
+    ) -> Result<Vec<Tensor>, CallError> {
+        let compiled = self.compile(session, arguments)?;
+        let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
+        compiled.call(session.pool(), arguments)
+    }
+}
