@@ -1,0 +1,300 @@
+//! The command line: arguments in, exit codes and streams out. Nothing can be done here that the
+//! library cannot do.
+//!
+//! Results go to standard output; messages and progress go to standard error. Exit code 0 is
+//! success, 1 a program that is wrong or fails, 2 wrong usage of the command.
+
+mod calls;
+mod inspect;
+mod inputs;
+mod output;
+mod terminal;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tensc::codegen::Target;
+use tensc::session::{Backend, Module, Options, RunOptions, Session};
+
+/// Runs the command for the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let (command, module) = inputs::with_model_inputs(Cli::command(), &arguments);
+    let matches = command.get_matches_from(&arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let output = output::Output::new(cli.color, cli.message_format);
+    match execute(cli, module, &matches, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn execute(
+    cli: Cli,
+    module: Option<Result<Module, tensc::session::Failure>>,
+    matches: &clap::ArgMatches,
+    output: &output::Output,
+) -> Result<(), output::Error> {
+    let load = |file: &PathBuf| -> Result<Module, output::Error> {
+        let module = Module::from_file(file)?;
+        output.warnings(&module);
+        Ok(module)
+    };
+    match cli.command {
+        Command::Run(run) => {
+            let module = module.unwrap_or_else(|| Module::from_file(&run.file))?;
+            output.warnings(&module);
+            let session = run.engine.session()?;
+            if let Some(function) = &run.function {
+                return calls::call(&module, function, &run, &session, output);
+            }
+            let (_, run_matches) = matches.subcommand().expect("this is `run`");
+            let inputs = inputs::given(&module, run_matches, &run.set)?;
+            let mut console = terminal::Terminal::new(run.quiet, run.log.as_deref())?;
+            Ok(module.run(&session, &RunOptions { inputs }, &mut console)?)
+        }
+        Command::Check { files } => {
+            for file in &files {
+                load(file)?;
+            }
+            Ok(())
+        }
+        Command::Test(test) => calls::test(&load(&test.file)?, &test, output),
+        Command::Dump(dump) if dump.list => inspect::list(output),
+        Command::Dump(dump) => inspect::dump(&load(dump.file()?)?, &dump, output),
+        Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad, output),
+        Command::Explain(explain) => inspect::explain(&load(&explain.file)?, &explain, output),
+    }
+}
+
+/// Compiles and runs models written in the tensor language `.tx`.
+///
+/// A model is a file of pure functions over tensors and a `main` that loads data, trains, prints and
+/// saves. tensc proves its shapes, derives its gradients, fuses it, and runs it as machine code.
+#[derive(Parser)]
+#[command(name = "tensc", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Whether messages are coloured.
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    color: Color,
+    /// How messages about the program are written to standard error.
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    message_format: MessageFormat,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  tensc run examples/mnist.tx --epochs 10     train; the model's own inputs are options
+  tensc run model.tx --fn f --in x=a.npy --out y.npy
+                                              call one function on files
+  tensc check model.tx                        types and shapes only
+  tensc grad model.tx --fn loss               the gradient, as readable .tx
+  tensc dump model.tx --fn loss --size B=128 --after rewrite
+                                              the IR after a pass
+  tensc explain model.tx --fn loss --size B=128
+                                              the rewrites that were applied, and why
+
+Exit codes: 0 success, 1 the program is wrong or failed, 2 wrong usage.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compile and run `main`, or one function on files
+    Run(Run),
+    /// Check names, types and shapes; run nothing
+    Check {
+        /// Source files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run the `test` items of a file
+    Test(Test),
+    /// Print the IR after a pass
+    Dump(Dump),
+    /// Print the gradient of a function as readable .tx
+    Grad(Grad),
+    /// Tell which rewrites were applied to a function, where and why
+    Explain(Explain),
+}
+
+/// How code is made and run.
+#[derive(Args, Clone)]
+struct Engine {
+    /// Threads that share the work; results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Machine code or the naive interpreter
+    #[arg(long, value_enum, default_value_t, value_name = "BACKEND")]
+    backend: BackendArgument,
+    /// Compile every operation on its own: no rewriting, no fusion
+    #[arg(long)]
+    no_optimise: bool,
+    /// Instruction set to emit [default: the widest this machine has]
+    #[arg(long, value_name = "ISA")]
+    isa: Option<String>,
+}
+
+impl Engine {
+    fn options(&self) -> Result<Options, output::Error> {
+        let mut options = Options::default();
+        if let Some(threads) = self.threads {
+            options.threads = usize::from(threads);
+        }
+        options.backend = match self.backend {
+            BackendArgument::Jit => Backend::Jit,
+            BackendArgument::Interpreter => Backend::Interpreter,
+        };
+        options.compile.optimise = !self.no_optimise;
+        if let Some(isa) = &self.isa {
+            options.compile.target = Target::named(isa).map_err(output::Error::usage)?;
+        }
+        Ok(options)
+    }
+
+    fn session(&self) -> Result<Session, output::Error> {
+        Ok(Session::new(self.options()?))
+    }
+}
+
+#[derive(Args)]
+struct Run {
+    /// Source file
+    file: PathBuf,
+    /// Set an `input` of the model; `--NAME VALUE` does the same
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Call this function instead of running `main`
+    #[arg(long = "fn", value_name = "NAME")]
+    function: Option<String>,
+    /// A parameter of the function from a data file (FILE or FILE:MEMBER)
+    #[arg(long = "in", value_name = "PARAM=FILE", requires = "function")]
+    inputs: Vec<String>,
+    /// A data file for the result (FILE, or FIELD=FILE)
+    #[arg(long = "out", value_name = "FILE", requires = "function")]
+    outputs: Vec<String>,
+    /// No progress, only what the program prints
+    #[arg(short, long)]
+    quiet: bool,
+    /// Append every logged step to a file as JSON lines
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+#[derive(Args)]
+struct Test {
+    /// Source file
+    file: PathBuf,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+/// Which graph is looked at.
+#[derive(Args)]
+struct Subject {
+    /// The function
+    #[arg(long = "fn", value_name = "NAME", conflicts_with = "region")]
+    function: Option<String>,
+    /// A compiled region of `main`, by number
+    #[arg(long, value_name = "N")]
+    region: Option<usize>,
+    /// A named size
+    #[arg(long = "size", value_name = "NAME=N")]
+    sizes: Vec<String>,
+}
+
+#[derive(Args)]
+struct Dump {
+    /// Source file
+    #[arg(required_unless_present = "list")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    subject: Subject,
+    /// The pass after which to print [default: check]
+    #[arg(long, value_name = "PASS")]
+    after: Option<String>,
+    /// Text, or a drawing for Graphviz
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: DumpFormat,
+    /// List the passes
+    #[arg(long)]
+    list: bool,
+    /// How long each pass took
+    #[arg(long)]
+    time_passes: bool,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+impl Dump {
+    fn file(&self) -> Result<&PathBuf, output::Error> {
+        self.file.as_ref().ok_or_else(|| output::Error::usage("a source file is needed"))
+    }
+}
+
+#[derive(Args)]
+struct Grad {
+    /// Source file
+    file: PathBuf,
+    /// The function; its result must be a scalar
+    #[arg(long = "fn", value_name = "NAME")]
+    function: String,
+    /// Parameters to differentiate by [default: the first]
+    #[arg(long, value_name = "PARAM")]
+    wrt: Vec<String>,
+}
+
+#[derive(Args)]
+struct Explain {
+    /// Source file
+    file: PathBuf,
+    #[command(flatten)]
+    subject: Subject,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum MessageFormat {
+    /// For a person
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum BackendArgument {
+    /// Machine code
+    #[default]
+    Jit,
+    /// The naive interpreter: slow, the oracle of the tests
+    Interpreter,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+enum DumpFormat {
+    /// The text form, which parses back
+    #[default]
+    Text,
+    /// A drawing for Graphviz
+    Dot,
+}

@@ -1,0 +1,110 @@
+//! Streams: results to standard output, messages to standard error.
+
+use super::{Color, MessageFormat};
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use tensc::diag::{Diagnostics, Sources, render};
+use tensc::session::{CallError, Failure, Module};
+
+/// Why the command ends with a non-zero exit code.
+pub enum Error {
+    /// Messages about the program.
+    Program(Box<Failure>),
+    /// Anything else, in one sentence.
+    Other(String),
+}
+
+impl Error {
+    /// An error in one sentence.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::Other(message.into())
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::Program(Box::new(failure))
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Error {
+        Error::Other(error.to_string())
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error::Other(error.to_string())
+    }
+}
+
+impl From<tensc_runtime::data::DataError> for Error {
+    fn from(error: tensc_runtime::data::DataError) -> Error {
+        Error::Other(error.to_string())
+    }
+}
+
+/// Where things are written.
+pub struct Output {
+    color: bool,
+    format: MessageFormat,
+}
+
+impl Output {
+    /// Streams with these settings.
+    pub fn new(color: Color, format: MessageFormat) -> Output {
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Output { color, format }
+    }
+
+    /// A line to standard output.
+    pub fn line(&self, line: impl fmt::Display) {
+        write_out(format_args!("{line}\n"));
+    }
+
+    /// An error to standard error.
+    pub fn error(&self, error: &Error) {
+        match error {
+            Error::Program(failure) => self.diagnostics(&failure.sources, &failure.diagnostics),
+            Error::Other(message) => match self.format {
+                MessageFormat::Human => eprintln!("error: {message}"),
+                MessageFormat::Json => {
+                    eprintln!("{}", serde_json::json!({ "severity": "error", "message": message }));
+                }
+            },
+        }
+    }
+
+    /// The warnings of a module to standard error.
+    pub fn warnings(&self, module: &Module) {
+        self.diagnostics(module.sources(), module.warnings());
+    }
+
+    fn diagnostics(&self, sources: &Sources, diagnostics: &Diagnostics) {
+        for diagnostic in diagnostics.iter() {
+            match self.format {
+                MessageFormat::Human => {
+                    eprintln!("{}\n", render::render(sources, diagnostic, self.color).trim_end());
+                }
+                MessageFormat::Json => eprintln!("{}", render::to_json(sources, diagnostic)),
+            }
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`tensc … | head`) ends the process
+/// quietly, as it ends other Unix tools.
+pub fn write_out(text: fmt::Arguments<'_>) {
+    let mut stdout = io::stdout().lock();
+    if let Err(e) = stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+        if e.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("error: cannot write to standard output: {e}");
+        }
+        std::process::exit(1);
+    }
+}
