@@ -1,0 +1,146 @@
+//! `tensc dump`, `tensc grad`, `tensc explain`: looking at what the compiler does.
+
+use super::output::{Error, Output, write_out};
+use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
+use tensc::graph::{Graph, dot};
+use tensc::inspect;
+use tensc::pipeline::{self, PASSES, Recorder};
+use tensc::session::Module;
+
+/// What `--after` calls the symbolic graph that the checker made.
+const CHECK: &str = "check";
+
+/// The passes, a line each.
+pub fn list(output: &Output) -> Result<(), Error> {
+    output.line(format_args!("{:<12}{}", "ast", "the syntax tree, printed as source"));
+    output.line(format_args!("{CHECK:<12}the graph over named sizes, gradients included"));
+    for pass in PASSES {
+        output.line(format_args!("{:<12}{}", pass.name, pass.about.trim()));
+    }
+    Ok(())
+}
+
+/// Prints the IR after a pass.
+pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> {
+    let after = dump.after.as_deref().unwrap_or(CHECK);
+    if after == "ast" {
+        write_out(format_args!("{}", module.syntax()));
+        return Ok(());
+    }
+    let known = after == CHECK || PASSES.iter().any(|pass| pass.name == after);
+    if !known {
+        let message = format!("no pass `{after}`; `tensc dump --list` names them");
+        return Err(Error::usage(message));
+    }
+    for (title, graph) in subjects(module, &dump.subject)? {
+        output.line(format_args!("// {title}"));
+        if after == CHECK && !dump.time_passes {
+            show(&graph, dump.format);
+            continue;
+        }
+        let concrete = with_sizes(&graph, &dump.subject)?;
+        let mut recorder = Recorder { wanted: vec![after.to_string()], ..Recorder::default() };
+        let graph_pass = [pipeline::ELABORATE, pipeline::REWRITE].iter().any(|p| p.name == after);
+        if dump.format == DumpFormat::Dot && !graph_pass {
+            return Err(Error::usage(format!("`{after}` has no drawing, only text")));
+        }
+        let options = dump.engine.options()?;
+        pipeline::compile(&concrete, &options.compile, &mut recorder);
+        for (_, text) in &recorder.texts {
+            match dump.format {
+                DumpFormat::Text => write_out(format_args!("{text}")),
+                DumpFormat::Dot => {
+                    let graph = Graph::parse(text).map_err(|e| Error::usage(e.to_string()))?;
+                    show(&graph, DumpFormat::Dot);
+                }
+            }
+        }
+        if dump.time_passes {
+            for (pass, time) in &recorder.times {
+                let micros = time.as_secs_f64() * 1e6;
+                output.line(format_args!("{:<12}{micros:>10.0} us", pass.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Prints the gradient of a function as source.
+pub fn grad(module: &Module, grad: &Grad, _output: &Output) -> Result<(), Error> {
+    calls::function(module, &grad.function)?;
+    let text = inspect::gradient_source(module, &grad.function, &grad.wrt)?;
+    write_out(format_args!("{text}"));
+    Ok(())
+}
+
+/// Tells which rewrites were applied.
+pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<(), Error> {
+    for (title, graph) in subjects(module, &explain.subject)? {
+        let concrete = with_sizes(&graph, &explain.subject)?;
+        let options = explain.engine.options()?;
+        output.line(format_args!("// {title}"));
+        let text = inspect::explanation(module, &concrete, &options.compile);
+        write_out(format_args!("{text}"));
+    }
+    Ok(())
+}
+
+/// The graphs that are asked for: one function, one region, or all.
+fn subjects(module: &Module, subject: &Subject) -> Result<Vec<(String, Graph)>, Error> {
+    if let Some(name) = &subject.function {
+        let function = calls::function(module, name)?;
+        return Ok(vec![(format!("fn {name}"), function.typed().graph.clone())]);
+    }
+    let main = module.program().main.as_ref();
+    let regions = main.map_or(&[][..], |main| &main.regions);
+    let title = |number: usize| {
+        let line = module.sources().line_column(regions[number].span).0;
+        (format!("region {number} of main, line {line}"), regions[number].graph.clone())
+    };
+    if let Some(number) = subject.region {
+        if number >= regions.len() {
+            let message = format!("no region {number}: `main` has {} of them", regions.len());
+            return Err(Error::usage(message));
+        }
+        return Ok(vec![title(number)]);
+    }
+    let functions = module.program().functions.iter();
+    let mut all: Vec<(String, Graph)> =
+        functions.map(|f| (format!("fn {}", f.name), f.graph.clone())).collect();
+    all.extend((0..regions.len()).map(title));
+    Ok(all)
+}
+
+/// The graph with the sizes of the command line; every named size needs one.
+fn with_sizes(graph: &Graph, subject: &Subject) -> Result<Graph, Error> {
+    let mut sizes = Vec::new();
+    for assignment in &subject.sizes {
+        let parsed = assignment.split_once('=').and_then(|(name, value)| {
+            let value: i64 = value.parse().ok().filter(|n| *n >= 0)?;
+            Some((name.to_string(), value))
+        });
+        sizes.push(parsed.ok_or_else(|| {
+            Error::usage(format!("`--size {assignment}`: expected NAME=N"))
+        })?);
+    }
+    let value = |name: &str| sizes.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
+    let named = graph.named_sizes();
+    let missing: Vec<String> = named
+        .iter()
+        .filter(|var| value(&var.name).is_none())
+        .map(|var| format!("--size {}=N", var.name))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!("this pass needs every size: add {}", missing.join(" "));
+        return Err(Error::usage(message));
+    }
+    let concrete = graph.with_sizes(&|var| value(&var.name));
+    concrete.map_err(|e| Error::usage(e.to_string()))
+}
+
+fn show(graph: &Graph, format: DumpFormat) {
+    match format {
+        DumpFormat::Text => write_out(format_args!("{graph}")),
+        DumpFormat::Dot => write_out(format_args!("{}", dot::dot(graph))),
+    }
+}
