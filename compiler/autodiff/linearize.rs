@@ -1,12 +1,13 @@
 //! Forward: the tangent of every node, by the jvp rule of its operation.
 
 use crate::graph::ops::{Jvp, Partial};
-use crate::graph::{Builder, Graph, MapOp, NodeId, Op, Operands, Via};
+use crate::graph::{Builder, MapOp, NodeId, Op, Operands, Via};
 
-/// Appends the tangents of the first `len` nodes, given those of some inputs as pairs (input,
-/// tangent). `None` stands for a tangent that vanishes.
+/// Appends the tangents of the first `len` nodes that are `live`, given those of some inputs as pairs
+/// (input, tangent). `None` stands for a tangent that vanishes.
 pub(super) fn linearize(
-    graph: &mut Graph,
+    b: &Builder<'_>,
+    live: &[bool],
     len: usize,
     seeds: &[(NodeId, NodeId)],
 ) -> Vec<Option<NodeId>> {
@@ -14,17 +15,13 @@ pub(super) fn linearize(
     for (input, tangent) in seeds {
         tangents[input.index()] = Some(*tangent);
     }
-    let live = graph.live();
-    for id in (0..len).map(NodeId::from_index) {
-        let operands = graph.operands(id);
+    for id in (0..len).map(NodeId::from_index).filter(|id| live[id.index()]) {
+        let operands = b.operands(id);
         let moving: Vec<Option<NodeId>> = operands.iter().map(|o| tangents[o.index()]).collect();
-        if !live[id.index()] || moving.iter().all(Option::is_none) {
-            continue;
+        if moving.iter().any(Option::is_some) {
+            b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Tangent));
+            tangents[id.index()] = tangent(b, &b.op(id), &operands, id, &moving);
         }
-        let node = graph.node(id);
-        let (op, origin) = (node.op.clone(), node.origin.by(Via::Tangent));
-        let builder = Builder::new(graph).at(origin);
-        tangents[id.index()] = tangent(&builder, &op, &operands, id, &moving);
     }
     tangents
 }
@@ -40,27 +37,28 @@ fn tangent(
         Jvp::Zero => None,
         Jvp::Rule(rule) => rule(b, op, operands, result, tangents),
         Jvp::Linear(positions) => {
-            positions.iter().find(|&&p| tangents[p].is_some())?;
-            let at = |p: usize| match tangents[p] {
+            positions.iter().find(|&&p| tangents.get(p).is_some_and(Option::is_some))?;
+            let moved = |p: usize| match tangents[p] {
                 Some(tangent) => tangent,
                 None if positions.contains(&p) => b.zeros_like(operands[p]),
                 None => operands[p],
             };
-            Some(b.apply(op.clone(), &(0..operands.len()).map(at).collect::<Operands>()))
+            Some(b.add_op(op.clone(), &(0..operands.len()).map(moved).collect::<Operands>()))
         }
         Jvp::Multilinear => {
             let term = |(position, tangent): (usize, &Option<NodeId>)| {
                 let mut moved = operands.clone();
                 moved[position] = (*tangent)?;
-                Some(b.apply(op.clone(), &moved))
+                Some(b.add_op(op.clone(), &moved))
             };
             sum(b, tangents.iter().enumerate().filter_map(term))
         }
         Jvp::Partials => {
             let Op::Map(map) = op else { unreachable!("only elementwise rows have partials") };
-            let terms = (map.row().partials.iter().zip(tangents))
-                .filter_map(|(partial, tangent)| scaled(b, partial, operands, result, (*tangent)?));
-            sum(b, terms)
+            let term = |(partial, tangent): (&Partial, &Option<NodeId>)| {
+                scaled(b, partial, operands, result, (*tangent)?)
+            };
+            sum(b, map.row().partials.iter().zip(tangents).filter_map(term))
         }
     }
 }
@@ -77,9 +75,7 @@ fn scaled(
         Partial::Zero => None,
         Partial::One => Some(tangent),
         Partial::MinusOne => Some(b.map(MapOp::Neg, &[tangent])),
-        Partial::Times(factor) => {
-            Some(b.map(MapOp::Mul, &[factor(b, operands, result), tangent]))
-        }
+        Partial::Times(factor) => Some(b.map(MapOp::Mul, &[factor(b, operands, result), tangent])),
         Partial::Where(mask) => {
             let mask = mask(b, operands, result);
             Some(b.map(MapOp::Select, &[mask, tangent, b.zeros_like(tangent)]))

@@ -84,16 +84,16 @@ pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
 /// Where an input of `wrt` is not floating point.
 pub fn jvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
     let mut derived = graph.clone();
-    let outputs: Vec<(String, NodeId)> = graph.outputs().to_vec();
     let seeds = add_tangents(&mut derived, wrt)?;
-    let tangents = linearize(&mut derived, graph.len(), &seeds);
-    for (name, node) in outputs {
-        if graph.ty(node).dtype.is_float() {
-            let tangent = tangents[node.index()]
-                .unwrap_or_else(|| Builder::new(&mut derived).zeros_like(node));
-            derived.add_output(format!("jvp.{name}"), tangent);
+    let b = Builder::new(&mut derived);
+    let tangents = linearize(&b, &graph.live(), graph.len(), &seeds);
+    for (name, node) in graph.outputs() {
+        if graph.ty(*node).dtype.is_float() {
+            let tangent = tangents[node.index()].unwrap_or_else(|| b.zeros_like(*node));
+            b.output(format!("jvp.{name}"), tangent);
         }
     }
+    drop(b);
     Ok(derived.pruned())
 }
 
@@ -110,33 +110,32 @@ fn pull_back(
     derived.clear_outputs();
     for &output in outputs {
         let (name, node) = &graph.outputs()[output];
-        let name = if prefix == "grad" { "value" } else { name };
-        derived.add_output(name, *node);
+        derived.add_output(if prefix == "grad" { "value" } else { name }, *node);
     }
-    let tangent_inputs = add_tangents(&mut derived, wrt)?;
-    let tangents = linearize(&mut derived, graph.len(), &tangent_inputs);
-    let seeds: Vec<(NodeId, NodeId)> = seeds(&Builder::new(&mut derived))
+    let inputs = add_tangents(&mut derived, wrt)?;
+    let b = Builder::new(&mut derived);
+    let tangents = linearize(&b, &graph.live(), graph.len(), &inputs);
+    let seeds: Vec<(NodeId, NodeId)> = seeds(&b)
         .into_iter()
-        .filter_map(|(position, seed)| {
-            let (_, node) = &graph.outputs()[outputs[position]];
+        .filter_map(|(output, seed)| {
+            let node = graph.outputs()[outputs[output]].1;
             tangents[node.index()].map(|tangent| (tangent, seed))
         })
         .collect();
-    let cotangents = transpose(&mut derived, graph.len(), &tangent_inputs, &seeds);
+    let cotangents = transpose(&b, graph.len(), &inputs, &seeds);
     let roots: Vec<NodeId> = outputs.iter().map(|&o| graph.outputs()[o].1).collect();
-    for (&number, (cotangent, (source, _))) in wrt.iter().zip(cotangents.iter().zip(&tangent_inputs))
-    {
-        let name = &graph.inputs()[number].0;
+    for ((&number, cotangent), (source, _)) in wrt.iter().zip(cotangents).zip(&inputs) {
         let gradient = match cotangent {
-            Some(node) => *node,
+            Some(node) => node,
             None => {
                 refuse_blocked(graph, *source, &roots)?;
-                Builder::new(&mut derived).zeros_like(*source)
+                b.zeros_like(*source)
             }
         };
-        derived.add_output(format!("{prefix}.{name}"), gradient);
+        b.output(format!("{prefix}.{}", graph.inputs()[number].0), gradient);
     }
-    for (_, tangent) in &tangent_inputs {
+    drop(b);
+    for (_, tangent) in &inputs {
         derived.remove_input(*tangent);
     }
     Ok(derived.pruned())

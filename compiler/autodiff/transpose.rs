@@ -1,37 +1,34 @@
 //! Backward: cotangents through the linear nodes that linearisation made.
 
-use crate::graph::{Builder, Graph, MapOp, NodeId, Via};
+use crate::graph::{Builder, MapOp, NodeId, Via};
 
 /// Appends the cotangents of the tangent inputs (the second of each pair in `inputs`), given those of
 /// some tangents in `seeds` as pairs (tangent, cotangent). Nodes from number `first` on are the
 /// tangents. `None` stands for a cotangent that vanishes.
 pub(super) fn transpose(
-    graph: &mut Graph,
+    b: &Builder<'_>,
     first: usize,
     inputs: &[(NodeId, NodeId)],
     seeds: &[(NodeId, NodeId)],
 ) -> Vec<Option<NodeId>> {
-    let end = graph.len();
-    let linear = linear_nodes(graph, first, inputs);
-    let mut cotangents: Vec<Option<NodeId>> = vec![None; end];
+    let linear = linear_nodes(b, first, inputs);
+    let mut cotangents: Vec<Option<NodeId>> = vec![None; linear.len()];
     for (tangent, seed) in seeds {
-        accumulate(&Builder::new(graph), &mut cotangents[tangent.index()], *seed);
+        accumulate(b, &mut cotangents[tangent.index()], *seed);
     }
-    for id in (first..end).rev().map(NodeId::from_index) {
+    for id in (first..linear.len()).rev().map(NodeId::from_index) {
         let Some(cotangent) = cotangents[id.index()].filter(|_| linear[id.index()]) else {
             continue;
         };
-        let node = graph.node(id);
-        let (op, origin) = (node.op.clone(), node.origin.by(Via::Cotangent));
-        let operands = graph.operands(id);
+        b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Cotangent));
+        let (op, operands) = (b.op(id), b.operands(id));
         for (position, operand) in operands.iter().enumerate() {
-            if operand.index() < end && linear[operand.index()] {
+            if linear[operand.index()] {
                 let rule = op.row().transpose.unwrap_or_else(|| {
                     panic!("`{}` made a tangent, so it needs a transpose rule", op.name())
                 });
-                let builder = Builder::new(graph).at(origin);
-                let pulled = rule(&builder, &op, &operands, position, cotangent);
-                accumulate(&builder, &mut cotangents[operand.index()], pulled);
+                let pulled = rule(b, &op, &operands, position, cotangent);
+                accumulate(b, &mut cotangents[operand.index()], pulled);
             }
         }
     }
@@ -45,14 +42,16 @@ fn accumulate(b: &Builder<'_>, sum: &mut Option<NodeId>, term: NodeId) {
     });
 }
 
-/// Which nodes depend on a tangent input: the linear part of the graph.
-fn linear_nodes(graph: &Graph, first: usize, inputs: &[(NodeId, NodeId)]) -> Vec<bool> {
-    let mut linear = vec![false; graph.len()];
-    for (_, tangent) in inputs {
-        linear[tangent.index()] = true;
-    }
-    for id in (first..graph.len()).map(NodeId::from_index) {
-        linear[id.index()] |= graph.operands(id).iter().any(|o| linear[o.index()]);
-    }
-    linear
+/// Which of the nodes made so far depend on a tangent input: the linear part of the graph.
+fn linear_nodes(b: &Builder<'_>, first: usize, inputs: &[(NodeId, NodeId)]) -> Vec<bool> {
+    b.graph(|graph| {
+        let mut linear = vec![false; graph.len()];
+        for (_, tangent) in inputs {
+            linear[tangent.index()] = true;
+        }
+        for id in (first..graph.len()).map(NodeId::from_index) {
+            linear[id.index()] |= graph.operands(id).iter().any(|o| linear[o.index()]);
+        }
+        linear
+    })
 }

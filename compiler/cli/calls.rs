@@ -4,7 +4,8 @@ use super::output::{Error, Output};
 use super::{Run, Test};
 use std::path::Path;
 use tensc::script::{Transcript, format_tensor};
-use tensc::session::{Function, Module, Session};
+use tensc::module::{Function, Module};
+use tensc::session::Session;
 use tensc_runtime::data::{self, Loaded};
 use tensc_runtime::{Tensor, TensorView};
 

@@ -4,7 +4,7 @@ use super::output::Error;
 use clap::{Arg, ArgMatches, Command};
 use std::path::Path;
 use tensc::check::typed::Input;
-use tensc::session::{Failure, Module};
+use tensc::module::{Failure, Module};
 use tensc_runtime::{DType, Scalar};
 
 /// Adds an option for each `input` of the model that `tensc run` is given, so that `--help` shows them

@@ -5,7 +5,7 @@ use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
 use tensc::graph::{Graph, dot};
 use tensc::inspect;
 use tensc::pipeline::{self, PASSES, Recorder};
-use tensc::session::Module;
+use tensc::module::Module;
 
 /// What `--after` calls the symbolic graph that the checker made.
 const CHECK: &str = "check";

@@ -14,7 +14,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tensc::codegen::Target;
-use tensc::session::{Backend, Module, Options, RunOptions, Session};
+use tensc::module::{Failure, Module, RunOptions};
+use tensc::session::{Backend, Options, Session};
 
 /// Runs the command for the process's arguments.
 pub fn main() -> ExitCode {
@@ -34,7 +35,7 @@ pub fn main() -> ExitCode {
 
 fn execute(
     cli: Cli,
-    module: Option<Result<Module, tensc::session::Failure>>,
+    module: Option<Result<Module, Failure>>,
     matches: &clap::ArgMatches,
     output: &output::Output,
 ) -> Result<(), output::Error> {

@@ -4,7 +4,8 @@ use super::{Color, MessageFormat};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use tensc::diag::{Diagnostics, Sources, render};
-use tensc::session::{CallError, Failure, Module};
+use tensc::module::{Failure, Module};
+use tensc::session::CallError;
 
 /// Why the command ends with a non-zero exit code.
 pub enum Error {

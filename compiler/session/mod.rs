@@ -4,15 +4,13 @@
 //! compiled once for its content: two places that need the same computation at the same sizes share
 //! one executable, and nothing else ever causes a second compilation.
 //!
-//! Neighbours: `pipeline` compiles, `compiled` calls, `module` is what a host program holds, `script`
-//! runs `main` above.
+//! Neighbours: `pipeline` compiles, `compiled` calls; above, `script` runs `main` and `module` is what
+//! a host program holds.
 
 mod compiled;
-mod module;
 pub mod sizes;
 
 pub use compiled::{Argument, CallError, Compiled};
-pub use module::{Failure, Function, Module, RunOptions};
 
 use crate::graph::Graph;
 use crate::pipeline::{self, Observer, Unobserved};

@@ -1,12 +1,12 @@
 //! A checked source, as a host program holds it.
 
-use super::sizes::{Sizes, bind};
-use super::{Argument, CallError, Compiled, Session};
 use crate::check::typed::{self, Tree, TypedProgram};
 use crate::check::{self, SourceLoader};
 use crate::diag::{Diagnostic, Diagnostics, Sources, codes, render};
 use crate::graph::{Graph, TensorType};
 use crate::script::{self, Console, Environment};
+use crate::session::sizes::{Sizes, bind};
+use crate::session::{Argument, CallError, Compiled, Session};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
