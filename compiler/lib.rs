@@ -1,5 +1,6 @@
 //! tensc: a tensor-expression compiler with a JIT.
 
+pub mod autodiff;
 pub mod diag;
 pub mod graph;
 pub mod syntax;

@@ -1,6 +1,7 @@
 //! Forward: the tangent of every node, by the jvp rule of its operation.
 
-use crate::graph::ops::{Jvp, Partial};
+use crate::graph::ops::Jvp;
+use crate::graph::ops::elementwise::Partial;
 use crate::graph::{Builder, MapOp, NodeId, Op, Operands, Via};
 
 /// Appends the tangents of the first `len` nodes that are `live`, given those of some inputs as pairs
@@ -44,6 +45,13 @@ fn tangent(
                 None => operands[p],
             };
             Some(b.add_op(op.clone(), &(0..operands.len()).map(moved).collect::<Operands>()))
+        }
+        Jvp::Joint => {
+            let moved = |(operand, tangent): (&NodeId, &Option<NodeId>)| {
+                tangent.unwrap_or_else(|| b.zeros_like(*operand))
+            };
+            let moved: Operands = operands.iter().zip(tangents).map(moved).collect();
+            Some(b.add_op(op.clone(), &moved))
         }
         Jvp::Multilinear => {
             let term = |(position, tangent): (usize, &Option<NodeId>)| {

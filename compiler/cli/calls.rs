@@ -3,8 +3,8 @@
 use super::output::{Error, Output};
 use super::{Run, Test};
 use std::path::Path;
-use tensc::script::{Transcript, format_tensor};
 use tensc::module::{Function, Module};
+use tensc::script::{Transcript, format_tensor};
 use tensc::session::Session;
 use tensc_runtime::data::{self, Loaded};
 use tensc_runtime::{Tensor, TensorView};
@@ -36,8 +36,7 @@ pub fn call(
 /// The function of this name, or an error that names those there are.
 pub fn function(module: &Module, name: &str) -> Result<Function, Error> {
     module.function(name).ok_or_else(|| {
-        let names: Vec<&str> =
-            module.program().functions.iter().map(|f| f.name.as_str()).collect();
+        let names: Vec<&str> = module.program().functions.iter().map(|f| f.name.as_str()).collect();
         let known = match names.as_slice() {
             [] => "the source has none".to_string(),
             names => format!("the source has {}", names.join(", ")),
@@ -79,7 +78,9 @@ fn arguments(function: &Function, given: &[String]) -> Result<Vec<Tensor>, Error
         };
         found.ok_or_else(|| {
             let held = file.names().join(", ");
-            Error::usage(format!("the file for `{root}` holds nothing for `{path}` (it has {held})"))
+            Error::usage(format!(
+                "the file for `{root}` holds nothing for `{path}` (it has {held})"
+            ))
         })
     };
     function.parameters().iter().map(|(path, _)| leaf(path)).collect()

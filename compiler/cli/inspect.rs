@@ -4,8 +4,8 @@ use super::output::{Error, Output, write_out};
 use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
 use tensc::graph::{Graph, dot};
 use tensc::inspect;
-use tensc::pipeline::{self, PASSES, Recorder};
 use tensc::module::Module;
+use tensc::pipeline::{self, PASSES, Recorder};
 
 /// What `--after` calls the symbolic graph that the checker made.
 const CHECK: &str = "check";
@@ -119,9 +119,10 @@ fn with_sizes(graph: &Graph, subject: &Subject) -> Result<Graph, Error> {
             let value: i64 = value.parse().ok().filter(|n| *n >= 0)?;
             Some((name.to_string(), value))
         });
-        sizes.push(parsed.ok_or_else(|| {
-            Error::usage(format!("`--size {assignment}`: expected NAME=N"))
-        })?);
+        sizes.push(
+            parsed
+                .ok_or_else(|| Error::usage(format!("`--size {assignment}`: expected NAME=N")))?,
+        );
     }
     let value = |name: &str| sizes.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
     let named = graph.named_sizes();

@@ -5,8 +5,8 @@
 //! success, 1 a program that is wrong or fails, 2 wrong usage of the command.
 
 mod calls;
-mod inspect;
 mod inputs;
+mod inspect;
 mod output;
 mod terminal;
 

@@ -276,6 +276,26 @@ impl Graph {
         self.nodes().all(|n| self.ty(n).is_concrete() && self.op(n).is_concrete())
     }
 
+    /// Makes an input that no live node uses an ordinary leaf again: [`Graph::pruned`] drops it.
+    pub fn remove_input(&mut self, input: NodeId) {
+        self.inputs.retain(|(_, node)| *node != input);
+    }
+
+    /// A copy with only the nodes that outputs need, and all inputs.
+    pub fn pruned(&self) -> Graph {
+        let mut pruned = Graph::new();
+        let copy = |(name, input): &(String, NodeId)| {
+            let node = self.node(*input);
+            pruned.add_input(name, node.ty.clone(), node.origin)
+        };
+        let inputs: Vec<NodeId> = self.inputs.iter().map(copy).collect();
+        let outputs = pruned.inline(self, &inputs);
+        for ((name, _), node) in self.outputs.iter().zip(outputs) {
+            pruned.add_output(name, node);
+        }
+        pruned
+    }
+
     /// Which nodes some output needs, by node index.
     pub fn live(&self) -> Vec<bool> {
         let mut live = vec![false; self.len()];

@@ -3,7 +3,7 @@
 use super::naive::{from_floats, from_ints, ints, points};
 use super::shape::check_axis;
 use super::{Axes, Class, Contraction, EvalError, Jvp, Op, OpRow, Sample, TypeError};
-use crate::graph::{Dim, TensorType};
+use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Shape, Tensor};
 
@@ -15,7 +15,7 @@ pub(super) static CONTRACT: OpRow = OpRow {
     infer,
     eval,
     jvp: Jvp::Multilinear,
-    transpose: None,
+    transpose: Some(transpose),
     samples,
 };
 
@@ -170,4 +170,57 @@ fn samples() -> Vec<Sample> {
     }
     samples.push(of(DType::F32, &[19, 33], &[33, 17], none, [&[1], &[0]]));
     samples
+}
+
+/// The cotangent of one operand is a contraction of the result's cotangent with the other operand
+/// over that one's free axes; its axes are then put in the operand's order.
+fn transpose(
+    b: &Builder<'_>,
+    op: &Op,
+    operands: &[NodeId],
+    which: usize,
+    cotangent: NodeId,
+) -> NodeId {
+    let c = contraction(op);
+    let (left_rank, right_rank) = (b.ty(operands[0]).rank(), b.ty(operands[1]).rank());
+    let (left_free, right_free) = (c.left_free(left_rank), c.right_free(right_rank));
+    let batches = c.left_batch.len();
+    let range =
+        |from: usize, count: usize| -> Axes { (from..from + count).map(|a| a as u8).collect() };
+    let of_left = range(batches, left_free.len());
+    let of_right = range(batches + left_free.len(), right_free.len());
+    // Where each axis of the pulled-back tensor belongs in the operand.
+    let (pulled, places): (NodeId, Axes) = if which == 0 {
+        let back = Contraction {
+            left_batch: range(0, batches),
+            right_batch: c.right_batch.clone(),
+            left_sum: of_right,
+            right_sum: right_free,
+        };
+        let sums = partners_ascending(&c.right_sum, &c.left_sum);
+        let places = c.left_batch.iter().chain(&left_free).chain(&sums).copied().collect();
+        (b.contract(cotangent, operands[1], back), places)
+    } else {
+        let back = Contraction {
+            left_batch: c.left_batch.clone(),
+            right_batch: range(0, batches),
+            left_sum: left_free,
+            right_sum: of_left,
+        };
+        let sums = partners_ascending(&c.left_sum, &c.right_sum);
+        let places = c.right_batch.iter().chain(&sums).chain(&right_free).copied().collect();
+        (b.contract(operands[0], cotangent, back), places)
+    };
+    let mut perm = vec![0; places.len()];
+    for (axis, &place) in places.iter().enumerate() {
+        perm[usize::from(place)] = axis;
+    }
+    b.transpose(pulled, &perm)
+}
+
+/// The partners in the order that `axes` has when it ascends: the order of free axes in a result.
+fn partners_ascending(axes: &[u8], partners: &[u8]) -> Axes {
+    let mut pairs: Vec<(u8, u8)> = axes.iter().copied().zip(partners.iter().copied()).collect();
+    pairs.sort_unstable();
+    pairs.into_iter().map(|(_, partner)| partner).collect()
 }

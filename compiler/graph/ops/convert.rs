@@ -22,8 +22,12 @@ pub(super) static CONVERT: OpRow = OpRow {
             (false, _) => from_ints(ty, &ints(x)),
         })
     },
-    jvp: Jvp::Linear(&[0]),
-    transpose: None,
+    jvp: Jvp::Rule(|b, op, _, _, tangents| {
+        let Op::Convert(dtype) = op else { unreachable!("the row of Convert") };
+        // Conversion to integers is a step function.
+        dtype.is_float().then(|| b.convert(tangents[0].expect("one operand moves"), *dtype))
+    }),
+    transpose: Some(|b, _, operands, _, cotangent| b.convert(cotangent, b.ty(operands[0]).dtype)),
     samples: || {
         let mut samples = Vec::new();
         for from in DType::ALL {

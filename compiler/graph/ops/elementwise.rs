@@ -182,7 +182,7 @@ pub(super) static MAP: OpRow = OpRow {
     infer,
     eval,
     jvp: Jvp::Partials,
-    transpose: None,
+    transpose: Some(transpose),
     samples,
 };
 
@@ -263,4 +263,25 @@ fn sample(map: MapOp, dtype: DType, shape: &[usize]) -> Sample {
         sample.operands.push((ty(if mask { DType::Bool } else { dtype }), draws));
     }
     sample
+}
+
+/// The transposes of the elementwise operations that tangents are made of.
+fn transpose(
+    b: &Builder<'_>,
+    op: &Op,
+    operands: &[NodeId],
+    which: usize,
+    cotangent: NodeId,
+) -> NodeId {
+    let zeros = || b.zeros_like(cotangent);
+    match (map_op(op), which) {
+        (MapOp::Add, _) | (MapOp::Sub, 0) => cotangent,
+        (MapOp::Sub, _) | (MapOp::Neg, _) => b.neg(cotangent),
+        (MapOp::Mul, 0) => b.mul(cotangent, operands[1]),
+        (MapOp::Mul, _) => b.mul(operands[0], cotangent),
+        (MapOp::Div, 0) => b.div(cotangent, operands[1]),
+        (MapOp::Select, 1) => b.select(operands[0], cotangent, zeros()),
+        (MapOp::Select, 2) => b.select(operands[0], zeros(), cotangent),
+        (map, _) => unreachable!("no tangent is made of `{}`", map.row().name),
+    }
 }

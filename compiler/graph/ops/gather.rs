@@ -20,7 +20,10 @@ pub(super) static GATHER: OpRow = OpRow {
     },
     eval: gather_eval,
     jvp: Jvp::Linear(&[0]),
-    transpose: None,
+    transpose: Some(|b, op, operands, _, cotangent| {
+        let base = b.zeros_like(operands[0]);
+        b.scatter_add(base, operands[1], cotangent, usize::from(axis(op)))
+    }),
     samples: || {
         let of = |data: &[i64], indices: &[i64], axis: u8| {
             let sample = Sample::new(Op::Gather(axis), [numbers(data), positions(indices)]);
@@ -60,7 +63,10 @@ pub(super) static SCATTER_ADD: OpRow = OpRow {
     },
     eval: scatter_eval,
     jvp: Jvp::Linear(&[0, 2]),
-    transpose: None,
+    transpose: Some(|b, op, operands, which, cotangent| match which {
+        0 => cotangent,
+        _ => b.gather(cotangent, operands[1], usize::from(axis(op))),
+    }),
     samples: || {
         let of = |base: &[i64], indices: &[i64], axis: u8| {
             let base_ty = numbers(base);

@@ -3,7 +3,7 @@
 use super::naive::{flat, rearranged};
 use super::shape::{check_axis, check_count};
 use super::{Class, Jvp, Op, OpRow, Sample, TypeError};
-use crate::graph::{Dim, TensorType};
+use crate::graph::{Dim, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::DType;
 
@@ -31,7 +31,15 @@ pub(super) static PAD: OpRow = OpRow {
         }))
     },
     jvp: Jvp::Linear(&[0, 1]),
-    transpose: None,
+    transpose: Some(|b, op, operands, which, cotangent| {
+        let Op::Pad { low, interior, .. } = op else { unreachable!("the row of Pad") };
+        let steps: SmallVec<[i64; 4]> = interior.iter().map(|n| n + 1).collect();
+        let inside = b.slice(cotangent, low, &b.ty(operands[0]).shape, &steps);
+        match which {
+            0 => inside,
+            _ => b.sub(b.sum_all(cotangent), b.sum_all(inside)),
+        }
+    }),
     samples: || {
         let of = |from: &[i64], low: &[i64], high: &[i64], interior: &[i64]| {
             let interior = SmallVec::from_slice(interior);
@@ -71,7 +79,13 @@ pub(super) static CONCAT: OpRow = OpRow {
     // Each operand fills a part of its own, so the whole is linear in all of them jointly; the number
     // of operands varies, which is why this is no `Linear`.
     jvp: Jvp::Joint,
-    transpose: None,
+    transpose: Some(|b, op, operands, which, cotangent| {
+        let Op::Concat(axis) = op else { unreachable!("the row of Concat") };
+        let axis = usize::from(*axis);
+        let size = |node: &NodeId| b.ty(*node).shape[axis].clone();
+        let start = operands[..which].iter().map(size).fold(Dim::Const(0), |a, n| a + n);
+        b.slice_axis(cotangent, axis, &start, &size(&operands[which]))
+    }),
     samples: || {
         let of = |axis: u8, parts: &[&[i64]]| {
             Sample::new(Op::Concat(axis), parts.iter().map(|p| f32s(p)))

@@ -4,7 +4,7 @@ use super::naive::{flat, from_floats, from_ints, ints, other_axes, points};
 use super::shape::{check_ascending, check_axis};
 use super::{Axes, Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::fused::ReduceOp;
-use crate::graph::{Dim, TensorType};
+use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar, Tensor};
 
@@ -15,8 +15,11 @@ pub(super) static REDUCE: OpRow = OpRow {
     class: Class::Reduce,
     infer: reduce_infer,
     eval: reduce_eval,
-    jvp: Jvp::Zero,
-    transpose: None,
+    jvp: Jvp::Rule(reduce_jvp),
+    transpose: Some(|b, op, operands, _, cotangent| {
+        let Op::Reduce(_, axes) = op else { unreachable!("the row of Reduce") };
+        repeated(b, cotangent, operands[0], axes)
+    }),
     samples: reduce_samples,
 };
 
@@ -236,4 +239,57 @@ fn reduce_samples() -> Vec<Sample> {
         }
     }
     samples
+}
+
+/// A sum is linear. An extreme moves with the elements that attain it, in equal parts where several
+/// do. A product moves with each factor times the product of the others, which is formed without
+/// division, so that it is right where factors are zero.
+fn reduce_jvp(
+    b: &Builder<'_>,
+    op: &Op,
+    operands: &[NodeId],
+    result: NodeId,
+    tangents: &[Option<NodeId>],
+) -> Option<NodeId> {
+    let Op::Reduce(reduce, axes) = op else { unreachable!("the row of Reduce") };
+    let over: SmallVec<[usize; 4]> = axes.iter().map(|&a| usize::from(a)).collect();
+    let (x, tangent) = (operands[0], tangents[0].expect("one operand moves"));
+    match reduce {
+        ReduceOp::Sum => Some(b.sum(tangent, &over)),
+        ReduceOp::Max | ReduceOp::Min => {
+            let attained = b.eq(x, repeated(b, result, x, axes));
+            let moved = b.sum(b.select(attained, tangent, b.zeros_like(x)), &over);
+            Some(b.div(moved, b.sum(b.convert(attained, b.ty(x).dtype), &over)))
+        }
+        ReduceOp::Prod => {
+            let others = products_of_others(b, x, &over);
+            Some(b.sum(b.mul(others, tangent), &over))
+        }
+        ReduceOp::Any | ReduceOp::All => None,
+    }
+}
+
+/// `x`, which lacks `axes`, repeated along them to the shape of `like`.
+fn repeated(b: &Builder<'_>, x: NodeId, like: NodeId, axes: &[u8]) -> NodeId {
+    let shape = b.ty(like).shape;
+    b.broadcast(x, &shape, &other_axes(shape.len(), axes))
+}
+
+/// For each element the product along `over` of all elements but it.
+fn products_of_others(b: &Builder<'_>, x: NodeId, over: &[usize]) -> NodeId {
+    // One axis at a time: others(x) along (p, q) = others(x) along q × others(prod along q) along p.
+    let Some((&axis, rest)) = over.split_last() else { return b.like(1.0, x) };
+    let shape = b.ty(x).shape;
+    let mut square = shape.clone();
+    square.insert(axis, shape[axis].clone());
+    let (row, column) = (axis, axis + 1);
+    let to: SmallVec<[usize; 4]> = (0..square.len()).filter(|&a| a != row).collect();
+    let spread = b.broadcast(x, &square, &to);
+    let same = b.eq(b.iota(DType::I64, &square, row), b.iota(DType::I64, &square, column));
+    let others = b.reduce(ReduceOp::Prod, b.select(same, b.like(1.0, spread), spread), &[column]);
+    if rest.is_empty() {
+        return others;
+    }
+    let whole = b.reduce(ReduceOp::Prod, x, &[axis]);
+    b.mul(others, repeated(b, products_of_others(b, whole, rest), x, &[axis as u8]))
 }

@@ -1,6 +1,8 @@
 //! From an operation to its row.
 
-use super::{Op, OpRow, TypeError, contract, convert, elementwise, fused, gather, join, random};
+use super::{
+    MapOp, Op, OpRow, TypeError, contract, convert, elementwise, fused, gather, join, random,
+};
 use super::{reduce, source, view};
 use crate::graph::{Dim, TensorType};
 
@@ -57,6 +59,11 @@ impl Op {
             Op::FoldKey => &random::FOLD_KEY,
             Op::Fused(_) => &fused::FUSED,
         }
+    }
+
+    /// Whether differentiation takes the result for a constant because the user said so.
+    pub fn stops_gradient(&self) -> bool {
+        matches!(self, Op::Map(MapOp::StopGradient))
     }
 
     /// What messages call the operation: the row's name, or the elementwise operation's.

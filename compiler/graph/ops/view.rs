@@ -4,7 +4,7 @@ use super::naive::{flat, rearranged};
 use super::shape::{check_axis, check_count, show};
 use super::{Class, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::fused::{AxisIndex, IndexMap};
-use crate::graph::{Dim, TensorType};
+use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::DType;
 
@@ -26,7 +26,7 @@ pub(super) static RESHAPE: OpRow = OpRow {
     },
     eval: |_, operands, ty| Ok(operands[0].clone().reshape(ty.concrete_shape())),
     jvp: Jvp::Linear(&[0]),
-    transpose: None,
+    transpose: Some(|b, _, operands, _, cotangent| b.reshape(cotangent, &b.ty(operands[0]).shape)),
     samples: || {
         let of = |from: &[i64], to: &[i64]| Sample::new(Op::Reshape(dims(to)), [f32s(from)]);
         vec![
@@ -69,7 +69,12 @@ pub(super) static TRANSPOSE: OpRow = OpRow {
         }))
     },
     jvp: Jvp::Linear(&[0]),
-    transpose: None,
+    transpose: Some(|b, op, _, _, cotangent| {
+        let Op::Transpose(perm) = op else { unreachable!("the row of Transpose") };
+        let mut inverse: SmallVec<[usize; 4]> = SmallVec::from_elem(0, perm.len());
+        perm.iter().enumerate().for_each(|(axis, &from)| inverse[usize::from(from)] = axis);
+        b.transpose(cotangent, &inverse)
+    }),
     samples: || {
         let of = |from: &[i64], perm: &[u8]| {
             Sample::new(Op::Transpose(SmallVec::from_slice(perm)), [f32s(from)])
@@ -100,7 +105,12 @@ pub(super) static BROADCAST: OpRow = OpRow {
         }))
     },
     jvp: Jvp::Linear(&[0]),
-    transpose: None,
+    transpose: Some(|b, op, _, _, cotangent| {
+        let Op::Broadcast { shape, axes } = op else { unreachable!("the row of Broadcast") };
+        let new: SmallVec<[usize; 4]> =
+            (0..shape.len()).filter(|&axis| !axes.contains(&(axis as u8))).collect();
+        b.sum(cotangent, &new)
+    }),
     samples: || {
         let of = |from: &[i64], shape: &[i64], axes: &[u8]| {
             let op = Op::Broadcast { shape: dims(shape), axes: SmallVec::from_slice(axes) };
@@ -136,7 +146,7 @@ pub(super) static SLICE: OpRow = OpRow {
         }))
     },
     jvp: Jvp::Linear(&[0]),
-    transpose: None,
+    transpose: Some(slice_transpose),
     samples: || {
         let of = |from: &[i64], starts: &[i64], lens: &[i64], steps: &[i64]| {
             let steps = SmallVec::from_slice(steps);
@@ -253,4 +263,34 @@ fn slice_map(op: &Op, _: &TensorType, _: &TensorType) -> Option<IndexMap> {
         step: steps[axis],
     };
     Some(IndexMap(starts.iter().enumerate().map(follow).collect()))
+}
+
+/// Each element goes back to where it was taken from, zeros elsewhere. A negative step is first
+/// turned into a positive one by reversing the cotangent.
+fn slice_transpose(
+    b: &Builder<'_>,
+    op: &Op,
+    operands: &[NodeId],
+    _: usize,
+    cotangent: NodeId,
+) -> NodeId {
+    let Op::Slice { starts, lens, steps } = op else { unreachable!("the row of Slice") };
+    let one = Dim::Const(1);
+    let operand = b.ty(operands[0]);
+    let last = |axis: usize| lens[axis].clone() - one.clone();
+    let (mut low, mut high) = (SmallVec::<[Dim; 4]>::new(), SmallVec::<[Dim; 4]>::new());
+    for axis in 0..starts.len() {
+        let end = starts[axis].clone() + Dim::Const(steps[axis]) * last(axis);
+        let (first, final_) =
+            if steps[axis] > 0 { (starts[axis].clone(), end) } else { (end, starts[axis].clone()) };
+        low.push(first);
+        high.push(operand.shape[axis].clone() - one.clone() - final_);
+    }
+    let flipped: SmallVec<[Dim; 4]> = (0..steps.len())
+        .map(|axis| if steps[axis] < 0 { last(axis) } else { Dim::Const(0) })
+        .collect();
+    let signs: SmallVec<[i64; 4]> = steps.iter().map(|step| step.signum()).collect();
+    let ordered = b.slice(cotangent, &flipped, lens, &signs);
+    let interior: SmallVec<[i64; 4]> = steps.iter().map(|step| step.abs() - 1).collect();
+    b.pad(ordered, b.constant(0.0, operand.dtype), &low, &high, &interior)
 }

@@ -98,6 +98,13 @@ elementwise! {
         cost: 1,
         sample: [(0.2, 2.0)],
     }
+    StopGradient "stop_gradient" (a): Any -> Same, "`a` itself, as a constant to differentiation." {
+        float: { a },
+        int: { a },
+        partials: [Zero()],
+        cost: 0,
+        sample: [(0.2, 2.0)],
+    }
     Sign "sign" (a): Number -> Same, "-1, 0 or 1, as `a` is; a zero keeps its sign, a NaN is NaN." {
         float: { if a > 0.0 { 1.0 } else if a < 0.0 { -1.0 } else { a } },
         int: { a.signum() },
