@@ -259,7 +259,9 @@ fn reduce_jvp(
         ReduceOp::Max | ReduceOp::Min => {
             let attained = b.eq(x, repeated(b, result, x, axes));
             let moved = b.sum(b.select(attained, tangent, b.zeros_like(x)), &over);
-            Some(b.div(moved, b.sum(b.convert(attained, b.ty(x).dtype), &over)))
+            let count = b.sum(b.convert(attained, b.ty(x).dtype), &over);
+            // Nothing attains the extreme of nothing; its tangent is 0, not 0 / 0.
+            Some(b.div(moved, b.max(count, b.like(1.0, count))))
         }
         ReduceOp::Prod => {
             let others = products_of_others(b, x, &over);
