@@ -18,6 +18,8 @@ pub mod fused;
 pub mod interpret;
 pub mod ops;
 mod substitute;
+#[doc(hidden)]
+pub mod testing;
 pub mod text;
 pub mod verify;
 

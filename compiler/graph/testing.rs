@@ -1,0 +1,659 @@
+//! Random graphs with inputs, for differential tests of whatever maps or runs graphs.
+//!
+//! A [`Case`] is well typed and tame: its operations are inside their domains, its values finite and
+//! of moderate size, and what is not continuous (comparisons, rounding, positions of extremes) is
+//! fed only with values that every correct executor computes to the same bits. So results may be
+//! compared with a tolerance. The generator evaluates each node as it adds it, to know.
+
+use super::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
+use super::ops::elementwise::Partial;
+use super::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op};
+use super::{Builder, Dim, Graph, NodeId, TensorType};
+use smallvec::{SmallVec, smallvec};
+use tensc_runtime::{DType, Scalar, Tensor};
+
+/// A concrete graph and values for its inputs.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The graph; it has outputs.
+    pub graph: Graph,
+    /// A value for each input.
+    pub inputs: Vec<Tensor>,
+}
+
+/// What cases look like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Steps of the generator; each adds a few nodes.
+    pub steps: usize,
+    /// Most elements of a node, and most terms of its sums.
+    pub max_elements: usize,
+    /// Element types of inputs and conversions.
+    pub dtypes: Vec<DType>,
+    /// Whether there may be `Fused` nodes, which only rewriting makes.
+    pub fused: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { steps: 12, max_elements: 600, dtypes: DType::ALL.to_vec(), fused: false }
+    }
+}
+
+/// The case of this seed: the same for the same seed and options.
+pub fn random_case(seed: u64, options: &Options) -> Case {
+    let mut graph = Graph::new();
+    let mut generator = Generator {
+        g: Builder::new(&mut graph),
+        rng: Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D),
+        options,
+        inputs: Vec::new(),
+        values: Vec::new(),
+        tame: Vec::new(),
+        exact: Vec::new(),
+    };
+    for _ in 0..1 + generator.rng.below(4) {
+        generator.add_input();
+    }
+    for _ in 0..options.steps {
+        generator.step();
+    }
+    let inputs = generator.finish();
+    Case { graph, inputs }
+}
+
+struct Generator<'g> {
+    g: Builder<'g>,
+    rng: Rng,
+    options: &'g Options,
+    inputs: Vec<Tensor>,
+    /// Of each node: its value, whether it may be used, whether every executor has the same bits.
+    values: Vec<Tensor>,
+    tame: Vec<bool>,
+    exact: Vec<bool>,
+}
+
+impl Generator<'_> {
+    fn add_input(&mut self) {
+        let dtype = self.rng.pick(&self.options.dtypes);
+        let rank = self.rng.below(4);
+        let sizes: Vec<usize> = (0..rank).map(|_| self.size()).collect();
+        let ty = TensorType::new(dtype, sizes.iter().map(|&n| Dim::from(n)));
+        let limit = if dtype.is_float() { 2.0 } else { 9.0 };
+        let value = Draws::Between(-limit, limit).tensor(dtype, ty.concrete_shape(), self.rng.next());
+        self.g.input(format!("x{}", self.inputs.len()), ty);
+        self.inputs.push(value);
+        self.settle();
+    }
+
+    /// Tries one of the ways to add nodes; some find nothing to work on and add none.
+    fn step(&mut self) {
+        match self.rng.below(26) {
+            0..8 => self.map(),
+            8 => self.convert(),
+            9 | 10 => self.reshape(),
+            11 => self.transpose(),
+            12 | 13 => self.broadcast(),
+            14 => self.slice(),
+            15 => self.pad(),
+            16 => self.concat(),
+            17 | 18 => self.reduce(),
+            19 => self.arg_reduce(),
+            20 | 21 => self.contract(),
+            22 => self.gather(),
+            23 => self.scatter(),
+            24 => self.source(),
+            _ if self.options.fused => self.fused(),
+            _ => self.map(),
+        };
+        self.settle();
+    }
+
+    /// Outputs: what no other node uses, and one more.
+    fn finish(mut self) -> Vec<Tensor> {
+        let usable: Vec<NodeId> = self.usable(|_| true);
+        let mut outputs: Vec<NodeId> = self
+            .g
+            .graph(|graph| usable.iter().copied().filter(|&n| graph.users(n).is_empty()).collect());
+        let extra = self.rng.pick(&usable);
+        if !outputs.contains(&extra) {
+            outputs.push(extra);
+        }
+        for (i, node) in outputs.into_iter().enumerate() {
+            self.g.output(format!("y{i}"), node);
+        }
+        self.inputs
+    }
+
+    /// Evaluates the new nodes and notes what they may be used for.
+    fn settle(&mut self) {
+        let len = self.g.graph(Graph::len);
+        for id in (self.values.len()..len).map(NodeId::from_index) {
+            let (op, operands, ty) = (self.g.op(id), self.g.operands(id), self.g.ty(id));
+            let value = match &op {
+                Op::Input(_) => self.inputs[self.inputs.len() - 1].clone(),
+                _ => {
+                    let values: Vec<&Tensor> =
+                        operands.iter().map(|o| &self.values[o.index()]).collect();
+                    (op.row().eval)(&op, &values, &ty).expect("indices are kept in range")
+                }
+            };
+            let moderate = |x: f64| x.is_finite() && x.abs() < 1e4;
+            let float = ty.dtype.is_float();
+            let tame = !float || value.to_f64_vec().into_iter().all(moderate);
+            let fed = |flags: &[bool]| operands.iter().all(|o| flags[o.index()]);
+            let exact = fed(&self.exact) && keeps_exact(&self.g, &op, &operands, &ty);
+            self.tame.push(tame && fed(&self.tame));
+            self.exact.push(exact);
+            self.values.push(value);
+        }
+    }
+
+    fn usable(&self, wanted: impl Fn(&TensorType) -> bool) -> Vec<NodeId> {
+        let nodes = (0..self.values.len()).map(NodeId::from_index);
+        nodes.filter(|&n| self.tame[n.index()] && wanted(&self.g.ty(n))).collect()
+    }
+
+    fn any(&mut self, wanted: impl Fn(&TensorType) -> bool) -> Option<NodeId> {
+        let nodes = self.usable(wanted);
+        // Later nodes are likelier, so that graphs grow deep.
+        let late = nodes.len().saturating_sub(6);
+        let from = if self.rng.chance(2, 3) { late } else { 0 };
+        (!nodes.is_empty()).then(|| self.rng.pick(&nodes[from..]))
+    }
+
+    fn size(&mut self) -> usize {
+        self.rng.pick(&[1, 2, 3, 4, 5, 7, 8, 16, 17])
+    }
+
+    fn fits(&self, shape: &[Dim]) -> bool {
+        let elements = TensorType::new(DType::F32, shape.iter().cloned()).elements();
+        elements.known().is_some_and(|n| n <= self.options.max_elements as i64)
+    }
+
+    fn map(&mut self) -> Option<NodeId> {
+        let op = self.rng.pick(&MapOp::ALL);
+        let row = op.row();
+        let first = self.any(|ty| row.takes.accepts(ty.dtype))?;
+        let ty = self.g.ty(first);
+        let masked = row.takes == super::ops::elementwise::Takes::MaskThenAny;
+        let mut operands: Vec<NodeId> = Vec::new();
+        for i in 0..row.arity {
+            let dtype = if masked && i == 0 { DType::Bool } else { ty.dtype };
+            let node = match i == row.arity - 1 {
+                true => first,
+                false => self.of_type(&ty.with_dtype(dtype))?,
+            };
+            operands.push(self.in_domain(op, row, i, node)?);
+        }
+        if self.rng.chance(1, 2) && row.arity == 2 {
+            operands.swap(0, 1);
+            operands[0] = self.in_domain(op, row, 0, operands[0])?;
+            operands[1] = self.in_domain(op, row, 1, operands[1])?;
+        }
+        Some(self.g.map(op, &operands))
+    }
+
+    /// A node of that type, stretched where need be.
+    fn of_type(&mut self, ty: &TensorType) -> Option<NodeId> {
+        let stretches = |t: &TensorType| {
+            t.dtype == ty.dtype
+                && super::ops::shape::broadcast(&t.shape, &ty.shape).is_ok_and(|s| s == ty.shape)
+        };
+        if let Some(node) = self.any(stretches) {
+            return Some(self.g.broadcast_to(node, &ty.shape));
+        }
+        Some(self.g.full(f64::from(self.rng.below(5) as u8), ty))
+    }
+
+    /// The node, or its values squeezed into the domain of operand `i`; nothing where the operation
+    /// jumps and the values are not exact.
+    fn in_domain(&mut self, op: MapOp, row: &MapRow, i: usize, node: NodeId) -> Option<NodeId> {
+        self.settle();
+        if !self.g.ty(node).dtype.is_float() {
+            return Some(node);
+        }
+        let flat = row.partials.iter().all(|p| matches!(p, Partial::Zero));
+        if flat || matches!(op, MapOp::Rem | MapOp::Copysign) {
+            return (self.exact[node.index()] && self.tame[node.index()]).then_some(node);
+        }
+        let everywhere = matches!(
+            op,
+            MapOp::Neg | MapOp::Abs | MapOp::Square | MapOp::Add | MapOp::Sub | MapOp::Mul
+                | MapOp::Max | MapOp::Min | MapOp::Select
+        );
+        let (low, high) = row.sample[i];
+        let inside = |x: f64| (low..=high).contains(&x);
+        if everywhere || self.values[node.index()].to_f64_vec().into_iter().all(inside) {
+            return Some(node);
+        }
+        let unit = self.g.map(MapOp::Sigmoid, &[node]);
+        let squeezed = self.g.scale(high - low, unit);
+        Some(self.g.add(squeezed, self.g.like(low, node)))
+    }
+
+    fn convert(&mut self) -> Option<NodeId> {
+        let x = self.any(|_| true)?;
+        let dtype = self.rng.pick(&self.options.dtypes);
+        let jumps = self.g.ty(x).dtype.is_float() && !dtype.is_float();
+        (!jumps || self.exact[x.index()]).then(|| self.g.convert(x, dtype))
+    }
+
+    fn reshape(&mut self) -> Option<NodeId> {
+        let x = self.any(|_| true)?;
+        let mut shape = self.g.ty(x).shape;
+        match self.rng.below(4) {
+            0 => shape = smallvec![self.g.ty(x).elements()],
+            1 => {
+                let at = self.rng.below(shape.len() + 1);
+                shape.insert(at, Dim::Const(1));
+            }
+            2 => shape.retain(|d| !d.is(1)),
+            _ => {
+                let at = (0..shape.len()).find(|&a| shape[a].known().is_some_and(|n| n > 2))?;
+                let n = shape[at].known().expect("known");
+                let divisor = (2..n).find(|d| n % d == 0)?;
+                shape[at] = Dim::Const(divisor);
+                shape.insert(at + 1, Dim::Const(n / divisor));
+            }
+        }
+        Some(self.g.reshape(x, &shape))
+    }
+
+    fn transpose(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 2)?;
+        let mut perm: Vec<usize> = (0..self.g.ty(x).rank()).collect();
+        self.rng.shuffle(&mut perm);
+        Some(self.g.transpose(x, &perm))
+    }
+
+    fn broadcast(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() <= 3)?;
+        let mut shape = self.g.ty(x).shape;
+        let at = self.rng.below(shape.len() + 1);
+        let size = self.size();
+        shape.insert(at, Dim::from(size));
+        let to: Vec<usize> = (0..shape.len()).filter(|&axis| axis != at).collect();
+        self.fits(&shape).then(|| self.g.broadcast(x, &shape, &to))
+    }
+
+    fn slice(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 1 && !ty.shape.iter().any(|d| d.is(0)))?;
+        let (mut starts, mut lens, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        for dim in self.g.ty(x).shape {
+            let size = dim.known().expect("known") as usize;
+            let (a, b) = (self.rng.below(size), self.rng.below(size));
+            let step = 1 + self.rng.below(2) as i64;
+            lens.push(Dim::from(a.abs_diff(b) / step as usize + 1));
+            starts.push(Dim::from(a));
+            steps.push(if a <= b { step } else { -step });
+        }
+        Some(self.g.slice(x, &starts, &lens, &steps))
+    }
+
+    fn pad(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 1)?;
+        let ty = self.g.ty(x);
+        let mut amounts = || (0..ty.rank()).map(|_| Dim::from(self.rng.below(3))).collect();
+        let (low, high): (Vec<Dim>, Vec<Dim>) = (amounts(), amounts());
+        let interior: Vec<i64> = (0..ty.rank()).map(|_| self.rng.below(2) as i64).collect();
+        let value = self.g.constant(f64::from(self.rng.below(2) as u8), ty.dtype);
+        let op = Op::Pad {
+            low: low.into(),
+            high: high.into(),
+            interior: interior.into(),
+        };
+        let result = op.infer(&[&ty, &TensorType::scalar(ty.dtype)]).expect("well typed");
+        self.fits(&result.shape).then(|| self.g.add_op(op, &[x, value]))
+    }
+
+    fn concat(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 1)?;
+        let ty = self.g.ty(x);
+        let axis = self.rng.below(ty.rank());
+        let beside = |t: &TensorType| {
+            t.dtype == ty.dtype
+                && t.rank() == ty.rank()
+                && (0..t.rank()).all(|a| a == axis || t.shape[a] == ty.shape[a])
+        };
+        let mut parts = vec![x];
+        for _ in 0..1 + self.rng.below(2) {
+            parts.push(self.any(beside)?);
+        }
+        let types: Vec<TensorType> = parts.iter().map(|&n| self.g.ty(n)).collect();
+        let result = Op::Concat(axis as u8).infer(&types.iter().collect::<Vec<_>>());
+        let fits = self.fits(&result.expect("well typed").shape);
+        fits.then(|| self.g.concat(&parts, axis))
+    }
+
+    fn reduce(&mut self) -> Option<NodeId> {
+        let op = self.rng.pick(&ReduceOp::ALL);
+        let x = self.any(|ty| ty.rank() >= 1 && op.accepts(ty.dtype))?;
+        let ty = self.g.ty(x);
+        let over: Vec<usize> = (0..ty.rank()).filter(|_| self.rng.chance(1, 2)).collect();
+        // The extreme of nothing is infinite: no tame value.
+        let empty = over.iter().any(|&a| ty.shape[a].is(0));
+        (!empty).then(|| self.g.reduce(op, x, &over))
+    }
+
+    fn arg_reduce(&mut self) -> Option<NodeId> {
+        let op = self.rng.pick(&[ReduceOp::Max, ReduceOp::Min]);
+        let x = self.any(|ty| ty.rank() >= 1 && ty.dtype != DType::Bool)?;
+        let axis = self.rng.below(self.g.ty(x).rank());
+        let empty = self.g.ty(x).shape[axis].is(0);
+        (self.exact[x.index()] && !empty).then(|| self.g.arg_reduce(op, x, axis))
+    }
+
+    fn contract(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.dtype != DType::Bool && ty.rank() <= 4)?;
+        let left = self.g.ty(x);
+        let y = self.any(|ty| ty.dtype == left.dtype && ty.rank() <= 4)?;
+        let right = self.g.ty(y);
+        let mut c = Contraction::default();
+        for l in 0..left.rank() {
+            let free = (0..right.rank()).find(|&r| {
+                let taken = c.right_batch.iter().chain(&c.right_sum).any(|&a| usize::from(a) == r);
+                !taken && left.shape[l] == right.shape[r]
+            });
+            let Some(r) = free else { continue };
+            match self.rng.below(5) {
+                0..3 => {
+                    c.left_sum.push(l as u8);
+                    c.right_sum.push(r as u8);
+                }
+                3 => {
+                    c.left_batch.push(l as u8);
+                    c.right_batch.push(r as u8);
+                }
+                _ => {}
+            }
+        }
+        let summed = c.left_sum.iter().map(|&a| left.shape[usize::from(a)].clone());
+        let op = Op::Contract(c.clone());
+        let result = op.infer(&[&left, &right]).expect("well typed");
+        let work: Vec<Dim> = result.shape.iter().cloned().chain(summed).collect();
+        (self.fits(&result.shape) && TensorType::new(left.dtype, work).elements().known()? < 20_000)
+            .then(|| self.g.add_op(op, &[x, y]))
+    }
+
+    /// Checked indices of `0..bound`, of a small shape.
+    fn indices(&mut self, bound: &Dim) -> Option<NodeId> {
+        let from = self.any(|ty| ty.dtype == DType::I64 && ty.rank() <= 2);
+        let from = match from {
+            Some(node) => node,
+            None => {
+                let size = self.size();
+                let key = self.g.constant(7.0, DType::I64);
+                self.g.random(Draw::Bits, key, &TensorType::new(DType::I64, [Dim::from(size)]))
+            }
+        };
+        let limit = self.g.full(bound.known()? as f64, &self.g.ty(from));
+        Some(self.g.check_index(self.g.map(MapOp::Rem, &[from, limit]), bound))
+    }
+
+    fn gather(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 1)?;
+        let ty = self.g.ty(x);
+        let axis = self.rng.below(ty.rank());
+        if ty.shape[axis].is(0) {
+            return None;
+        }
+        let indices = self.indices(&ty.shape[axis])?;
+        let result = Op::Gather(axis as u8).infer(&[&ty, &self.g.ty(indices)]).expect("well typed");
+        self.fits(&result.shape).then(|| self.g.gather(x, indices, axis))
+    }
+
+    fn scatter(&mut self) -> Option<NodeId> {
+        let base = self.any(|ty| ty.rank() >= 1 && ty.dtype != DType::Bool)?;
+        let ty = self.g.ty(base);
+        let axis = self.rng.below(ty.rank());
+        if ty.shape[axis].is(0) {
+            return None;
+        }
+        let indices = self.indices(&ty.shape[axis])?;
+        let taken = Op::Gather(axis as u8).infer(&[&ty, &self.g.ty(indices)]).expect("well typed");
+        if !self.fits(&taken.shape) {
+            return None;
+        }
+        let updates = self.of_type(&taken)?;
+        Some(self.g.scatter_add(base, indices, updates, axis))
+    }
+
+    fn source(&mut self) -> Option<NodeId> {
+        let dtype = self.rng.pick(&self.options.dtypes);
+        let (rows, columns) = (self.size(), self.size());
+        let ty = TensorType::new(dtype, [Dim::from(rows), Dim::from(columns)]);
+        match self.rng.below(4) {
+            0 if dtype != DType::Bool => {
+                let axis = self.rng.below(2);
+                Some(self.g.iota(dtype, &ty.shape, axis))
+            }
+            1 if dtype.is_float() => {
+                let draw = self.rng.pick(&[Draw::Uniform, Draw::Normal]);
+                let seed = self.g.constant(self.rng.below(100) as f64, DType::I64);
+                let key = self.g.fold_key(seed, seed);
+                Some(self.g.random(draw, key, &ty))
+            }
+            2 => Some(self.g.full(f64::from(self.rng.below(3) as u8), &ty)),
+            _ => {
+                let limit = if dtype.is_float() { 2.0 } else { 9.0 };
+                let seed = self.rng.next();
+                let tensor = Draws::Between(-limit, limit).tensor(dtype, ty.concrete_shape(), seed);
+                Some(self.g.literal(tensor))
+            }
+        }
+    }
+
+    /// A space with operands read along some of its axes, a body of a few operations, perhaps reduced.
+    fn fused(&mut self) -> Option<NodeId> {
+        let first = self.any(|ty| ty.dtype.is_float() && (1..=3).contains(&ty.rank()))?;
+        let ty = self.g.ty(first);
+        if ty.shape.iter().any(|d| d.is(0)) {
+            return None;
+        }
+        let space: SmallVec<[usize; 4]> = ty.concrete_shape().0;
+        let mut operands = vec![first];
+        let mut maps: SmallVec<[IndexMap; 4]> = smallvec![IndexMap::identity(space.len())];
+        for _ in 0..self.rng.below(3) {
+            let Some(other) = self.any(|t| t.dtype == ty.dtype && t.rank() <= 3) else { continue };
+            if let Some(map) = self.index_map(&self.g.ty(other), &space) {
+                operands.push(other);
+                maps.push(map);
+            }
+        }
+        let body = self.body(ty.dtype, operands.len(), space.len());
+        let reduce = if self.rng.chance(1, 2) {
+            let op = self.rng.pick(&[ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min]);
+            let mut over: Axes =
+                (0..space.len() as u8).filter(|_| self.rng.chance(1, 2)).collect();
+            if over.is_empty() {
+                over.push(0);
+            }
+            Some((op, over))
+        } else {
+            None
+        };
+        Some(self.g.add_op(Fused { space, maps, body, reduce }, &operands))
+    }
+
+    /// Each axis follows an axis of the space that is small enough, forwards or backwards, or none.
+    fn index_map(&mut self, operand: &TensorType, space: &[usize]) -> Option<IndexMap> {
+        let mut map = IndexMap::default();
+        for dim in &operand.shape {
+            let size = dim.known()?;
+            let fitting: Vec<usize> =
+                (0..space.len()).filter(|&a| space[a] as i64 <= size).collect();
+            if size == 0 {
+                return None;
+            }
+            map.0.push(if fitting.is_empty() || self.rng.chance(1, 4) {
+                AxisIndex { axis: None, start: self.rng.below(size as usize) as i64, step: 1 }
+            } else {
+                let axis = self.rng.pick(&fitting);
+                let last = space[axis] as i64 - 1;
+                let room = size - 1 - last;
+                let low = self.rng.below(room as usize + 1) as i64;
+                let back = self.rng.chance(1, 3);
+                AxisIndex {
+                    axis: Some(axis as u8),
+                    start: if back { low + last } else { low },
+                    step: if back { -1 } else { 1 },
+                }
+            });
+        }
+        Some(map)
+    }
+
+    fn body(&mut self, dtype: DType, args: usize, rank: usize) -> Lambda {
+        let mut lambda = Lambda { args: SmallVec::from_elem(dtype, args), insts: Vec::new() };
+        let mut push = |inst: LambdaInst, dtype: DType| {
+            let at = lambda.insts.iter().position(|(i, _)| *i == inst).unwrap_or_else(|| {
+                lambda.insts.push((inst, dtype));
+                lambda.insts.len() - 1
+            });
+            LambdaValue(at as u16)
+        };
+        // A fold over everything there is, so that every instruction is used.
+        let mut sum = push(LambdaInst::Arg(0), dtype);
+        for arg in 1..args {
+            let x = push(LambdaInst::Arg(arg as u8), dtype);
+            let op = self.rng.pick(&[MapOp::Add, MapOp::Sub, MapOp::Mul, MapOp::Max]);
+            sum = push(LambdaInst::Map(op, smallvec![sum, x]), dtype);
+        }
+        let unary = self.rng.pick(&[MapOp::Tanh, MapOp::Sigmoid, MapOp::Neg, MapOp::Abs]);
+        sum = push(LambdaInst::Map(unary, smallvec![sum]), dtype);
+        if self.rng.chance(1, 2) {
+            let half = push(LambdaInst::Const(Scalar::from_f64(dtype, 0.5)), dtype);
+            sum = push(LambdaInst::Map(MapOp::Mul, smallvec![sum, half]), dtype);
+        }
+        if self.rng.chance(1, 3) {
+            let axis = self.rng.below(rank) as u8;
+            let i = push(LambdaInst::Index(axis, DType::I64), DType::I64);
+            let two = push(LambdaInst::Const(Scalar::new(2i64)), DType::I64);
+            let mask = push(LambdaInst::Map(MapOp::Lt, smallvec![i, two]), DType::Bool);
+            let zero = push(LambdaInst::Const(Scalar::from_f64(dtype, 0.0)), dtype);
+            push(LambdaInst::Map(MapOp::Select, smallvec![mask, sum, zero]), dtype);
+        }
+        lambda
+    }
+}
+
+/// Whether exact operands give a result that every executor computes to the same bits.
+fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -> bool {
+    match op {
+        Op::Map(map) => {
+            let copies = matches!(map, MapOp::Neg | MapOp::Abs | MapOp::Max | MapOp::Min)
+                || map.row().partials.iter().all(|p| matches!(p, Partial::Zero))
+                || *map == MapOp::Select;
+            !ty.dtype.is_float() || copies
+        }
+        Op::Convert(to) => {
+            let from = g.ty(operands[0]).dtype;
+            // Narrow floats may be reached through `f32`, rounding twice.
+            !to.is_float() || matches!(to, DType::F32 | DType::F64) && from.size() <= to.size()
+        }
+        Op::Reduce(reduce, _) => {
+            !ty.dtype.is_float() || matches!(reduce, ReduceOp::Max | ReduceOp::Min)
+        }
+        Op::Random { draw, .. } => *draw != Draw::Normal,
+        Op::Contract(_) | Op::ScatterAdd(_) | Op::Fused(_) => !ty.dtype.is_float(),
+        Op::Input(_)
+        | Op::Const(_)
+        | Op::Literal(_)
+        | Op::Size(..)
+        | Op::Iota { .. }
+        | Op::CheckIndex(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Concat(_)
+        | Op::ArgReduce(..)
+        | Op::Gather(_)
+        | Op::FoldKey => true,
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let a = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let b = (a ^ (a >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        b ^ (b >> 31)
+    }
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+    fn chance(&mut self, times: usize, of: usize) -> bool {
+        self.below(of) < times
+    }
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{interpret, text, verify};
+    use std::collections::HashSet;
+
+    #[test]
+    fn cases_are_sound_and_tame() {
+        let mut ops: HashSet<&str> = HashSet::new();
+        for seed in 0..400 {
+            let options = Options { fused: seed % 2 == 0, ..Options::default() };
+            let Case { graph, inputs } = random_case(seed, &options);
+            verify(&graph).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{graph}"));
+            let outputs = interpret(&graph, &inputs).expect("runs");
+            assert!(!outputs.is_empty());
+            for value in &outputs {
+                assert!(value.to_f64_vec().iter().all(|x| x.is_finite()), "seed {seed}");
+            }
+            ops.extend(graph.nodes().map(|n| graph.op(n).name()));
+        }
+        let rows = crate::graph::ops::ROWS.iter().map(|r| r.name);
+        let maps = MapOp::ALL.iter().map(|op| op.row().name);
+        let all = rows.chain(maps).filter(|name| !["map", "size"].contains(name));
+        let missing: Vec<&str> = all.filter(|name| !ops.contains(name)).collect();
+        assert!(missing.is_empty(), "no case has {missing:?}");
+    }
+
+    #[test]
+    fn text_parses_back() {
+        for seed in 0..200 {
+            let options = Options { fused: true, ..Options::default() };
+            let Case { graph, .. } = random_case(seed, &options);
+            let text = graph.to_string();
+            let parsed = text::parse(&text).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
+            assert_eq!(parsed, graph);
+        }
+    }
+
+    #[test]
+    fn known_sizes_change_nothing_but_dead_nodes() {
+        for seed in 0..200 {
+            let Case { graph, inputs } = random_case(seed, &Options::default());
+            let same = graph.with_sizes(&|_| None).expect("nothing to replace");
+            assert!(same.len() <= graph.len());
+            assert_eq!(interpret(&same, &inputs), interpret(&graph, &inputs), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_case() {
+        let of = |seed| random_case(seed, &Options::default());
+        assert_eq!(of(5).graph, of(5).graph);
+        assert_eq!(of(5).inputs, of(5).inputs);
+        assert_ne!(of(5).graph, of(6).graph);
+    }
+}
