@@ -80,7 +80,8 @@ impl Generator<'_> {
         let sizes: Vec<usize> = (0..rank).map(|_| self.size()).collect();
         let ty = TensorType::new(dtype, sizes.iter().map(|&n| Dim::from(n)));
         let limit = if dtype.is_float() { 2.0 } else { 9.0 };
-        let value = Draws::Between(-limit, limit).tensor(dtype, ty.concrete_shape(), self.rng.next());
+        let value =
+            Draws::Between(-limit, limit).tensor(dtype, ty.concrete_shape(), self.rng.next());
         self.g.input(format!("x{}", self.inputs.len()), ty);
         self.inputs.push(value);
         self.settle();
@@ -219,8 +220,15 @@ impl Generator<'_> {
         }
         let everywhere = matches!(
             op,
-            MapOp::Neg | MapOp::Abs | MapOp::Square | MapOp::Add | MapOp::Sub | MapOp::Mul
-                | MapOp::Max | MapOp::Min | MapOp::Select
+            MapOp::Neg
+                | MapOp::Abs
+                | MapOp::Square
+                | MapOp::Add
+                | MapOp::Sub
+                | MapOp::Mul
+                | MapOp::Max
+                | MapOp::Min
+                | MapOp::Select
         );
         let (low, high) = row.sample[i];
         let inside = |x: f64| (low..=high).contains(&x);
@@ -298,11 +306,7 @@ impl Generator<'_> {
         let (low, high): (Vec<Dim>, Vec<Dim>) = (amounts(), amounts());
         let interior: Vec<i64> = (0..ty.rank()).map(|_| self.rng.below(2) as i64).collect();
         let value = self.g.constant(f64::from(self.rng.below(2) as u8), ty.dtype);
-        let op = Op::Pad {
-            low: low.into(),
-            high: high.into(),
-            interior: interior.into(),
-        };
+        let op = Op::Pad { low: low.into(), high: high.into(), interior: interior.into() };
         let result = op.infer(&[&ty, &TensorType::scalar(ty.dtype)]).expect("well typed");
         self.fits(&result.shape).then(|| self.g.add_op(op, &[x, value]))
     }
@@ -464,8 +468,7 @@ impl Generator<'_> {
         let body = self.body(ty.dtype, operands.len(), space.len());
         let reduce = if self.rng.chance(1, 2) {
             let op = self.rng.pick(&[ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min]);
-            let mut over: Axes =
-                (0..space.len() as u8).filter(|_| self.rng.chance(1, 2)).collect();
+            let mut over: Axes = (0..space.len() as u8).filter(|_| self.rng.chance(1, 2)).collect();
             if over.is_empty() {
                 over.push(0);
             }
