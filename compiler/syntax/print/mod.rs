@@ -61,10 +61,12 @@ fn push_gap(out: &mut String, gap: &Gap, apart: bool) {
     let any_blank = gap.blank || gap.comments.iter().any(|c| c.blank_before);
     let mut wanted = apart && !any_blank;
     for comment in &gap.comments {
-        if (wanted || comment.blank_before) && !out.is_empty() {
+        // A comment that was inside the item before stays close to it.
+        let apart = wanted && !comment.moved;
+        if (apart || comment.blank_before) && !out.is_empty() {
             out.push('\n');
         }
-        wanted = false;
+        wanted &= comment.moved;
         out.push_str(&comment.text);
         out.push('\n');
     }
@@ -122,6 +124,8 @@ struct Gap {
 struct Comment {
     text: String,
     blank_before: bool,
+    /// Whether it stood after something else on its line, and that line has one already.
+    moved: bool,
 }
 
 /// An element of a list: how it looks and where it is.
@@ -165,7 +169,8 @@ impl<'a> Printer<'a> {
                 }
                 TriviaKind::Trailing(text) | TriviaKind::OwnLine(text) => {
                     let blank_before = std::mem::take(&mut gap.blank);
-                    gap.comments.push(Comment { text: text.clone(), blank_before });
+                    let moved = matches!(trivia.kind, TriviaKind::Trailing(_));
+                    gap.comments.push(Comment { text: text.clone(), blank_before, moved });
                 }
             }
         }

@@ -53,3 +53,227 @@ fn samples_survive() {
         assert!(longest <= Some(super::doc::WIDTH), "{name}: {longest:?}");
     }
 }
+
+#[test]
+fn comments_keep_their_places() {
+    let text = "\
+//! A file.
+
+
+// Before the import.
+import std.nn.{ // after the brace
+    Dense, // about Dense
+    // before dense
+    dense
+} // after the import
+/// Documentation,
+///
+///     code.
+struct S {
+    a: f32, // about a
+
+
+    /// About b.
+    b: f32
+    // the end of S
+}
+fn f(
+    x: f32, // about x
+    y: f32 // about y
+) -> f32 = // after the sign
+    // before the body
+    x + // after the operator
+    y // after the body
+fn g() = 1
+fn h() = 2
+
+main { // after main
+    // first
+
+    let a = f(1.0, // one
+        2.0)
+
+    // before the loop
+    for i in 0..3 { // in the loop
+    }
+
+
+    if a { b /* c */ }
+    // last
+}
+// the end
+";
+    let text = text.replace("/* c */", "// c\n");
+    insta::assert_snapshot!(formatted(&text), @"
+        //! A file.
+
+        // Before the import.
+        import std.nn.{ // after the brace
+            Dense, // about Dense
+            // before dense
+            dense,
+        } // after the import
+
+        /// Documentation,
+        ///
+        ///     code.
+        struct S {
+            a: f32, // about a
+
+            /// About b.
+            b: f32,
+            // the end of S
+        }
+
+        fn f(
+            x: f32, // about x
+            y: f32, // about y
+        ) -> f32 = // after the sign
+            // before the body
+            x + y // after the operator
+        // after the body
+
+        fn g() = 1
+        fn h() = 2
+
+        main { // after main
+            // first
+
+            let a = f(
+                1.0, // one
+                2.0,
+            )
+
+            // before the loop
+            for i in 0..3 { // in the loop
+            }
+
+            if a {
+                b // c
+            }
+            // last
+        }
+        // the end
+        ");
+}
+
+#[test]
+fn long_lines_break_at_the_outermost_place() {
+    let text = "\
+import std.nn.{Dense, dense, glorot_uniform, layer_norm, batch_norm, dropout, attention, convolution}
+struct Transformer { query: Dense[512, 512], key: Dense[512, 512], value: Dense[512, 512], out: Dense[512, 512] }
+fn attention[B, T, D, H](q: f32[B, T, D], k: f32[B, T, D], v: f32[B, T, D], static heads: i64 = 8) -> f32[B, T, D] where H divides D, T <= 1024 = softmax(q @ k, axis = -1) @ v
+fn long(x: f32) = first_operand_of_the_sum + second_operand_of_the_sum * third_operand_of_it - fourth_operand_of_the_sum
+fn choose(c: bool) = if this_condition_is_quite_long_indeed { this_value_is_long_too(1, 2) } else if other { b } else { let y = 2; y }
+main {
+    let result = some_function(another_function(1, 2, 3), yet_another_function(4, 5, 6), [7, 8, 9, 10, 11, 12])
+    let m = Mlp { hidden: glorot_uniform(key(1)), out: glorot_uniform(key(2)), extra: glorot_uniform(key(3)), ..other }
+    log loss = mean(losses_of_this_epoch), accuracy = mean(accuracies_of_this_epoch), gradient_norm = norm(g)
+    print(\"a long string that does not fit on the line is left as it is, since nothing is gained by breaking\")
+}
+";
+    insta::assert_snapshot!(formatted(text), @r#"
+        import std.nn.{
+            Dense,
+            dense,
+            glorot_uniform,
+            layer_norm,
+            batch_norm,
+            dropout,
+            attention,
+            convolution,
+        }
+
+        struct Transformer {
+            query: Dense[512, 512],
+            key: Dense[512, 512],
+            value: Dense[512, 512],
+            out: Dense[512, 512],
+        }
+
+        fn attention[B, T, D, H](
+            q: f32[B, T, D],
+            k: f32[B, T, D],
+            v: f32[B, T, D],
+            static heads: i64 = 8,
+        ) -> f32[B, T, D] where H divides D, T <= 1024 = softmax(q @ k, axis = -1) @ v
+
+        fn long(x: f32) =
+            first_operand_of_the_sum
+                + second_operand_of_the_sum * third_operand_of_it
+                - fourth_operand_of_the_sum
+
+        fn choose(c: bool) =
+            if this_condition_is_quite_long_indeed {
+                this_value_is_long_too(1, 2)
+            } else if other {
+                b
+            } else {
+                let y = 2
+                y
+            }
+
+        main {
+            let result = some_function(
+                another_function(1, 2, 3),
+                yet_another_function(4, 5, 6),
+                [7, 8, 9, 10, 11, 12],
+            )
+            let m = Mlp {
+                hidden: glorot_uniform(key(1)),
+                out: glorot_uniform(key(2)),
+                extra: glorot_uniform(key(3)),
+                ..other,
+            }
+            log loss = mean(losses_of_this_epoch),
+                accuracy = mean(accuracies_of_this_epoch),
+                gradient_norm = norm(g)
+            print("a long string that does not fit on the line is left as it is, since nothing is gained by breaking")
+        }
+        "#);
+}
+
+#[test]
+fn trees_that_no_parser_built_get_their_parentheses() {
+    use crate::syntax::ast::{
+        BinaryOp as B, Expr, ExprKind as E, Ident, IndexBinder, NOWHERE, ReduceOp, UnaryOp,
+    };
+    let new = |kind| Expr::new(kind, NOWHERE);
+    let name = |n: &str| new(E::Name(n.into()));
+    let binary = |op, left: &Expr, right: &Expr| {
+        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
+        new(E::Binary { op, op_span: NOWHERE, left, right })
+    };
+    let neg = |e: &Expr| new(E::Unary { op: UnaryOp::Neg, operand: Box::new(e.clone()) });
+    let call = |f: &Expr| new(E::Call { callee: Box::new(f.clone()), args: vec![] });
+    let reduction = |body: &Expr| {
+        let k = Ident { name: "k".into(), span: NOWHERE };
+        let indices = vec![IndexBinder { name: k, bound: None }];
+        new(E::Reduction { op: ReduceOp::Sum, op_span: NOWHERE, indices, body: Box::new(body.clone()) })
+    };
+    let (a, b) = (name("a"), name("b"));
+    let sum = binary(B::Add, &a, &b);
+    let power = binary(B::Pow, &a, &b);
+    let less = binary(B::Lt, &a, &b);
+    let cases = [
+        (binary(B::Mul, &sum, &sum), "(a + b) * (a + b)"),
+        (binary(B::Sub, &a, &sum), "a - (a + b)"),
+        (binary(B::Add, &sum, &a), "a + b + a"),
+        (binary(B::Pow, &power, &a), "(a ** b) ** a"),
+        (binary(B::Pow, &a, &power), "a ** a ** b"),
+        (binary(B::Pow, &neg(&a), &neg(&b)), "(-a) ** -b"),
+        (neg(&power), "-a ** b"),
+        (neg(&sum), "-(a + b)"),
+        (neg(&neg(&a)), "--a"),
+        (binary(B::Eq, &less, &less), "(a < b) == (a < b)"),
+        (binary(B::And, &less, &less), "a < b & a < b"),
+        (call(&sum), "(a + b)()"),
+        (call(&reduction(&a)), "(sum k: a)()"),
+        (binary(B::Add, &reduction(&a), &b), "(sum k: a) + b"),
+        (binary(B::Add, &b, &reduction(&a)), "b + sum k: a"),
+        (binary(B::Mul, &binary(B::Mul, &b, &reduction(&a)), &b), "b * (sum k: a) * b"),
+    ];
+    for (expr, text) in cases {
+        assert_eq!(expr.to_string(), text);
+    }
+}
