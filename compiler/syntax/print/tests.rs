@@ -249,7 +249,12 @@ fn trees_that_no_parser_built_get_their_parentheses() {
     let reduction = |body: &Expr| {
         let k = Ident { name: "k".into(), span: NOWHERE };
         let indices = vec![IndexBinder { name: k, bound: None }];
-        new(E::Reduction { op: ReduceOp::Sum, op_span: NOWHERE, indices, body: Box::new(body.clone()) })
+        new(E::Reduction {
+            op: ReduceOp::Sum,
+            op_span: NOWHERE,
+            indices,
+            body: Box::new(body.clone()),
+        })
     };
     let (a, b) = (name("a"), name("b"));
     let sum = binary(B::Add, &a, &b);
