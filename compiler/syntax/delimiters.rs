@@ -174,7 +174,7 @@ pub(super) fn starts_item(tokens: &[Token], text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::diag::SourceId;
-    use crate::syntax::token::lex;
+    use crate::syntax::lex::lex;
 
     /// The balanced text, synthetic brackets marked by `'`, and the messages.
     fn balanced(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::diag::SourceId;
-use crate::syntax::token::lex;
+use crate::syntax::lex::lex;
 use crate::syntax::{print, samples};
 use std::time::{Duration, Instant};
 

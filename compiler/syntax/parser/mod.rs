@@ -33,7 +33,8 @@ pub(super) use ty::BOUNDS;
 
 use super::ast::{File, Ident, Trivia, TriviaKind};
 use super::delimiters::balance;
-use super::token::{MAX_MESSAGES, Token, TokenKind, lex};
+use super::lex::{MAX_MESSAGES, lex};
+use super::token::{Token, TokenKind};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span, codes};
 
 /// Reads a source. The file is complete where the diagnostics hold no error.

@@ -4,7 +4,8 @@ use super::{Failed, Parsed, Parser};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::ast::{Align, Expr, ExprKind, Format, FormatStyle, StrPart};
 use crate::syntax::delimiters::balance;
-use crate::syntax::token::{Open, Token, TokenKind as T, end_of, lex};
+use crate::syntax::lex::lex;
+use crate::syntax::token::{Open, Token, TokenKind as T, end_of};
 
 /// How many strings can stand inside each other's interpolations.
 const MAX_STRINGS: usize = 8;
