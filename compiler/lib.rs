@@ -1,7 +1,9 @@
 //! tensc: a tensor-expression compiler with a JIT.
 
 pub mod autodiff;
+pub mod check;
 pub mod diag;
 pub mod graph;
+pub mod kernel;
 pub mod syntax;
 pub mod vector;

@@ -39,6 +39,50 @@ codes! {
     MISSING_TYPE = 111, "a parameter without a type";
     UNKNOWN_BOUND = 112, "a bound that generic parameters do not have";
     RESERVED_WORD = 113, "a word of the language where a name was expected";
+
+    // E02xx: types and shapes.
+    TYPE_MISMATCH = 201, "a value of another type was expected";
+    DTYPE_MISMATCH = 202, "element types that an operation does not take together";
+    INNER_SIZES = 203, "the dimensions that a product pairs differ";
+    BROADCAST = 204, "shapes that do not broadcast";
+    SHAPE_MISMATCH = 205, "a shape that is not the declared one";
+    CANNOT_INFER = 206, "a generic parameter that nothing determines";
+    INEXACT_DIVISION = 207, "a size that is not known to be a multiple";
+    BAD_AXIS = 208, "an axis that the tensor does not have";
+    RESHAPE = 209, "a reshape to another number of elements";
+    BAD_INDEX = 210, "an index that does not fit";
+    BAD_ARGUMENTS = 211, "arguments that the function does not take";
+    NOT_STATIC = 212, "a value that the compiler must know";
+    NOT_CALLABLE = 213, "a call of what is no function";
+    BAD_PATTERN = 214, "a pattern of axes that makes no sense";
+    BAD_LITERAL = 215, "a number that its type cannot hold";
+    CONSTRAINT = 216, "a `where` that does not hold";
+    MISPLACED = 217, "a statement or function that has no meaning here";
+    NOT_ASSIGNABLE = 218, "an assignment to what is no variable";
+    RECURSION = 219, "a function that calls itself";
+    TOO_LARGE = 220, "a program that grows too large when its calls are replaced";
+    BAD_TYPE = 221, "a type that makes no sense";
+    UNSUPPORTED = 222, "a construct that this version does not compile";
+
+    // E03xx: names.
+    UNKNOWN_NAME = 301, "a name that is not defined";
+    UNKNOWN_TYPE = 302, "a type that is not defined";
+    UNKNOWN_FIELD = 303, "a field that the value does not have";
+    DUPLICATE = 304, "a name defined twice";
+    WRONG_KIND = 305, "a name that means another kind of thing";
+    ENDLESS_STRUCT = 306, "a struct that contains itself";
+    MISSING_FIELD = 307, "a struct without one of its fields";
+
+    // E04xx: differentiation.
+    GRAD_RESULT = 401, "a gradient of what is not one float";
+    GRAD_ARGUMENT = 402, "a gradient by what is not a float";
+    NOT_DIFFERENTIABLE = 403, "an operation without a derivative on the way to the result";
+
+    // E05xx: modules.
+    UNKNOWN_MODULE = 501, "a module that does not exist";
+    UNKNOWN_MEMBER = 502, "a name that the module does not have";
+    IMPORT_CYCLE = 503, "files that import each other";
+    UNREADABLE_IMPORT = 504, "a file that cannot be imported";
 }
 
 /// What a code means, if it is one.
