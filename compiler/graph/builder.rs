@@ -1,11 +1,11 @@
 //! Making nodes: one call an operation, each node made once.
 //!
-//! A [`Builder`] adds to a graph under a current [`Origin`]. A node with the operation and operands of
-//! an earlier one *is* the earlier one. What cannot change a bit is not made at all: a reshape to
-//! the same shape, two transposes that cancel, a conversion to the same type. Methods take `&self`,
-//! so that calls nest as the mathematics does; they panic where types do not fit, which is a bug of
-//! the caller. The checker, whose operands are a user's, uses [`Builder::try_add`] and the `try_`
-//! methods.
+//! A [`Builder`] adds to a graph under a current [`Origin`]. A node with the operation and operands
+//! of an earlier one *is* the earlier one. What cannot change a bit is not made at all: a reshape
+//! to the same shape, two transposes that cancel, a conversion to the same type. Methods take
+//! `&self`, so that calls nest as the mathematics does; they panic where types do not fit, which is
+//! a bug of the caller. The checker, whose operands are a user's, uses [`Builder::try_add`] and the
+//! `try_` methods.
 
 use super::fused::ReduceOp;
 use super::ops::shape::{self, Dims};

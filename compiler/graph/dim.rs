@@ -1,7 +1,7 @@
 //! Sizes: integers, or polynomials over named dimensions.
 //!
-//! Invariant: a [`Dim`] is in normal form (monomials sorted, no zero coefficients), so that two sizes
-//! are the same function of the named dimensions exactly when they are `==`.
+//! Invariant: a [`Dim`] is in normal form (monomials sorted, no zero coefficients), so that two
+//! sizes are the same function of the named dimensions exactly when they are `==`.
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;

@@ -1,8 +1,8 @@
-//! The naive interpreter: each node by its row, in order. It is the oracle of all tests, so it shares
-//! no code with lowering and takes no short cuts.
+//! The naive interpreter: each node by its row, in order. It is the oracle of all tests, so it
+//! shares no code with lowering and takes no short cuts.
 //!
-//! Elementwise float work is done in `f64` and rounded to the node's type after each operation; sums,
-//! products and contractions are accumulated in `f64` and rounded once.
+//! Elementwise float work is done in `f64` and rounded to the node's type after each operation;
+//! sums, products and contractions are accumulated in `f64` and rounded once.
 
 use super::ops::EvalError;
 use super::{Graph, NodeId, Op};

@@ -8,8 +8,8 @@
 //! Invariants (`verify`): each node's type is what its operation's shape rule derives from its
 //! operands; inputs and outputs are named, and names are unique; every operation has one result.
 //!
-//! Neighbours: `ops` is the one table of operations; `builder` makes nodes; `text` prints and parses;
-//! `interpret` is the naive oracle. Above: `autodiff` and `rewrite` map graphs to graphs.
+//! Neighbours: `ops` is the one table of operations; `builder` makes nodes; `text` prints and
+//! parses; `interpret` is the naive oracle. Above: `autodiff` and `rewrite` map graphs to graphs.
 
 pub mod builder;
 pub mod dim;

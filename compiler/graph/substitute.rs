@@ -22,9 +22,9 @@ impl fmt::Display for SizeError {
 impl std::error::Error for SizeError {}
 
 impl Graph {
-    /// The graph for these values of named sizes; names that `values` does not give stay. Every input
-    /// stays, of the other nodes those that an output needs. A `Size` becomes a constant; types are
-    /// derived anew, and what became equal (two reshapes, say) is one node.
+    /// The graph for these values of named sizes; names that `values` does not give stay. Every
+    /// input stays, of the other nodes those that an output needs. A `Size` becomes a constant;
+    /// types are derived anew, and what became equal (two reshapes, say) is one node.
     ///
     /// # Errors
     /// Where an operation cannot be for these sizes: a size that becomes negative, a slice that
@@ -84,8 +84,8 @@ impl Graph {
         vars
     }
 
-    /// A hash of what the graph computes: operations, types, edges, names of inputs and outputs, but
-    /// neither origins nor nodes that no output needs. The same in every run of one binary.
+    /// A hash of what the graph computes: operations, types, edges, names of inputs and outputs,
+    /// but neither origins nor nodes that no output needs. The same in every run of one binary.
     pub fn content_hash(&self) -> u128 {
         let half = |seed: u64| {
             let mut hasher = DefaultHasher::new();

@@ -1,5 +1,5 @@
-//! The verifier: whether a graph keeps the invariants its module states. It runs after every pass in
-//! debug builds and tests; what it finds is a bug of that pass, never of the user.
+//! The verifier: whether a graph keeps the invariants its module states. It runs after every pass
+//! in debug builds and tests; what it finds is a bug of that pass, never of the user.
 
 use super::ops::LiteralTensor;
 use super::{Graph, NodeId, Op, Operands, TensorType};

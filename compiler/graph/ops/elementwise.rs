@@ -1,9 +1,9 @@
 //! Elementwise operations: one row each, and nothing about them anywhere else.
 //!
-//! A row says what the operation means (in `f64` or `i64`, naively), its derivative, and its program.
-//! The language's function of that name, the checker's rule, the interpreter, the e-graph, the
-//! lowering and the gradient tests all read the row. The rows are in `rows`: to add an operation is
-//! to add one there.
+//! A row says what the operation means (in `f64` or `i64`, naively), its derivative, and its
+//! program. The language's function of that name, the checker's rule, the interpreter, the e-graph,
+//! the lowering and the gradient tests all read the row. The rows are in `rows`: to add an
+//! operation is to add one there.
 
 mod rows;
 

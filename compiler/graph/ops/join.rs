@@ -76,8 +76,8 @@ pub(super) static CONCAT: OpRow = OpRow {
             (part, flat(operands[part].shape(), &at))
         }))
     },
-    // Each operand fills a part of its own, so the whole is linear in all of them jointly; the number
-    // of operands varies, which is why this is no `Linear`.
+    // Each operand fills a part of its own, so the whole is linear in all of them jointly; the
+    // number of operands varies, which is why this is no `Linear`.
     jvp: Jvp::Joint,
     transpose: Some(|b, op, operands, which, cotangent| {
         let Op::Concat(axis) = op else { unreachable!("the row of Concat") };

@@ -1,8 +1,8 @@
 //! The one table of operations.
 //!
 //! An [`Op`] is an operation with its attributes. Everything the compiler knows of it hangs on its
-//! [`OpRow`]: the shape rule, the naive evaluation, the derivative, the class that lowering goes by,
-//! and the samples that tests run over the whole table. Elementwise operations are rows of
+//! [`OpRow`]: the shape rule, the naive evaluation, the derivative, the class that lowering goes
+//! by, and the samples that tests run over the whole table. Elementwise operations are rows of
 //! `elementwise`; the others stand in one file a family.
 
 mod contract;
@@ -157,8 +157,8 @@ pub enum Op {
     ArgReduce(ReduceOp, u8),
     /// Sum of products over paired axes. Narrow floats accumulate in `f32`.
     Contract(Contraction),
-    /// Operand 0 at the positions of operand 1 (checked `i64`) along `axis`, whose place the axes of
-    /// operand 1 take.
+    /// Operand 0 at the positions of operand 1 (checked `i64`) along `axis`, whose place the axes
+    /// of operand 1 take.
     Gather(u8),
     /// Operand 0 with operand 2 added at the positions of operand 1 (checked `i64`) along `axis`:
     /// the transpose of `Gather`. Positions that coincide add in row-major order.

@@ -279,7 +279,8 @@ fn repeated(b: &Builder<'_>, x: NodeId, like: NodeId, axes: &[u8]) -> NodeId {
 
 /// For each element the product along `over` of all elements but it.
 fn products_of_others(b: &Builder<'_>, x: NodeId, over: &[usize]) -> NodeId {
-    // One axis at a time: others(x) along (p, q) = others(x) along q × others(prod along q) along p.
+    // One axis at a time: others(x) along (p, q) = others(x) along q × others(prod along q) along
+    // p.
     let Some((&axis, rest)) = over.split_last() else { return b.like(1.0, x) };
     let shape = b.ty(x).shape;
     let mut square = shape.clone();

@@ -68,9 +68,10 @@ pub enum Class {
     Fused,
 }
 
-/// Which element of operand 0 each element of the result is, for concrete types (operation, operand,
-/// result). `None` where no index map says it: the elements are then the operand's in row-major
-/// order (a general reshape), so that the view is the operand's memory under another shape.
+/// Which element of operand 0 each element of the result is, for concrete types (operation,
+/// operand, result). `None` where no index map says it: the elements are then the operand's in
+/// row-major order (a general reshape), so that the view is the operand's memory under another
+/// shape.
 pub type ViewMap = fn(&Op, &TensorType, &TensorType) -> Option<IndexMap>;
 
 /// The transpose rule of an operation: (builder, operation, operands, which, cotangent of the

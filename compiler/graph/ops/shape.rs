@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 /// Sizes of axes, outermost first.
 pub type Dims = SmallVec<[Dim; 4]>;
 
-/// The shape both broadcast to by NumPy's rule: aligned at the last axis, a missing axis or a literal
-/// 1 stretches; a named size never does.
+/// The shape both broadcast to by NumPy's rule: aligned at the last axis, a missing axis or a
+/// literal 1 stretches; a named size never does.
 ///
 /// # Errors
 /// Names the first pair of axes that disagree, as axes of operands 0 and 1.

@@ -4,7 +4,7 @@ use super::naive::{from_ints, points};
 use super::{Class, EvalError, Jvp, LiteralTensor, Op, OpRow, Sample, TypeError};
 use crate::graph::{Dim, TensorType};
 use smallvec::smallvec;
-use tensc_runtime::{DType, Scalar, Tensor, with_element};
+use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
 
 pub(super) static INPUT: OpRow = OpRow {
     name: "input",
@@ -145,5 +145,5 @@ fn scalar_tensor(scalar: Scalar) -> Tensor {
     if dtype.is_float() {
         return Tensor::from_f64_slice(dtype, &[scalar.to_f64()], []);
     }
-    with_element!(dtype, T => Tensor::scalar(<T as tensc_runtime::Element>::from_i64(scalar.to_i64())))
+    with_element!(dtype, T => Tensor::scalar(T::from_i64(scalar.to_i64())))
 }

@@ -28,7 +28,8 @@ impl std::error::Error for ParseError {}
 /// The graph that the text says. Comments (`// …`) and blank lines are skipped.
 ///
 /// # Errors
-/// The first line that is wrong: its form, a type that the operation does not give, an unknown node.
+/// The first line that is wrong: its form, a type that the operation does not give, an unknown
+/// node.
 pub fn parse(text: &str) -> Result<Graph, ParseError> {
     let mut parser = Parser { graph: Graph::new(), dims: Vec::new() };
     for (i, line) in text.lines().enumerate() {

@@ -1,11 +1,11 @@
 //! The rows of the elementwise operations.
 //!
-//! Conventions. Floats: `float` is the IEEE 754 meaning where there is one, and NaN in gives NaN out
-//! unless the row says otherwise. Integers wrap; `x / 0` and `x % 0` are 0; division truncates and
-//! the remainder has the sign of the dividend, as in C. `bool` is 0 and 1. Derivatives at points
-//! where there is none: at 0 that of `abs` is 0; where the operands of `max` or `min` are equal,
-//! the second has derivative 1 and the first 0, so that `max(x, 0)` is flat at 0; `x ** y` at
-//! `x = 0` has derivative 0 by `y`; steps (`floor`, `sign`, comparisons) have derivative 0.
+//! Conventions. Floats: `float` is the IEEE 754 meaning where there is one, and NaN in gives NaN
+//! out unless the row says otherwise. Integers wrap; `x / 0` and `x % 0` are 0; division truncates
+//! and the remainder has the sign of the dividend, as in C. `bool` is 0 and 1. Derivatives at
+//! points where there is none: at 0 that of `abs` is 0; where the operands of `max` or `min` are
+//! equal, the second has derivative 1 and the first 0, so that `max(x, 0)` is flat at 0; `x ** y`
+//! at `x = 0` has derivative 0 by `y`; steps (`floor`, `sign`, comparisons) have derivative 0.
 //!
 //! In a row, `a`, `b`, `c` are the operands and `y`, bound by a partial's `|g, y|`, is the result.
 
@@ -551,8 +551,8 @@ fn acosh(x: f64) -> f64 {
     if x > 1e9 { x.ln() + LN_2 } else { (t + (t * (x + 1.0)).sqrt()).ln_1p() }
 }
 
-/// The series `2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n+1)!!` (DLMF 7.6.2): all terms have one sign, so nothing
-/// cancels. From 6 on the result rounds to 1.
+/// The series `2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n+1)!!` (DLMF 7.6.2): all terms have one sign, so
+/// nothing cancels. From 6 on the result rounds to 1.
 fn erf(x: f64) -> f64 {
     if x.is_nan() || x.abs() >= 6.0 {
         return if x.is_nan() { x } else { 1f64.copysign(x) };
