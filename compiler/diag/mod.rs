@@ -1,7 +1,7 @@
 //! Positions in sources and messages about them.
 //!
-//! Every mistake a user can make ends as a [`Diagnostic`]: a code, a message, one primary label, the
-//! places the offending sizes or names came from, and what to change. Stages collect them in
+//! Every mistake a user can make ends as a [`Diagnostic`]: a code, a message, one primary label,
+//! the places the offending sizes or names came from, and what to change. Stages collect them in
 //! [`Diagnostics`] and go on; nothing here prints. Rendering is in `render`, the only file that
 //! knows the rendering crate.
 

@@ -1,9 +1,9 @@
 //! Makes the brackets of a token stream balanced, reporting those that are not.
 //!
 //! Invariant of the result: every opening bracket has its closing one, properly nested. Brackets
-//! that were missing are there as synthetic tokens of no width, at which the parser reports nothing;
-//! those that close nothing are gone. So one missing bracket is one message, and the parser can skip
-//! what it does not understand without losing its place.
+//! that were missing are there as synthetic tokens of no width, at which the parser reports
+//! nothing; those that close nothing are gone. So one missing bracket is one message, and the
+//! parser can skip what it does not understand without losing its place.
 //!
 //! Where a bracket is missing is guessed from the words that cannot stand inside one (`let` inside
 //! parentheses, an item inside braces) and from the indentation.

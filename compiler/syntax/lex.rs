@@ -1,8 +1,8 @@
 //! From text to words.
 //!
-//! [`lex`] never fails: what it cannot read is reported and left out. Comments and blank lines become
-//! trivia, beside the tokens. Brackets are balanced afterwards by `delimiters`, so that the parser can
-//! rely on them.
+//! [`lex`] never fails: what it cannot read is reported and left out. Comments and blank lines
+//! become trivia, beside the tokens. Brackets are balanced afterwards by `delimiters`, so that the
+//! parser can rely on them.
 
 use super::ast::{Trivia, TriviaKind};
 use super::token::{LexError, Token, TokenKind};

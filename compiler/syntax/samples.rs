@@ -5,3 +5,6 @@ pub(super) const ALL: &[(&str, &str)] = &[
     ("mnist.tx", include_str!("samples/mnist.tx")),
     ("forms.tx", include_str!("samples/forms.tx")),
 ];
+
+/// Lines that do not fit.
+pub(super) const LONG: &str = include_str!("samples/long.tx");

@@ -1,12 +1,13 @@
 //! What was written, with the place of every piece.
 //!
 //! A [`File`] is the tree of one source. The tree says only what the text says: names are not
-//! resolved, `x[…]` may be an index or the explicit generic arguments of a function, `a.b` may be a
-//! field or a member of a module. The checker decides those. Nothing that a formatter needs is lost:
-//! parentheses, the spelling of numbers, comments and blank lines are kept.
+//! resolved, `x[…]` may be an index or the explicit generic arguments of a function, `a.b` may be
+//! a field or a member of a module. The checker decides those. Nothing that a formatter needs is
+//! lost: parentheses, the spelling of numbers, comments and blank lines are kept.
 //!
-//! Invariant: the height of the tree is bounded (see `parser`), so recursive walks over it are safe.
-//! A file whose diagnostics hold errors is incomplete: what could not be read is missing from it.
+//! Invariant: the height of the tree is bounded (see `parser`), so recursive walks over it are
+//! safe. A file whose diagnostics hold errors is incomplete: what could not be read is missing
+//! from it.
 //!
 //! One file a level: items here and in `item`, then `ty`, `stmt`, `expr`.
 

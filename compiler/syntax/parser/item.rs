@@ -33,7 +33,7 @@ impl Parser<'_> {
         items
     }
 
-    /// Skips to the next line on which an item starts, or where the indentation says that it should.
+    /// Skips to the next line on which an item starts, or should, as the indentation says.
     fn skip_to_item(&mut self) {
         let starts = |p: &Self| {
             let token = p.peek();

@@ -243,7 +243,8 @@ test \"{x}\" {}
         8:13 E0101 a dim is an integer
         8:27 E0101 `None` stands in an index only
         9:9 E0112 there is no bound `real`
-            help: the bounds are `float`, `int`, `number`, `dtype` and `tree`; dims have none: `[N]`, `[S...]`
+            help: the bounds are `float`, `int`, `number`, `dtype` and `tree`
+            help: dims have none: `[N]`, `[S...]`
         9:15 E0113 `let` is a word of the language; expected the name of a parameter
         9:29 E0101 expected an index, found `]`
         10:1 E0101 statements stand inside `main { … }`, a `test` or a function

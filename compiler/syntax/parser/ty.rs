@@ -219,10 +219,8 @@ impl Parser<'_> {
             None => {
                 let message = format!("there is no bound `{name}`");
                 let d = Diagnostic::error(codes::UNKNOWN_BOUND, span, message);
-                self.report(d.help(
-                    "the bounds are `float`, `int`, `number`, `dtype` and `tree`; \
-                     dims have none: `[N]`, `[S...]`",
-                ));
+                let bounds = "the bounds are `float`, `int`, `number`, `dtype` and `tree`";
+                self.report(d.help(bounds).help("dims have none: `[N]`, `[S...]`"));
                 Err(Failed)
             }
         }

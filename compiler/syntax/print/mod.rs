@@ -2,12 +2,12 @@
 //!
 //! Lines have at most 100 columns where that is possible, levels four blanks, and lists a trailing
 //! comma where they are broken over lines. Comments keep their place between items, statements and
-//! list elements; one inside an expression moves to the next such place. At most one empty line in a
-//! row is kept.
+//! list elements; one inside an expression moves to the next such place. At most one empty line in
+//! a row is kept.
 //!
 //! Invariants: `parse(print(file))` is `file`, but for spans and trivia, also for trees that no
-//! parser built (parentheses are added where the meaning needs them); and printing what was printed
-//! changes nothing.
+//! parser built (parentheses are added where the meaning needs them); and printing what was
+//! printed changes nothing.
 
 mod doc;
 mod expr;

@@ -159,20 +159,7 @@ main { // after main
 
 #[test]
 fn long_lines_break_at_the_outermost_place() {
-    let text = "\
-import std.nn.{Dense, dense, glorot_uniform, layer_norm, batch_norm, dropout, attention, convolution}
-struct Transformer { query: Dense[512, 512], key: Dense[512, 512], value: Dense[512, 512], out: Dense[512, 512] }
-fn attention[B, T, D, H](q: f32[B, T, D], k: f32[B, T, D], v: f32[B, T, D], static heads: i64 = 8) -> f32[B, T, D] where H divides D, T <= 1024 = softmax(q @ k, axis = -1) @ v
-fn long(x: f32) = first_operand_of_the_sum + second_operand_of_the_sum * third_operand_of_it - fourth_operand_of_the_sum
-fn choose(c: bool) = if this_condition_is_quite_long_indeed { this_value_is_long_too(1, 2) } else if other { b } else { let y = 2; y }
-main {
-    let result = some_function(another_function(1, 2, 3), yet_another_function(4, 5, 6), [7, 8, 9, 10, 11, 12])
-    let m = Mlp { hidden: glorot_uniform(key(1)), out: glorot_uniform(key(2)), extra: glorot_uniform(key(3)), ..other }
-    log loss = mean(losses_of_this_epoch), accuracy = mean(accuracies_of_this_epoch), gradient_norm = norm(g)
-    print(\"a long string that does not fit on the line is left as it is, since nothing is gained by breaking\")
-}
-";
-    insta::assert_snapshot!(formatted(text), @r#"
+    insta::assert_snapshot!(formatted(samples::LONG), @r#"
         import std.nn.{
             Dense,
             dense,
