@@ -105,7 +105,7 @@ pub struct FnDecl {
     pub ret: Option<Type>,
     /// What must hold of the dims.
     pub constraints: Vec<Constraint>,
-    /// The body; `= { … }` and `{ … }` are both an [`ExprKind::Block`].
+    /// The body; `= { … }` and `{ … }` are both an [block](super::ExprKind::Block).
     pub body: Expr,
 }
 
