@@ -16,6 +16,7 @@
 pub mod builder;
 mod fold;
 pub mod lane;
+pub mod math;
 pub mod reference;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,98 @@
+//! The inverses of the circular functions.
+//!
+//! `atan` has one polynomial on [0, 1], larger arguments going by their reciprocals; `asin` and
+//! `acos` one on [0, 1/2], larger arguments going by the half angle: `asin x = π/2 - 2 asin √((1-x)/2)`.
+//! Multiples of π are added in two parts.
+
+use super::Float;
+use super::coefficients::{ASIN, ATAN, FRAC_PI_2};
+use crate::vector::{Builder, Value};
+
+/// The angle whose tangent is `x`.
+pub fn atan(b: &Builder, x: Value) -> Value {
+    let c = Float::of(b, x);
+    let a = c.abs(x);
+    let one = c.num(1.0);
+    let inverted = c.gt(a, one);
+    let t = c.select(inverted, c.div(one, a), a);
+    let angle = atan_small(&c, t);
+    c.with_sign(c.select(inverted, complement(&c, angle, 1.0), angle), x)
+}
+
+/// The angle of the point (`x`, `y`), from -π to π.
+pub fn atan2(b: &Builder, y: Value, x: Value) -> Value {
+    let c = Float::of(b, x);
+    let (ax, ay) = (c.abs(x), c.abs(y));
+    let steep = c.gt(ay, ax);
+    let long = c.select(steep, ay, ax);
+    let short = c.select(steep, ax, ay);
+    // 0/0 is 0 and ∞/∞ is 1.
+    let diagonal = c.select(c.eq(long, c.num(0.0)), long, c.num(1.0));
+    let t = c.select(c.eq(short, long), diagonal, c.div(short, long));
+    let angle = atan_small(&c, t);
+    let angle = c.select(steep, complement(&c, angle, 1.0), angle);
+    // By the sign bit: -0 lies to the left.
+    let left = c.lt(c.bits(x), c.int(0));
+    c.with_sign(c.select(left, complement(&c, angle, 2.0), angle), y)
+}
+
+/// The angle from -π/2 to π/2 whose sine is `x`; NaN outside [-1, 1].
+pub fn asin(b: &Builder, x: Value) -> Value {
+    let c = Float::of(b, x);
+    let a = c.abs(x);
+    let Halved { large, s, rest } = Halved::of(&c, a);
+    let far = c.add(c.fma(s, c.num(-2.0), c.part(&FRAC_PI_2, 0, 1.0)), {
+        c.fma(rest, c.num(-2.0), c.part(&FRAC_PI_2, 1, 1.0))
+    });
+    c.with_sign(c.select(large, far, c.add(s, rest)), x)
+}
+
+/// The angle from 0 to π whose cosine is `x`; NaN outside [-1, 1].
+pub fn acos(b: &Builder, x: Value) -> Value {
+    let c = Float::of(b, x);
+    let Halved { large, s, rest } = Halved::of(&c, c.abs(x));
+    let (high, low) = (c.part(&FRAC_PI_2, 0, 1.0), c.part(&FRAC_PI_2, 1, 1.0));
+    let two = c.num(2.0);
+    let near_one = c.mul(c.add(s, rest), two);
+    let near_minus_one = {
+        let low = c.fma(rest, c.num(-2.0), c.mul(low, two));
+        c.add(c.fma(s, c.num(-2.0), c.mul(high, two)), low)
+    };
+    let far = c.select(c.lt(x, c.num(0.0)), near_minus_one, near_one);
+    // π/2 - asin x, where asin x has the sign of x.
+    let sign = c.sign(x);
+    let signed = |v: Value| c.float(c.xor(c.bits(v), sign));
+    let near = c.sub(c.sub(high, signed(s)), c.sub(signed(rest), low));
+    c.select(large, far, near)
+}
+
+/// `asin` of `a`, or of the half angle's sine, as a sum.
+struct Halved {
+    /// Whether it is the half angle.
+    large: Value,
+    /// The sine.
+    s: Value,
+    /// `asin(s) - s`.
+    rest: Value,
+}
+
+impl Halved {
+    fn of(c: &Float<'_>, a: Value) -> Halved {
+        let half = c.num(0.5);
+        let large = c.gt(a, half);
+        let z = c.select(large, c.fma(a, c.num(-0.5), half), c.mul(a, a));
+        let s = c.select(large, c.sqrt(z), a);
+        Halved { large, s, rest: c.mul(c.mul(s, z), c.poly(z, &ASIN)) }
+    }
+}
+
+/// `atan t` for `t` in [0, 1].
+fn atan_small(c: &Float<'_>, t: Value) -> Value {
+    let z = c.mul(t, t);
+    c.fma(c.mul(t, z), c.poly(z, &ATAN), t)
+}
+
+/// `n · π/2 - angle`, where n is 1 or 2.
+fn complement(c: &Float<'_>, angle: Value, n: f64) -> Value {
+    c.sub(c.part(&FRAC_PI_2, 0, n), c.sub(angle, c.part(&FRAC_PI_2, 1, n)))
+}

@@ -1,0 +1,194 @@
+//! A quick executor for programs of one float type: a column of lanes an instruction.
+//!
+//! Only what the functions of `math` use is there. A test compares it with the reference executor.
+
+use crate::vector::{Binary, Compare, Inst, Param, Program, Type, Unary, Value, verify};
+use tensc_runtime::Scalar;
+
+/// The types of one width.
+pub trait Format: Copy + PartialOrd + std::fmt::LowerExp + std::fmt::Debug + Send + Sync {
+    type Bits: Copy + PartialEq + Send + Sync;
+    const TYPE: Type;
+    fn to_bits(self) -> Self::Bits;
+    fn from_bits(bits: Self::Bits) -> Self;
+    fn number(scalar: Scalar) -> Self;
+    fn integer(scalar: Scalar) -> Self::Bits;
+    fn unary(op: Unary) -> fn(Self) -> Self;
+    fn arithmetic(op: Binary) -> fn(Self, Self) -> Self;
+    fn logic(op: Binary) -> fn(Self::Bits, Self::Bits) -> Self::Bits;
+    fn fma(self, b: Self, c: Self) -> Self;
+    fn less(a: Self::Bits, b: Self::Bits) -> bool;
+}
+
+macro_rules! format {
+    ($float:ty, $int:ty, $unsigned:ty, $ty:expr) => {
+        impl Format for $float {
+            type Bits = $int;
+            const TYPE: Type = $ty;
+            fn to_bits(self) -> $int {
+                <$float>::to_bits(self) as $int
+            }
+            fn from_bits(bits: $int) -> $float {
+                <$float>::from_bits(bits as $unsigned)
+            }
+            fn number(scalar: Scalar) -> $float {
+                scalar.to_f64() as $float
+            }
+            fn integer(scalar: Scalar) -> $int {
+                scalar.to_i64() as $int
+            }
+            fn unary(op: Unary) -> fn($float) -> $float {
+                match op {
+                    Unary::Neg => |x| -x,
+                    Unary::Abs => |x| x.abs(),
+                    Unary::Sqrt => |x| x.sqrt(),
+                    Unary::Trunc => |x| x.trunc(),
+                    other => panic!("{other:?} has no column form"),
+                }
+            }
+            fn arithmetic(op: Binary) -> fn($float, $float) -> $float {
+                match op {
+                    Binary::Add => |a, b| a + b,
+                    Binary::Sub => |a, b| a - b,
+                    Binary::Mul => |a, b| a * b,
+                    Binary::Div => |a, b| a / b,
+                    other => panic!("{other:?} has no column form"),
+                }
+            }
+            fn logic(op: Binary) -> fn($int, $int) -> $int {
+                const WIDTH: $unsigned = <$int>::BITS as $unsigned;
+                match op {
+                    Binary::Add => |a, b| a.wrapping_add(b),
+                    Binary::Sub => |a, b| a.wrapping_sub(b),
+                    Binary::Mul => |a, b| a.wrapping_mul(b),
+                    Binary::And => |a, b| a & b,
+                    Binary::Or => |a, b| a | b,
+                    Binary::Xor => |a, b| a ^ b,
+                    Binary::Shl => |a, b| if (b as $unsigned) < WIDTH { a << b } else { 0 },
+                    Binary::Shr => |a, b| {
+                        if (b as $unsigned) < WIDTH { ((a as $unsigned) >> b) as $int } else { 0 }
+                    },
+                    other => panic!("{other:?} has no column form"),
+                }
+            }
+            fn fma(self, b: $float, c: $float) -> $float {
+                self.mul_add(b, c)
+            }
+            fn less(a: $int, b: $int) -> bool {
+                a < b
+            }
+        }
+    };
+}
+
+format!(f32, i32, u32, Type::F32);
+format!(f64, i64, u64, Type::F64);
+
+enum Column<F: Format> {
+    Same(Scalar),
+    Floats(Vec<F>),
+    Ints(Vec<F::Bits>),
+    Masks(Vec<bool>),
+}
+
+/// The program's one yield, for `arguments` of equal length as its parameters.
+pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
+    let lanes = arguments[0].len();
+    let types = verify::types(program).unwrap();
+    let mut columns: Vec<Column<F>> = Vec::new();
+    for inst in &program.insts {
+        let at = |v: Value| (&columns[v.0 as usize], types[v.0 as usize].unwrap());
+        let floats = |v| match at(v).0 {
+            Column::Floats(x) => x.clone(),
+            Column::Same(x) => vec![F::number(*x); lanes],
+            _ => panic!("not floats"),
+        };
+        let ints = |v| match at(v).0 {
+            Column::Ints(x) => x.clone(),
+            Column::Same(x) => vec![F::integer(*x); lanes],
+            _ => panic!("not integers"),
+        };
+        let masks = |v| match at(v).0 {
+            Column::Masks(x) => x.clone(),
+            Column::Same(x) => vec![x.to_i64() != 0; lanes],
+            _ => panic!("not masks"),
+        };
+        let column = match *inst {
+            Inst::Const(x) => Column::Same(x),
+            Inst::Param(Param(p)) => Column::Floats(arguments[p as usize].to_vec()),
+            Inst::Unary(Unary::Bitcast(to), x) if to == F::TYPE => {
+                Column::Floats(ints(x).into_iter().map(F::from_bits).collect())
+            }
+            Inst::Unary(Unary::Bitcast(_), x) => {
+                Column::Ints(floats(x).into_iter().map(F::to_bits).collect())
+            }
+            Inst::Unary(Unary::Not, x) => Column::Masks(masks(x).into_iter().map(|x| !x).collect()),
+            Inst::Unary(op, x) => Column::Floats(one(floats(x), F::unary(op))),
+            Inst::Binary(op, a, b) => match at(a).1 {
+                Type::Mask => Column::Masks(match op {
+                    Binary::And => two(masks(a), masks(b), |a, b| a & b),
+                    Binary::Or => two(masks(a), masks(b), |a, b| a | b),
+                    Binary::Xor => two(masks(a), masks(b), |a, b| a ^ b),
+                    other => panic!("{other:?} of masks"),
+                }),
+                ty if ty == F::TYPE => Column::Floats(two(floats(a), floats(b), F::arithmetic(op))),
+                _ => Column::Ints(two(ints(a), ints(b), F::logic(op))),
+            },
+            Inst::Fma(a, b, c) => {
+                let mut sum = floats(c);
+                let (a, b) = (floats(a), floats(b));
+                sum.iter_mut().zip(a.iter().zip(&b)).for_each(|(c, (a, b))| *c = a.fma(*b, *c));
+                Column::Floats(sum)
+            }
+            Inst::Compare(op, a, b) if at(a).1 == F::TYPE => {
+                let (a, b) = (floats(a), floats(b));
+                Column::Masks(match op {
+                    Compare::Eq => two(a, b, |a, b| a == b),
+                    Compare::Ne => two(a, b, |a, b| a != b),
+                    Compare::Lt => two(a, b, |a, b| a < b),
+                    Compare::Le => two(a, b, |a, b| a <= b),
+                    Compare::Gt => two(a, b, |a, b| a > b),
+                    Compare::Ge => two(a, b, |a, b| a >= b),
+                })
+            }
+            Inst::Compare(op, a, b) => {
+                let (a, b) = (ints(a), ints(b));
+                Column::Masks(match op {
+                    Compare::Eq => two(a, b, |a, b| a == b),
+                    Compare::Ne => two(a, b, |a, b| a != b),
+                    Compare::Lt => two(a, b, F::less),
+                    other => panic!("{other:?} of integers has no column form"),
+                })
+            }
+            Inst::Select(mask, a, b) => {
+                let mask = masks(mask);
+                if at(a).1 == F::TYPE {
+                    Column::Floats(choose(&mask, floats(a), &floats(b)))
+                } else {
+                    Column::Ints(choose(&mask, ints(a), &ints(b)))
+                }
+            }
+            ref other => panic!("{other:?} has no column form"),
+        };
+        columns.push(column);
+    }
+    match columns.swap_remove(program.yields[0].0 as usize) {
+        Column::Floats(x) => x,
+        Column::Same(x) => vec![F::number(x); lanes],
+        _ => panic!("a function yields floats"),
+    }
+}
+
+fn one<T: Copy>(mut a: Vec<T>, f: impl Fn(T) -> T) -> Vec<T> {
+    a.iter_mut().for_each(|a| *a = f(*a));
+    a
+}
+
+fn two<T: Copy, R>(a: Vec<T>, b: Vec<T>, f: impl Fn(T, T) -> R) -> Vec<R> {
+    a.into_iter().zip(b).map(|(a, b)| f(a, b)).collect()
+}
+
+fn choose<T: Copy>(mask: &[bool], mut a: Vec<T>, b: &[T]) -> Vec<T> {
+    a.iter_mut().zip(mask.iter().zip(b)).for_each(|(a, (m, b))| *a = if *m { *a } else { *b });
+    a
+}
