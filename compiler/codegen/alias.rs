@@ -1,0 +1,74 @@
+//! Which memory a kernel only reads.
+//!
+//! Loads from it may move freely and be shared. What may share memory is the plan's decision: arena
+//! buffers whose ranges overlap, and an output that takes the place of a donated input.
+
+use super::emit::stores;
+use crate::kernel::{Body, BufferId, Fold, Place, Program, Work};
+
+/// The buffers that one kernel writes.
+pub(super) struct Aliases<'a> {
+    program: &'a Program,
+    written: Vec<BufferId>,
+}
+
+impl<'a> Aliases<'a> {
+    /// Those of `work`.
+    pub fn new(program: &'a Program, work: &Work) -> Aliases<'a> {
+        let mut written = Vec::new();
+        each_body(work, &mut |body| written.extend(stores(body)));
+        Aliases { program, written }
+    }
+
+    /// Whether nothing writes the buffer's memory while the kernel runs.
+    pub fn readonly(&self, buffer: BufferId) -> bool {
+        self.written.iter().all(|&other| !self.overlap(buffer, other))
+    }
+
+    fn overlap(&self, a: BufferId, b: BufferId) -> bool {
+        let plan = &self.program.plan;
+        let place = |id: BufferId| &self.program.buffers[id.0 as usize].place;
+        match (place(a), place(b)) {
+            _ if a == b => true,
+            (Place::Arena, Place::Arena) => match (self.arena(a), self.arena(b)) {
+                (Some((start, end)), Some((other_start, other_end))) => {
+                    start < other_end && other_start < end
+                }
+                _ => true,
+            },
+            (&Place::Input(input), &Place::Output(output))
+            | (&Place::Output(output), &Place::Input(input)) => {
+                plan.donations.contains(&(input, output))
+            }
+            // One input given for two, or one output, is the caller's own business.
+            (Place::Input(a), Place::Input(b)) => a == b,
+            (Place::Output(a), Place::Output(b)) => a == b,
+            // Row buffers may share scratch memory in turn.
+            (Place::Row, Place::Row) => true,
+            _ => false,
+        }
+    }
+
+    fn arena(&self, id: BufferId) -> Option<(usize, usize)> {
+        let start = (*self.program.plan.offsets.get(id.0 as usize)?)?;
+        let buffer = &self.program.buffers[id.0 as usize];
+        Some((start, start + buffer.elements * buffer.dtype.size()))
+    }
+}
+
+/// Calls `f` with every body of a kernel.
+pub(super) fn each_body(work: &Work, f: &mut dyn FnMut(&Body)) {
+    match work {
+        Work::Nest(nest) => {
+            for stage in &nest.stages {
+                f(&stage.body);
+                match &stage.fold {
+                    Fold::None => {}
+                    Fold::AcrossLanes(finish) | Fold::PerLane(finish) => f(finish),
+                }
+            }
+        }
+        Work::Product(product) => f(&product.epilogue),
+        Work::Call(_) => {}
+    }
+}
