@@ -2,6 +2,7 @@
 
 pub mod autodiff;
 pub mod check;
+pub mod codegen;
 pub mod diag;
 pub mod graph;
 pub mod kernel;

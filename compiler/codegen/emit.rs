@@ -88,10 +88,15 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// The element of `access` at these positions of its first axes, and at 0 of the others.
     pub fn point(&mut self, access: &Access, positions: &[ir::Value]) -> ir::Value {
-        let size = self.program.buffers[access.buffer.0 as usize].dtype.size() as i64;
+        let size = self.size_of(access.buffer);
         let start = self.start_of(access.buffer);
         let start = self.advance_by(start, access.offset * size);
         self.walk(start, &access.strides, positions, size)
+    }
+
+    /// Bytes of an element of a buffer.
+    pub fn size_of(&self, buffer: BufferId) -> i64 {
+        self.program.buffers[buffer.0 as usize].dtype.size() as i64
     }
 
     /// `pointer` moved by `strides` elements of `size` bytes for each position.

@@ -1,0 +1,237 @@
+//! Kernels that are functions of the runtime: random draws, keys, scattered sums.
+
+#![allow(unsafe_code, reason = "buffers are raw memory whose types and sizes the program states")]
+
+use crate::graph::ops::Draw;
+use crate::kernel::{BufferId, Call, Program};
+use tensc_runtime::dtype::{BF16, F16};
+use tensc_runtime::{DType, Element, Key, Pool, rng};
+
+/// The buffers of a program at run time.
+pub(super) struct Buffers<'a> {
+    pub program: &'a Program,
+    pub starts: &'a [*mut u8],
+}
+
+impl Buffers<'_> {
+    fn dtype(&self, id: BufferId) -> DType {
+        self.program.buffers[id.0 as usize].dtype
+    }
+
+    fn len(&self, id: BufferId) -> usize {
+        self.program.buffers[id.0 as usize].elements
+    }
+
+    fn check<T: Element>(&self, id: BufferId) -> *mut T {
+        assert_eq!(self.dtype(id), T::DTYPE, "element type of {}", self.name(id));
+        let start = self.starts[id.0 as usize].cast::<T>();
+        assert!(start.is_aligned(), "{} is aligned to its elements", self.name(id));
+        start
+    }
+
+    fn name(&self, id: BufferId) -> &str {
+        &self.program.buffers[id.0 as usize].name
+    }
+
+    /// # Safety
+    /// The buffer is memory of the program's size that holds valid elements and that nothing
+    /// writes during `'b`.
+    unsafe fn read<'b, T: Element>(&self, id: BufferId) -> &'b [T] {
+        let (start, len) = (self.check::<T>(id), self.len(id));
+        if len == 0 {
+            return &[];
+        }
+        // SAFETY: by the caller's promise; alignment and type are checked.
+        unsafe { std::slice::from_raw_parts(start, len) }
+    }
+
+    /// # Safety
+    /// As `read`, and nothing else touches the memory during `'b`.
+    unsafe fn write<'b, T: Element>(&self, id: BufferId) -> &'b mut [T] {
+        let (start, len) = (self.check::<T>(id), self.len(id));
+        if len == 0 {
+            return &mut [];
+        }
+        // SAFETY: by the caller's promise; alignment and type are checked.
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
+    }
+
+    /// # Safety
+    /// As `read`.
+    unsafe fn key(&self, id: BufferId) -> i64 {
+        // SAFETY: passed on.
+        let key = unsafe { self.read::<i64>(id) };
+        key[0]
+    }
+}
+
+/// Executes the call.
+///
+/// # Safety
+/// The starts are those of live buffers of the program's sizes, which nothing else uses meanwhile.
+pub(super) unsafe fn run(call: &Call, buffers: &Buffers, pool: &Pool) {
+    // SAFETY: passed on; the verifier sees to it that a call's result is none of its operands,
+    // `ScatterAdd`'s `operand` apart, which is not borrowed beside the result where they are one.
+    unsafe {
+        match *call {
+            Call::Random { draw, key, out } => random(draw, key, out, buffers, pool),
+            Call::FoldKey { key, data, out } => {
+                let folded = rng::fold_in(rng::key(buffers.key(key)), buffers.key(data));
+                buffers.write::<i64>(out)[0] = folded.0 as i64;
+            }
+            Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
+                let dims = ScatterDims { outer, bound, inner };
+                scatter(operand, index, updates, out, dims, buffers);
+            }
+        }
+    }
+}
+
+/// Elements of one task of a random fill.
+const CHUNK: usize = 1 << 13;
+
+/// # Safety
+/// As `run`.
+unsafe fn random(draw: Draw, key: BufferId, out: BufferId, buffers: &Buffers, pool: &Pool) {
+    // SAFETY: passed on.
+    unsafe {
+        let key = rng::key(buffers.key(key));
+        match (draw, buffers.dtype(out)) {
+            (Draw::Bits, _) => fill(pool, buffers.write::<i64>(out), |first, part| {
+                each(part, first, |i| rng::bits64(key, i) as i64);
+            }),
+            (Draw::Uniform, DType::F32) => fill(pool, buffers.write(out), |first, part| {
+                rng::fill_uniform_f32(key, first, part);
+            }),
+            (Draw::Normal, DType::F32) => fill(pool, buffers.write(out), |first, part| {
+                rng::fill_normal_f32(key, first, part);
+            }),
+            (Draw::Uniform, DType::F64) => fill(pool, buffers.write(out), |first, part| {
+                rng::fill_uniform_f64(key, first, part);
+            }),
+            (Draw::Normal, DType::F64) => fill(pool, buffers.write(out), |first, part| {
+                rng::fill_normal_f64(key, first, part);
+            }),
+            (draw, DType::F16) => fill(pool, buffers.write::<F16>(out), |first, part| {
+                each(part, first, |i| half_draw(draw, key, i, rng::uniform_f16, F16::from_f32));
+            }),
+            (draw, DType::BF16) => fill(pool, buffers.write::<BF16>(out), |first, part| {
+                each(part, first, |i| half_draw(draw, key, i, rng::uniform_bf16, BF16::from_f32));
+            }),
+            (draw, dtype) => unreachable!("{draw:?} of {dtype} passed the verifier"),
+        }
+    }
+}
+
+fn half_draw<T>(
+    draw: Draw,
+    key: Key,
+    i: u64,
+    uniform: fn(Key, u64) -> T,
+    round: fn(f32) -> T,
+) -> T {
+    if draw == Draw::Normal { round(rng::normal_f32(key, i)) } else { uniform(key, i) }
+}
+
+fn each<T>(part: &mut [T], first: u64, f: impl Fn(u64) -> T) {
+    for (i, x) in (first..).zip(part) {
+        *x = f(i);
+    }
+}
+
+/// Calls `f` on parts of `out`, on the threads of the pool, with the position of each part.
+fn fill<T: Send>(pool: &Pool, out: &mut [T], f: impl Fn(u64, &mut [T]) + Sync) {
+    let parts: Vec<std::sync::Mutex<&mut [T]>> =
+        out.chunks_mut(CHUNK).map(std::sync::Mutex::new).collect();
+    pool.run(parts.len(), |i| {
+        let mut part = parts[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        f((i * CHUNK) as u64, &mut part);
+    });
+}
+
+#[derive(Clone, Copy)]
+struct ScatterDims {
+    outer: usize,
+    bound: usize,
+    inner: usize,
+}
+
+/// # Safety
+/// As `run`.
+unsafe fn scatter(
+    operand: Option<BufferId>,
+    index: BufferId,
+    updates: BufferId,
+    out: BufferId,
+    dims: ScatterDims,
+    buffers: &Buffers,
+) {
+    macro_rules! add_as {
+        ($t:ty, $add:expr) => {{
+            // SAFETY: passed on.
+            let (index, updates, sums) = unsafe {
+                start_from::<$t>(operand, out, buffers);
+                (buffers.read(index), buffers.read::<$t>(updates), buffers.write::<$t>(out))
+            };
+            add_at(sums, index, updates, dims, $add);
+        }};
+    }
+    macro_rules! add_wide {
+        ($t:ty) => {{
+            // SAFETY: passed on.
+            let (index, updates, sums) = unsafe {
+                start_from::<$t>(operand, out, buffers);
+                (buffers.read(index), buffers.read::<$t>(updates), buffers.write::<$t>(out))
+            };
+            // Sums of narrow floats are kept in f32 and rounded once.
+            let mut wide: Vec<f32> = sums.iter().map(|x| x.to_f32()).collect();
+            add_at(&mut wide, index, updates, dims, |a, b| a + b.to_f32());
+            sums.iter_mut().zip(wide).for_each(|(s, w)| *s = <$t>::from_f32(w));
+        }};
+    }
+    match buffers.dtype(out) {
+        DType::U8 => add_as!(u8, |a: u8, b: u8| a.wrapping_add(b)),
+        DType::I8 => add_as!(i8, |a: i8, b: i8| a.wrapping_add(b)),
+        DType::I16 => add_as!(i16, |a: i16, b: i16| a.wrapping_add(b)),
+        DType::I32 => add_as!(i32, |a: i32, b: i32| a.wrapping_add(b)),
+        DType::I64 => add_as!(i64, |a: i64, b: i64| a.wrapping_add(b)),
+        DType::F32 => add_as!(f32, |a: f32, b: f32| a + b),
+        DType::F64 => add_as!(f64, |a: f64, b: f64| a + b),
+        DType::F16 => add_wide!(F16),
+        DType::BF16 => add_wide!(BF16),
+        DType::Bool => unreachable!("a scattered sum of bool passed the verifier"),
+    }
+}
+
+/// Copies the operand, or zeros, to the result.
+///
+/// # Safety
+/// As `run`.
+unsafe fn start_from<T: Element>(operand: Option<BufferId>, out: BufferId, buffers: &Buffers) {
+    let (to, len) = (buffers.check::<T>(out), buffers.len(out));
+    match operand {
+        // SAFETY: both have `len` elements; `copy` allows them to be one.
+        Some(id) => unsafe { std::ptr::copy(buffers.check::<T>(id), to, len) },
+        // SAFETY: as above; zero bytes are valid elements of every type.
+        None => unsafe { std::ptr::write_bytes(to, 0, len) },
+    }
+}
+
+/// `sums[o, index[p], i] += updates[o, p, i]` in row-major order of the updates.
+fn add_at<S: Copy, U: Copy>(
+    sums: &mut [S],
+    index: &[i64],
+    updates: &[U],
+    dims: ScatterDims,
+    add: impl Fn(S, U) -> S,
+) {
+    let ScatterDims { outer, bound, inner } = dims;
+    for o in 0..outer {
+        for (p, &at) in index.iter().enumerate() {
+            let at = usize::try_from(at).expect("indices were checked");
+            let to = &mut sums[(o * bound + at) * inner..][..inner];
+            let from = &updates[(o * index.len() + p) * inner..][..inner];
+            to.iter_mut().zip(from).for_each(|(s, &u)| *s = add(*s, u));
+        }
+    }
+}

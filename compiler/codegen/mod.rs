@@ -1,0 +1,184 @@
+//! Machine code from kernels.
+//!
+//! [`compile`] makes an [`Executable`] from a [`Program`](crate::kernel::Program): one function a
+//! kernel, compiled by Cranelift into memory that the executable owns. [`Executable::run`] calls
+//! them in order, and divides those that are worth it over the threads of a pool.
+//!
+//! The bodies of innermost loops are vector programs. Here they are emitted in 128-bit vectors,
+//! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and `memory`
+//! emit operations on groups of lanes, `body` emits a program, `fold` the accumulators. `nest`
+//! and `product` decide on loops, and reach a program's emission through `body::emit` only: an
+//! emitter of wider vectors is a second implementation of that.
+//!
+//! Invariants: the bits of a result depend on the program, never on the number of threads;
+//! kernels touch memory only through the program's accesses; an executable's code is freed after
+//! its last call and not before.
+//!
+//! Neighbours: `kernel` above all; below, the pool, arenas and random numbers of the runtime.
+
+mod alias;
+mod arith;
+mod body;
+mod calls;
+mod convert;
+mod emit;
+mod executable;
+mod fold;
+mod lanes;
+mod memory;
+mod module;
+mod nest;
+mod product;
+mod target;
+mod work;
+
+pub use executable::{Executable, Fault, KernelFn, Workspace};
+pub use target::{Isa, Options};
+
+use crate::kernel::{Kernel, Nest, Product, Program, Work};
+use alias::Aliases;
+use emit::Emitter;
+use executable::{Entry, Step};
+use module::{Function, KERNEL_PARAMS};
+use product::{Micro, Tiling};
+use rustc_hash::FxHashMap;
+use std::fmt;
+use work::{checks, worth_dividing};
+
+/// Why a program has no machine code: the system refused memory, or Cranelift a function.
+#[derive(Debug)]
+pub struct CompileError(String);
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// The text of a kernel's function, kept on request.
+#[derive(Clone, Debug)]
+pub struct KernelText {
+    /// The kernel's name.
+    pub name: String,
+    /// Cranelift's intermediate form as it was emitted.
+    pub clif: String,
+    /// The machine code in Cranelift's notation.
+    pub assembly: String,
+}
+
+/// Compiles a verified program whose buffers are placed.
+///
+/// # Errors
+/// Where the system gives no memory for code.
+pub fn compile(program: Program, options: &Options) -> Result<Executable, CompileError> {
+    let mut compiler = Compiler {
+        module: module::Builder::new(options)?,
+        micro: FxHashMap::default(),
+        scratch: program.plan.row_bytes,
+    };
+    let mut compiled = Vec::with_capacity(program.kernels.len());
+    for kernel in &program.kernels {
+        compiled.push(compiler.kernel(&program, kernel)?);
+    }
+    let (code, texts) = compiler.module.finish()?;
+    let step = |(number, (kernel, compiled)): (usize, (&Kernel, Compiled))| Step {
+        entry: match compiled.function {
+            Some(function) => Entry::Native(code.function(function)),
+            None if compiled.tasks == 0 => Entry::Nothing,
+            None => Entry::Call(number),
+        },
+        tasks: compiled.tasks,
+        parallel: compiled.tasks > 1 && worth_dividing(&kernel.work),
+        checks: checks(kernel),
+    };
+    let steps = program.kernels.iter().zip(compiled).enumerate().map(step).collect();
+    Ok(Executable::new(code, program, steps, texts, compiler.scratch))
+}
+
+/// Compilation of one program.
+struct Compiler {
+    module: module::Builder,
+    /// Micro-kernels that products share.
+    micro: FxHashMap<product::Key, Function>,
+    /// Bytes of scratch memory that a thread needs so far.
+    scratch: usize,
+}
+
+/// A kernel whose code is not final yet; a call of the runtime has none.
+struct Compiled {
+    function: Option<Function>,
+    tasks: u64,
+}
+
+impl Compiler {
+    fn kernel(&mut self, program: &Program, kernel: &Kernel) -> Result<Compiled, CompileError> {
+        match &kernel.work {
+            Work::Nest(nest) => self.nest(program, kernel, nest),
+            Work::Product(product) => self.product(program, kernel, product),
+            Work::Call(_) => Ok(Compiled { function: None, tasks: 1 }),
+        }
+    }
+
+    fn nest(
+        &mut self,
+        program: &Program,
+        kernel: &Kernel,
+        nest: &Nest,
+    ) -> Result<Compiled, CompileError> {
+        let tasks = nest::tasks(nest);
+        if tasks == 0 {
+            return Ok(Compiled { function: None, tasks });
+        }
+        let x86 = self.module.is_x86();
+        let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &[], |b, _| {
+            let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
+            nest::emit(&mut e, nest);
+            e.finish()
+        })?;
+        Ok(Compiled { function: Some(function), tasks })
+    }
+
+    fn product(
+        &mut self,
+        program: &Program,
+        kernel: &Kernel,
+        product: &Product,
+    ) -> Result<Compiled, CompileError> {
+        let tiling = Tiling::of(product);
+        let tasks = product::tasks(product, &tiling);
+        if tasks == 0 {
+            return Ok(Compiled { function: None, tasks });
+        }
+        self.scratch = self.scratch.max(tiling.scratch().bytes);
+        let keys = product::micro_kernels(product, &tiling);
+        let mut calls = Vec::new();
+        for key in keys.full.into_iter().chain(keys.edge) {
+            calls.push(self.micro_kernel(key)?);
+        }
+        let x86 = self.module.is_x86();
+        let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &calls, |b, refs| {
+            let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
+            let mut refs = refs.iter().copied();
+            let full = keys.full.and_then(|_| refs.next());
+            let edge = keys.edge.and_then(|_| refs.next());
+            product::emit(&mut e, product, &tiling, Micro { full, edge });
+            e.finish()
+        })?;
+        Ok(Compiled { function: Some(function), tasks })
+    }
+
+    fn micro_kernel(&mut self, key: product::Key) -> Result<Function, CompileError> {
+        if let Some(&function) = self.micro.get(&key) {
+            return Ok(function);
+        }
+        let has_fma = self.module.has_fma();
+        let params = &product::MICRO_PARAMS;
+        let function = self.module.define(&key.name(), params, &[], |b, _| {
+            product::emit_micro(b, key, has_fma)
+        })?;
+        self.micro.insert(key, function);
+        Ok(function)
+    }
+}
