@@ -103,6 +103,14 @@ impl Executable {
         Executable { program, steps, texts, scratch, _code: code }
     }
 
+    /// Divides every kernel that has several tasks, however little it does.
+    #[cfg(test)]
+    pub(super) fn divide_everything(&mut self) {
+        for step in &mut self.steps {
+            step.parallel = step.tasks > 1;
+        }
+    }
+
     /// The program this was compiled from.
     pub fn program(&self) -> &Program {
         &self.program

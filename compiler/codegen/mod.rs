@@ -182,3 +182,4 @@ impl Compiler {
         Ok(function)
     }
 }
+
