@@ -80,9 +80,9 @@ impl Group<'_, '_> {
             (Type::F32, Type::I32) => {
                 x.parts.iter().map(|&p| self.b.ins().fcvt_to_sint_sat(types::I32X4, p)).collect()
             }
-            (Type::F32, Type::F64) => self.by_halves(&x.parts, |g, low| {
-                g.b.ins().fvpromote_low(low)
-            }),
+            (Type::F32, Type::F64) => {
+                self.by_halves(&x.parts, |g, low| g.b.ins().fvpromote_low(low))
+            }
             (Type::I32, Type::F64) => self.by_halves(&x.parts, |g, low| {
                 let wide = g.b.ins().swiden_low(low);
                 g.b.ins().fcvt_from_sint(types::F64X2, wide)

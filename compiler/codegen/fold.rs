@@ -226,9 +226,8 @@ fn load_field(g: &mut Group, slot: StackSlot, ty: Type, lane: ir::Value) -> Lane
         return g.assemble(ty, &[part]);
     }
     let part_types = g.part_types(ty);
-    let load = |(i, &part): (usize, &ir::Type)| {
-        g.b.ins().load(part, plain(), pointer, 16 * i as i32)
-    };
+    let load =
+        |(i, &part): (usize, &ir::Type)| g.b.ins().load(part, plain(), pointer, 16 * i as i32);
     let parts: Parts = part_types.iter().enumerate().map(load).collect();
     g.assemble(ty, &parts)
 }

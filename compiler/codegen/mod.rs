@@ -175,11 +175,10 @@ impl Compiler {
         }
         let has_fma = self.module.has_fma();
         let params = &product::MICRO_PARAMS;
-        let function = self.module.define(&key.name(), params, &[], |b, _| {
-            product::emit_micro(b, key, has_fma)
-        })?;
+        let function = self
+            .module
+            .define(&key.name(), params, &[], |b, _| product::emit_micro(b, key, has_fma))?;
         self.micro.insert(key, function);
         Ok(function)
     }
 }
-

@@ -150,8 +150,7 @@ impl Row {
     fn map(&mut self, e: &mut Emitter, stage: &Stage) {
         let body = &stage.body;
         let params = self.arguments(body);
-        let widest =
-            if body.program.insts.len() > LONG { LONG_MAP_LANES } else { MAP_LANES };
+        let widest = if body.program.insts.len() > LONG { LONG_MAP_LANES } else { MAP_LANES };
         let mut positions = self.positions.clone();
         let block = self.block;
         e.nested(&stage.reduce, &mut positions, Vec::new(), &mut |e, axes, state| {
@@ -262,7 +261,11 @@ impl Row {
     }
 }
 
-fn states(g: &Group, folds: &[(crate::vector::Combine, Type)], carried: &[ir::Value]) -> Vec<State> {
+fn states(
+    g: &Group,
+    folds: &[(crate::vector::Combine, Type)],
+    carried: &[ir::Value],
+) -> Vec<State> {
     let mut rest = carried;
     folds.iter().map(|&(combine, ty)| State::from_carried(g, combine, ty, &mut rest)).collect()
 }
@@ -363,17 +366,19 @@ fn phases(e: &mut Emitter, lanes: usize, widest: u32, block: Block) -> Vec<Phase
         let (from, to) = match block {
             None => (e.int(done as i64), e.int(until as i64)),
             Some((_, end)) => {
-                let to = if width == 1 {
-                    end
-                } else {
-                    e.b.ins().band_imm_s(end, -i64::from(width))
-                };
+                let to =
+                    if width == 1 { end } else { e.b.ins().band_imm_s(end, -i64::from(width)) };
                 (start.replace(to).expect("a block has a start"), to)
             }
         };
         phases.push(Phase {
             width,
-            range: Range { start: from, end: to, step: i64::from(width), nonempty: block.is_none() },
+            range: Range {
+                start: from,
+                end: to,
+                step: i64::from(width),
+                nonempty: block.is_none(),
+            },
             once: block.is_none() && until - done == width as usize,
         });
         done = until;

@@ -70,9 +70,8 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
     let zeros = vec![BlockArg::from(zero); count];
     b.ins().brif(start, load, &[], ready, &zeros);
     b.switch_to_block(load);
-    let before: Vec<BlockArg> = (0..count)
-        .map(|i| b.ins().load(vector, plain(), start, 16 * i as i32).into())
-        .collect();
+    let before: Vec<BlockArg> =
+        (0..count).map(|i| b.ins().load(vector, plain(), start, 16 * i as i32).into()).collect();
     b.ins().jump(ready, &before);
 
     b.switch_to_block(ready);

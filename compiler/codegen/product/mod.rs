@@ -274,8 +274,7 @@ impl Loops<'_> {
                 });
             });
         } else if self.t.n_edge > 0 {
-            let has_last =
-                e.b.ins().icmp_imm_s(IntCC::Equal, columns.to, self.t.n_panels as i64);
+            let has_last = e.b.ins().icmp_imm_s(IntCC::Equal, columns.to, self.t.n_panels as i64);
             let (then, after) = (e.b.create_block(), e.b.create_block());
             e.b.ins().brif(has_last, then, &[], after, &[]);
             e.b.switch_to_block(then);
@@ -463,8 +462,7 @@ impl Loops<'_> {
     ) {
         let mut rows = e.int(self.t.mr as i64);
         if self.t.m_edge > 0 {
-            let last =
-                e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
+            let last = e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
             let edge = e.int(self.t.m_edge as i64);
             rows = e.b.ins().select(last, edge, rows);
         }
@@ -514,11 +512,8 @@ impl Loops<'_> {
         }
         let mut start = e.int(0);
         for width in widths {
-            let end = if width == 1 {
-                columns
-            } else {
-                e.b.ins().band_imm_s(columns, -i64::from(width))
-            };
+            let end =
+                if width == 1 { columns } else { e.b.ins().band_imm_s(columns, -i64::from(width)) };
             let range = Range { start, end, step: i64::from(width), nonempty: false };
             e.each(range, |e, column| {
                 let distance = e.b.ins().imul_imm_s(column, self.t.size as i64);

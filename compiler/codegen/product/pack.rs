@@ -38,11 +38,7 @@ pub fn emit(e: &mut Emitter, panel: &Panel) {
 }
 
 /// Calls `copy` with the pointers of each step of depth, then pads.
-fn each_step(
-    e: &mut Emitter,
-    panel: &Panel,
-    copy: fn(&mut Emitter, &Panel, ir::Value, ir::Value),
-) {
+fn each_step(e: &mut Emitter, panel: &Panel, copy: fn(&mut Emitter, &Panel, ir::Value, ir::Value)) {
     let range = Range { start: e.int(0), end: panel.depth, step: 1, nonempty: true };
     e.count(range, &[panel.from, panel.to], |e, _, pointers| {
         let (from, to) = (pointers[0], pointers[1]);

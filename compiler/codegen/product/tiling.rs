@@ -77,7 +77,8 @@ impl Tiling {
         let pack_right = k > 0 && packs_right(product, mr);
         let fitting = |bytes: usize, rows: usize| (bytes / (rows * kc.max(1) * size)).max(1);
         let left_block = if pack_left { fitting(LEFT_BYTES, mr).min(m_panels) } else { m_panels };
-        let right_block = if pack_right { fitting(RIGHT_BYTES, nr).min(n_panels) } else { n_panels };
+        let right_block =
+            if pack_right { fitting(RIGHT_BYTES, nr).min(n_panels) } else { n_panels };
         let waiting = if blocks > 1 { (PARTIAL_ROWS / mr).min(m_panels) } else { m_panels };
         // Those who divide rows each pack all of B, those who divide columns all of A.
         let columns = if pack_left == pack_right { n > m } else { pack_right };
