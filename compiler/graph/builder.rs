@@ -513,3 +513,6 @@ impl Builder<'_> {
 fn axes(of: &[usize]) -> Axes {
     of.iter().map(|&axis| u8::try_from(axis).expect("fewer than 256 axes")).collect()
 }
+
+#[cfg(test)]
+mod tests;

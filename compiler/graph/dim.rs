@@ -213,3 +213,60 @@ impl Dim {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn var(id: u32, name: &str) -> Dim {
+        Dim::var(DimVar { id, name: Arc::from(name) })
+    }
+
+    #[test]
+    fn equal_functions_have_equal_forms() {
+        let (b, h) = (var(0, "B"), var(1, "H"));
+        let two = || Dim::Const(2);
+        let left = (b.clone() + h.clone()) * (b.clone() - h.clone());
+        let right = b.clone() * b.clone() - h.clone() * h.clone();
+        assert_eq!(left, right);
+        assert_eq!(b.clone() - b.clone(), Dim::Const(0));
+        assert_eq!(two() * b.clone() - b.clone(), b);
+        assert_ne!(b, h);
+        assert_ne!(var(0, "B"), var(1, "B"), "names do not make variables equal");
+        assert_eq!((b.clone() + two()).vars().len(), 1);
+    }
+
+    #[test]
+    fn shown_as_the_language_writes_it() {
+        let (b, h) = (var(0, "B"), var(1, "H"));
+        let show = |d: &Dim| d.to_string();
+        assert_eq!(show(&(b.clone() * h.clone() * Dim::Const(2) + Dim::Const(1))), "2*B*H + 1");
+        assert_eq!(show(&(Dim::Const(3) - b.clone())), "-B + 3");
+        assert_eq!(show(&(b.clone() - Dim::Const(2) * h)), "B - 2*H");
+        assert_eq!(show(&Dim::Const(-4)), "-4");
+    }
+
+    #[test]
+    fn division_is_exact_or_none() {
+        let (b, h) = (var(0, "B"), var(1, "H"));
+        let product = (b.clone() + Dim::Const(1)) * (h.clone() - Dim::Const(2));
+        assert_eq!(
+            product.div_exact(&(h.clone() - Dim::Const(2))),
+            Some(b.clone() + Dim::Const(1))
+        );
+        assert_eq!(product.div_exact(&b), None);
+        assert_eq!(Dim::Const(12).div_exact(&Dim::Const(4)), Some(Dim::Const(3)));
+        assert_eq!(Dim::Const(12).div_exact(&Dim::Const(5)), None);
+        assert_eq!(Dim::Const(12).div_exact(&Dim::Const(0)), None);
+        assert_eq!(Dim::Const(0).div_exact(&b), Some(Dim::Const(0)));
+    }
+
+    #[test]
+    fn substitution_keeps_what_is_not_named() {
+        let (b, h) = (var(0, "B"), var(1, "H"));
+        let size = b.clone() * h.clone() + b.clone();
+        let at = |d: &Dim, x: Dim| d.substitute(&|v| (v.id == 0).then(|| x.clone()));
+        assert_eq!(at(&size, Dim::Const(3)), Dim::Const(3) * h.clone() + Dim::Const(3));
+        assert_eq!(at(&size, h.clone()), h.clone() * h.clone() + h);
+    }
+}

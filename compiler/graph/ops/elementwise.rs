@@ -5,7 +5,13 @@
 //! the lowering and the gradient tests all read the row. The rows are in `rows`: to add an
 //! operation is to add one there.
 
+#[macro_use]
+mod declare;
+mod meaning;
+mod program;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use rows::MapOp;
 
@@ -13,6 +19,7 @@ use super::naive::{from_floats, from_ints, ints};
 use super::shape::show;
 use super::{Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::{Builder, Dim, NodeId, TensorType};
+use crate::vector;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 /// What element types an operation takes; its operands are of one type unless the row says so.
@@ -107,6 +114,9 @@ pub struct MapRow {
     pub int: Option<fn(&[i64]) -> i64>,
     /// Derivative by each operand.
     pub partials: &'static [Partial],
+    /// The program, on lanes of `vector::Type::of` the element types; the caller then wraps or
+    /// rounds to types narrower than their lanes (`vector::Builder::through`).
+    pub lower: fn(&vector::Builder, &[vector::Value]) -> vector::Value,
     /// Vector instructions an element takes, roughly: the cost model's unit.
     pub cost: u32,
     /// For each operand the interval gradient tests draw from: inside the domain, away from kinks.
@@ -134,8 +144,13 @@ impl MapRow {
             && common.iter().all(|&d| d == dtype)
             && self.takes.accepts(dtype);
         if !fits {
-            let (name, takes) = (self.name, self.takes.describe());
-            return Err(TypeError::new(format!("{name} takes {takes}, found {}", list())));
+            let each = common.iter().all(|&d| self.takes.accepts(d));
+            let takes = match self.takes {
+                Takes::MaskThenAny => self.takes.describe(),
+                _ if each => "operands of one type",
+                _ => self.takes.describe(),
+            };
+            return Err(TypeError::new(format!("{} takes {takes}, found {}", self.name, list())));
         }
         Ok(match self.gives {
             Gives::Same => dtype,

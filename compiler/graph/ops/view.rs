@@ -277,6 +277,9 @@ fn slice_transpose(
     let Op::Slice { starts, lens, steps } = op else { unreachable!("the row of Slice") };
     let one = Dim::Const(1);
     let operand = b.ty(operands[0]);
+    if lens.iter().any(|len| len.is(0)) {
+        return b.zeros_like(operands[0]);
+    }
     let last = |axis: usize| lens[axis].clone() - one.clone();
     let (mut low, mut high) = (SmallVec::<[Dim; 4]>::new(), SmallVec::<[Dim; 4]>::new());
     for axis in 0..starts.len() {
