@@ -71,6 +71,8 @@ pub struct Analysis {
     pub makers: FxHashMap<Id, Maker>,
     /// E-nodes that a numerically better one replaces: extraction takes them only where it must.
     pub superseded: Vec<ENode>,
+    /// Every application that changed something: the rule and the class of its left side.
+    pub applied: Vec<(&'static str, Id)>,
     /// Why the e-graph is not to be trusted: a rule united classes of different types.
     pub broken: Option<String>,
 }

@@ -137,6 +137,14 @@ impl Shared {
     }
 }
 
+impl PartialEq for Shared {
+    fn eq(&self, other: &Shared) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Shared {}
+
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.symbol)
