@@ -6,5 +6,6 @@ pub mod codegen;
 pub mod diag;
 pub mod graph;
 pub mod kernel;
+pub mod rewrite;
 pub mod syntax;
 pub mod vector;

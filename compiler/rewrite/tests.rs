@@ -1,0 +1,1 @@
+//! Tests of rewriting as a whole.
