@@ -218,7 +218,7 @@ impl<'a> Site<'a> {
         if self.ty(x).rank() == shape.len() {
             return x;
         }
-        let (shape, axes) = (SmallVec::from_slice(shape), Axes::from_slice(axes));
+        let (shape, axes) = (shape.iter().cloned().collect(), Axes::from_slice(axes));
         self.op(Op::Broadcast { shape, axes }, &[x])
     }
     /// The operand with axes reordered.
@@ -235,7 +235,7 @@ impl<'a> Site<'a> {
         if self.ty(x).shape.as_slice() == shape {
             return x;
         }
-        self.op(Op::Reshape(SmallVec::from_slice(shape)), &[x])
+        self.op(Op::Reshape(shape.iter().cloned().collect()), &[x])
     }
     /// The operand combined along axes (in any order).
     pub fn reduce(&mut self, reduce: ReduceOp, x: impl Into<Ref>, axes: &[u8]) -> Ref {
