@@ -14,6 +14,11 @@ use std::sync::{Arc, Mutex};
 
 /// The rule as egg runs it; `None` for rules that the fusion phase applies itself.
 pub fn rewrite(rule: &'static Rule) -> Option<Rewrite<ENode, Analysis>> {
+    let (search, apply) = parts(rule)?;
+    Some(Rewrite::new(rule.name, search, apply).expect("no variables to bind"))
+}
+
+fn parts(rule: &'static Rule) -> Option<(Search, Apply)> {
     let (roots, find) = match rule.act {
         Act::Fusion => return None,
         Act::Code { roots, find, .. } => (roots.to_vec(), Find::Code(find)),
@@ -25,8 +30,7 @@ pub fn rewrite(rule: &'static Rule) -> Option<Rewrite<ENode, Analysis>> {
     };
     let found = Arc::new(Mutex::new(Vec::new()));
     let search = Search { roots, find, found: Arc::clone(&found) };
-    let rewrite = Rewrite::new(rule.name, search, Apply { rule, found });
-    Some(rewrite.expect("no variables to bind"))
+    Some((search, Apply { rule, found }))
 }
 
 enum Find {
@@ -100,6 +104,14 @@ impl Searcher<ENode, Analysis> for Search {
     fn vars(&self) -> Vec<Var> {
         Vec::new()
     }
+}
+
+/// What the last search of a rewrite found: for tests, which apply it in their own way.
+#[cfg(test)]
+pub fn search_only(rule: &'static Rule, egraph: &EGraph) -> Vec<Found> {
+    let (search, _) = parts(rule).expect("a rule that searches");
+    search.search_with_limit(egraph, usize::MAX);
+    std::mem::take(&mut *search.found.lock().expect("searches do not panic"))
 }
 
 /// The variable that a match's number is bound to.

@@ -98,10 +98,12 @@ fn slice_slice(site: &mut Site<'_>, node: &ENode) {
         let start = |i: usize| {
             Dim::Const(extent(&first[i]) + strides[i] * extent(&starts[i]))
         };
+        // A step that is not taken is 1, or steps of steps would never end.
+        let step = |i: usize| if extent(&lens[i]) <= 1 { 1 } else { steps[i] * strides[i] };
         let both = Op::Slice {
             starts: (0..starts.len()).map(start).collect(),
             lens: lens.clone(),
-            steps: (0..steps.len()).map(|i| steps[i] * strides[i]).collect(),
+            steps: (0..steps.len()).map(step).collect(),
         };
         let sliced = site.op(both, &[inner.children[0].into()]);
         site.emit(node, sliced);

@@ -18,8 +18,11 @@ use tensc_runtime::Scalar;
 const REASSOC: (Phase, Numerics) = (Phase::Reassociate, Numerics::Reassoc);
 
 const X_Z_CONSTANT: Condition = Condition {
-    words: "x and z are constants",
-    holds: |s, b| s.constant(b.get(b'x')).is_some() && s.constant(b.get(b'z')).is_some(),
+    words: "x and z are constant floats",
+    holds: |s, b| {
+        let float = s.dtype(b.get(b'x')).is_float();
+        float && s.constant(b.get(b'x')).is_some() && s.constant(b.get(b'z')).is_some()
+    },
 };
 const FLOAT: Condition = super::algebra::FLOAT;
 

@@ -1,1 +1,0 @@
-//! Tests of rewriting as a whole.
