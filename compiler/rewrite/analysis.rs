@@ -110,7 +110,9 @@ impl egg::Analysis<ENode> for Analysis {
         let Some(constant) = class.data.constant else { return };
         let is_constant = |n: &ENode| match n.kind() {
             Kind::Const => true,
-            Kind::Broadcast => matches!(n.op(), Some(Op::Broadcast { axes, .. }) if axes.is_empty()),
+            Kind::Broadcast => {
+                matches!(n.op(), Some(Op::Broadcast { axes, .. }) if axes.is_empty())
+            }
             _ => false,
         };
         if class.nodes.iter().any(is_constant) {
@@ -169,8 +171,7 @@ fn derive(egraph: &EGraph, node: &ENode) -> Facts {
         }
         Symbol::Op(op) => op,
     };
-    let operands: SmallVec<[&Facts; 3]> =
-        node.children.iter().map(|&c| &egraph[c].data).collect();
+    let operands: SmallVec<[&Facts; 3]> = node.children.iter().map(|&c| &egraph[c].data).collect();
     let types: SmallVec<[&TensorType; 3]> = operands.iter().map(|f| &*f.ty).collect();
     let ty = op.infer(&types).unwrap_or_else(|error| {
         panic!("a rule applied {op:?} to operands it does not take: {error:?}")
@@ -322,9 +323,10 @@ fn interval(
 fn is_maximum_of(egraph: &EGraph, maximum: Id, x: Id) -> bool {
     let x = egraph.find(x);
     let reduces = |id: Id| {
-        egraph[id].nodes.iter().any(|n| {
-            n.kind() == Kind::Reduce(ReduceOp::Max) && egraph.find(n.children[0]) == x
-        })
+        egraph[id]
+            .nodes
+            .iter()
+            .any(|n| n.kind() == Kind::Reduce(ReduceOp::Max) && egraph.find(n.children[0]) == x)
     };
     egraph[maximum].nodes.iter().any(|n| n.kind() == Kind::Broadcast && reduces(n.children[0]))
 }

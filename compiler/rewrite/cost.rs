@@ -155,9 +155,9 @@ impl Machine {
             let operands = graph.operands(node);
             let types: Vec<&TensorType> = operands.iter().map(|&o| graph.ty(o)).collect();
             let mut work = self.operation(graph.op(node), &types, graph.ty(node));
-            let product = operands.iter().find(|&&o| {
-                readers[o.index()] == 1 && matches!(graph.op(o), Op::Contract(_))
-            });
+            let product = operands
+                .iter()
+                .find(|&&o| readers[o.index()] == 1 && matches!(graph.op(o), Op::Contract(_)));
             if let Some(&product) = product
                 && is_epilogue(graph, node, product)
             {

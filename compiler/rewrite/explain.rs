@@ -104,8 +104,7 @@ impl Report {
         let mut by_rule: FxHashMap<&'static str, Applied> = FxHashMap::default();
         for &(rule, class) in &loaded.egraph.analysis.applied {
             let entry = by_rule.entry(rule);
-            let applied =
-                entry.or_insert_with(|| Applied { rule, count: 0, spans: Vec::new() });
+            let applied = entry.or_insert_with(|| Applied { rule, count: 0, spans: Vec::new() });
             applied.count += 1;
             applied.spans.extend(origins.of(class).span);
         }

@@ -122,7 +122,9 @@ impl Problem {
             let mut alternatives: Vec<Alternative> = class
                 .nodes
                 .iter()
-                .filter(|n| n.kind() != Kind::Fused && n.children.iter().all(|&c| egraph.find(c) != id))
+                .filter(|n| {
+                    n.kind() != Kind::Fused && n.children.iter().all(|&c| egraph.find(c) != id)
+                })
                 .filter(|n| facts.constant.is_none() || is_constant_form(n))
                 .map(|n| Alternative {
                     node: n.clone(),

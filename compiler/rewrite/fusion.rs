@@ -41,9 +41,8 @@ const RESHAPE: Rule = row("fuse-reshape", "a reshape that moves axes of size 1 i
 const REDUCE: Rule = row("fuse-reduce", "elementwise work into the reduction of its result");
 
 /// The rows.
-pub const RULES: &[Rule] = &[
-    LIFT, MAP, CONVERT, CHECK, IOTA, CONSTANT, BROADCAST, TRANSPOSE, SLICE, RESHAPE, REDUCE,
-];
+pub const RULES: &[Rule] =
+    &[LIFT, MAP, CONVERT, CHECK, IOTA, CONSTANT, BROADCAST, TRANSPOSE, SLICE, RESHAPE, REDUCE];
 
 /// What a plan makes of each class: the expression of those that are one, by class number.
 pub type Expressions = Vec<Option<Expression<ClassNumber>>>;

@@ -198,7 +198,8 @@ fn transfer(op: MapOp, dtype: DType, x: &[Interval]) -> Option<Interval> {
             let zero = |i: Interval| i.low <= 0.0 && i.high >= 0.0;
             let invalid =
                 dtype.is_float() && (zero(x[0]) && infinite(x[1]) || zero(x[1]) && infinite(x[0]));
-            let corners = corners(x[0], x[1], |a, b| if a == 0.0 || b == 0.0 { 0.0 } else { a * b });
+            let corners =
+                corners(x[0], x[1], |a, b| if a == 0.0 || b == 0.0 { 0.0 } else { a * b });
             Some(Interval { nan: nan || invalid, ..corners })
         }
         MapOp::Div if dtype.is_float() && x[1].is_nonzero() => {

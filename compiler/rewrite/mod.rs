@@ -164,8 +164,7 @@ fn extract(
     let start = Instant::now();
     report.nodes = loaded.egraph.total_number_of_nodes();
     report.classes = loaded.egraph.number_of_classes();
-    let problem =
-        Problem::new(&loaded.egraph, loaded.root, &loaded.original(), &options.machine);
+    let problem = Problem::new(&loaded.egraph, loaded.root, &loaded.original(), &options.machine);
     let choice = extract::greedy(&problem);
     let mut plan = improve::improve(&problem, choice);
     if !options.fuse {

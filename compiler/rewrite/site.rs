@@ -188,7 +188,8 @@ impl<'a> Site<'a> {
         {
             return Ref::Class(id);
         }
-        let known = |(s, o): &(Shared, SmallVec<[Ref; 3]>)| *s == shared && o.as_slice() == operands;
+        let known =
+            |(s, o): &(Shared, SmallVec<[Ref; 3]>)| *s == shared && o.as_slice() == operands;
         if let Some(at) = self.new.iter().position(known) {
             return Ref::New(u16::try_from(at).expect("terms are small"));
         }
@@ -262,8 +263,10 @@ impl<'a> Site<'a> {
     pub fn without_axes(&mut self, x: Id, axes: &[u8]) -> Option<Ref> {
         let ty = self.ty(x);
         let rank = ty.rank() as u8;
-        let shape: SmallVec<[Dim; 4]> =
-            (0..rank).filter(|a| !axes.contains(a)).map(|a| ty.shape[usize::from(a)].clone()).collect();
+        let shape: SmallVec<[Dim; 4]> = (0..rank)
+            .filter(|a| !axes.contains(a))
+            .map(|a| ty.shape[usize::from(a)].clone())
+            .collect();
         if let Some(value) = self.constant(x) {
             return Some(self.splat(value, &shape));
         }

@@ -39,9 +39,7 @@ const X_ABOVE_Y: Condition = Condition {
 };
 const ORDERED: Condition = Condition {
     words: "x and y are never NaN",
-    holds: |s, b| {
-        !s.facts(b.get(b'x')).interval.nan && !s.facts(b.get(b'y')).interval.nan
-    },
+    holds: |s, b| !s.facts(b.get(b'x')).interval.nan && !s.facts(b.get(b'y')).interval.nan,
 };
 const X_NUMBER: Condition =
     Condition { words: "x is never NaN", holds: |s, b| !s.facts(b.get(b'x')).interval.nan };

@@ -93,7 +93,8 @@ fn transpose_operand(site: &mut Site<'_>, node: &ENode, right: bool) {
     let Ref::Class(x) = this.x else { return };
     for inner in site.nodes(x, Kind::Transpose) {
         let Some(Op::Transpose(perm)) = inner.op() else { continue };
-        let through = |axes: &[u8]| -> Axes { axes.iter().map(|&a| perm[usize::from(a)]).collect() };
+        let through =
+            |axes: &[u8]| -> Axes { axes.iter().map(|&a| perm[usize::from(a)]).collect() };
         let free_before = through(&free(site, &this));
         let moved = Half {
             x: inner.children[0].into(),
@@ -164,9 +165,8 @@ fn outer_product(site: &mut Site<'_>, node: &ENode) {
         let free = || free.iter().position(|&x| x == axis).map(|k| k + before);
         batch.or_else(free).expect("an axis is a batch or free") as u8
     };
-    let lefts: Axes = (0..site.rank(a) as u8)
-        .map(|axis| at(axis, &c.left_batch, &left_free, batches))
-        .collect();
+    let lefts: Axes =
+        (0..site.rank(a) as u8).map(|axis| at(axis, &c.left_batch, &left_free, batches)).collect();
     let rights: Axes = (0..site.rank(b) as u8)
         .map(|axis| at(axis, &c.right_batch, &right_free, batches + left_free.len()))
         .collect();
@@ -423,7 +423,8 @@ fn is_one_hot(site: &Site<'_>, mask: Id, axis: u8) -> bool {
 
 /// Whether the elements are the positions along `axis`.
 fn is_position(site: &Site<'_>, x: Id, axis: u8) -> bool {
-    let counts = |n: &ENode, along: u8| matches!(n.op(), Some(Op::Iota { axis, .. }) if *axis == along);
+    let counts =
+        |n: &ENode, along: u8| matches!(n.op(), Some(Op::Iota { axis, .. }) if *axis == along);
     site.nodes(x, Kind::Iota).any(|n| counts(n, axis))
         || site.nodes(x, Kind::Broadcast).any(|n| {
             let Some(Op::Broadcast { axes, .. }) = n.op() else { return false };

@@ -1,7 +1,7 @@
 //! What holds when nothing is infinite or NaN and zero has no sign; and approximations.
 
 use super::super::language::{ENode, Kind};
-use super::super::site::{Site};
+use super::super::site::Site;
 use super::algebra::{ALWAYS, FLOAT};
 use super::{Numerics, Phase, Rule, code, terms};
 use crate::graph::ops::Axes;

@@ -40,13 +40,8 @@ pub enum Numerics {
 
 impl Numerics {
     /// Every class, strictest first.
-    pub const ALL: [Numerics; 5] = [
-        Numerics::Exact,
-        Numerics::Stable,
-        Numerics::Reassoc,
-        Numerics::Finite,
-        Numerics::Approx,
-    ];
+    pub const ALL: [Numerics; 5] =
+        [Numerics::Exact, Numerics::Stable, Numerics::Reassoc, Numerics::Finite, Numerics::Approx];
     /// The name in options and tables.
     pub const fn name(self) -> &'static str {
         match self {

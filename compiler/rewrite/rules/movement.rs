@@ -33,14 +33,8 @@ pub const RULES: &[Rule] = &[
     code(EXACT, "extreme-of-extreme",  EXTREMES,           reduce_reduce,       "", "one reduction"),
 ];
 
-const VIEWS: &[Kind] = &[
-    Kind::Reshape,
-    Kind::Transpose,
-    Kind::Broadcast,
-    Kind::Slice,
-    Kind::Pad,
-    Kind::Concat,
-];
+const VIEWS: &[Kind] =
+    &[Kind::Reshape, Kind::Transpose, Kind::Broadcast, Kind::Slice, Kind::Pad, Kind::Concat];
 
 const EXTREMES: &[Kind] = &[
     Kind::Reduce(ReduceOp::Max),
@@ -95,9 +89,7 @@ fn slice_slice(site: &mut Site<'_>, node: &ENode) {
     let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
     for inner in site.nodes(node.children[0], Kind::Slice) {
         let Some(Op::Slice { starts: first, steps: strides, .. }) = inner.op() else { continue };
-        let start = |i: usize| {
-            Dim::Const(extent(&first[i]) + strides[i] * extent(&starts[i]))
-        };
+        let start = |i: usize| Dim::Const(extent(&first[i]) + strides[i] * extent(&starts[i]));
         // A step that is not taken is 1, or steps of steps would never end.
         let step = |i: usize| if extent(&lens[i]) <= 1 { 1 } else { steps[i] * strides[i] };
         let both = Op::Slice {
@@ -119,9 +111,7 @@ fn view_nothing(site: &mut Site<'_>, node: &ENode) {
         Some(Op::Slice { starts, steps, .. }) => {
             // A step along an axis of one element is not taken.
             let along = |(axis, &step): (usize, &i64)| step == 1 || site.dims(x)[axis] <= 1;
-            same_type
-                && starts.iter().all(|s| s.is(0))
-                && steps.iter().enumerate().all(along)
+            same_type && starts.iter().all(|s| s.is(0)) && steps.iter().enumerate().all(along)
         }
         Some(Op::Pad { low, high, interior }) => {
             low.iter().chain(high).all(|p| p.is(0)) && interior.iter().all(|&p| p == 0)
@@ -244,9 +234,8 @@ fn view_of_map(site: &mut Site<'_>, node: &ENode) {
             continue;
         }
         // At most one operand gets a view that it did not have.
-        let free = |&&x: &&egg::Id| {
-            site.constant(x).is_some() || site.nodes(x, kind).next().is_some()
-        };
+        let free =
+            |&&x: &&egg::Id| site.constant(x).is_some() || site.nodes(x, kind).next().is_some();
         let bare = inner.children.iter().filter(|x| !free(x)).count();
         if bare > 1 {
             continue;
@@ -326,8 +315,7 @@ fn extreme_of_repeats(site: &mut Site<'_>, node: &ENode) {
 /// many times each element was repeated.
 pub fn drop_repeats(site: &mut Site<'_>, x: egg::Id, axes: &[u8]) -> Option<(Ref, Axes, i64)> {
     let facts = site.facts(x);
-    let dropped: Axes =
-        axes.iter().copied().filter(|&a| facts.uniform & (1 << a) != 0).collect();
+    let dropped: Axes = axes.iter().copied().filter(|&a| facts.uniform & (1 << a) != 0).collect();
     if dropped.is_empty() {
         return None;
     }

@@ -55,7 +55,9 @@ impl Term {
         for order in orders {
             let mut attempt = *bound;
             let operands = operands.iter().zip(order.iter());
-            if operands.into_iter().all(|(t, &at)| t.match_class(site, node.children[at], &mut attempt))
+            if operands
+                .into_iter()
+                .all(|(t, &at)| t.match_class(site, node.children[at], &mut attempt))
             {
                 *bound = attempt;
                 return true;

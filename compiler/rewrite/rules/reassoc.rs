@@ -59,7 +59,8 @@ fn canonical_sum(site: &mut Site<'_>, node: &ENode) {
     if !add_terms(site, node, 1.0, &mut terms, &mut constant, 0) {
         return;
     }
-    if terms.len() + usize::from(constant.is_some()) < 3 && terms.iter().all(|(_, c)| c.abs() == 1.0)
+    if terms.len() + usize::from(constant.is_some()) < 3
+        && terms.iter().all(|(_, c)| c.abs() == 1.0)
     {
         return;
     }
@@ -355,9 +356,8 @@ fn matrix_chain(site: &mut Site<'_>, node: &ENode) {
     for length in 1..n {
         for i in 0..n - length {
             let j = i + length;
-            let work = |k: usize| {
-                cost[i][k].0 + cost[k + 1][j].0 + sizes[i] * sizes[k + 1] * sizes[j + 1]
-            };
+            let work =
+                |k: usize| cost[i][k].0 + cost[k + 1][j].0 + sizes[i] * sizes[k + 1] * sizes[j + 1];
             let best = (i..j).map(|k| (work(k), k));
             cost[i][j] = best.min_by(|a, b| a.0.total_cmp(&b.0)).expect("at least one split");
         }
@@ -367,9 +367,9 @@ fn matrix_chain(site: &mut Site<'_>, node: &ENode) {
 }
 
 fn add_matrices(site: &Site<'_>, x: Id, chain: &mut Vec<Id>) {
-    let product = site.nodes(x, Kind::Contract).find(|n| {
-        is_matmul(site, n) && n.children.iter().all(|&c| !site.same(c, x))
-    });
+    let product = site
+        .nodes(x, Kind::Contract)
+        .find(|n| is_matmul(site, n) && n.children.iter().all(|&c| !site.same(c, x)));
     match product {
         Some(product) if chain.len() <= 12 => {
             for &x in &product.children {

@@ -14,10 +14,8 @@ use egg::Id;
 
 const STABLE: (Phase, Numerics) = (Phase::Stabilise, Numerics::Stable);
 
-const X_NONNEGATIVE: Condition = Condition {
-    words: "x >= 0 or NaN",
-    holds: |s, b| s.facts(b.get(b'x')).interval.low >= 0.0,
-};
+const X_NONNEGATIVE: Condition =
+    Condition { words: "x >= 0 or NaN", holds: |s, b| s.facts(b.get(b'x')).interval.low >= 0.0 };
 const X_LARGE: Condition = Condition {
     words: "x may be above 16",
     holds: |s, b| s.facts(b.get(b'x')).interval.high > 16.0,
@@ -118,7 +116,6 @@ fn is_shifted(site: &Site<'_>, x: Id) -> bool {
     };
     site.nodes(x, Kind::Map(MapOp::Sub)).any(|n| {
         let (y, shifts) = (n.children[0], n.children[1]);
-        shift(shifts, y)
-            || site.nodes(shifts, Kind::Broadcast).any(|b| shift(b.children[0], y))
+        shift(shifts, y) || site.nodes(shifts, Kind::Broadcast).any(|b| shift(b.children[0], y))
     })
 }

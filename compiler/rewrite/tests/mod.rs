@@ -44,12 +44,14 @@ fn difference(a: &Tensor, b: &Tensor, numerics: Numerics) -> Option<String> {
         _ => 40.0 * epsilon,
     };
     let (a, b) = (a.to_f64_vec(), b.to_f64_vec());
-    a.iter().zip(&b).position(|(x, y)| {
-        let same = x == y && x.is_sign_negative() == y.is_sign_negative()
-            || x.is_nan() && y.is_nan()
-            || numerics > Numerics::Exact && x == y
-            || (x - y).abs() <= tolerance * (1.0 + x.abs().max(y.abs()));
-        !same
-    })
-    .map(|at| format!("element {at} was {}, is {}", a[at], b[at]))
+    a.iter()
+        .zip(&b)
+        .position(|(x, y)| {
+            let same = x == y && x.is_sign_negative() == y.is_sign_negative()
+                || x.is_nan() && y.is_nan()
+                || numerics > Numerics::Exact && x == y
+                || (x - y).abs() <= tolerance * (1.0 + x.abs().max(y.abs()));
+            !same
+        })
+        .map(|at| format!("element {at} was {}, is {}", a[at], b[at]))
 }

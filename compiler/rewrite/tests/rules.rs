@@ -56,7 +56,8 @@ fn table() -> String {
             Act::Terms { left, right, .. } => (format!("`{left}`"), format!("`{right}`")),
             Act::Code { .. } | Act::Fusion => (String::new(), String::new()),
         };
-        let class = if rule.supersedes { format!("{}*", rule.class) } else { rule.class.to_string() };
+        let class =
+            if rule.supersedes { format!("{}*", rule.class) } else { rule.class.to_string() };
         let row = [&format!("`{}`", rule.name), &class, &left, &right, rule.when(), rule.doc];
         text += &format!("| {} |\n", row.map(|cell: &str| cell.to_string()).join(" | "));
     }
@@ -183,7 +184,9 @@ impl Build<'_> {
         let float = self.dtype.is_float();
         let node = match (self.when, name) {
             ("y is a constant" | "x is a float, y is a constant", b'y')
-            | ("x and z are constant floats", b'x' | b'z') => self.raw.full(3.0, self.dtype, self.dims),
+            | ("x and z are constant floats", b'x' | b'z') => {
+                self.raw.full(3.0, self.dtype, self.dims)
+            }
             ("x > 0 or NaN" | "x is not a float, or never zero", b'x') if float => {
                 self.square_plus(0.5)
             }
@@ -198,7 +201,9 @@ impl Build<'_> {
                 let _ = y;
                 self.raw.op(MapOp::Add, &[square, two])
             }
-            ("x > y everywhere, y never NaN", b'y') if float => self.raw.full(0.5, self.dtype, self.dims),
+            ("x > y everywhere, y never NaN", b'y') if float => {
+                self.raw.full(0.5, self.dtype, self.dims)
+            }
             ("y < x everywhere, x never NaN", b'y') if float => {
                 let x = self.raw.input(self.dtype, self.dims);
                 self.raw.op(MapOp::Sigmoid, &[x])
@@ -283,8 +288,7 @@ fn side_by_side(graph: &Graph, loaded: &Loaded, found: &Found) -> (Graph, NodeId
         },
     };
     for (shared, operands) in found.terms() {
-        let operands: Vec<NodeId> =
-            operands.iter().map(|&r| resolve(&mut both, &new, r)).collect();
+        let operands: Vec<NodeId> = operands.iter().map(|&r| resolve(&mut both, &new, r)).collect();
         let op = shared.op().expect("rules make operations").clone();
         new.push(both.add(op, &operands, Origin::default()).expect("a right side is well typed"));
     }
