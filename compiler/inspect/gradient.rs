@@ -127,15 +127,16 @@ fn differentiated(
             };
             let message = format!("there is no derivative by `{name}`, which is {found}");
             let diagnostic = Diagnostic::error(codes::GRAD_ARGUMENT, function.span, message);
-            let has_floats = |tree: &Tree<TensorType>| {
-                tree.leaves("").iter().any(|(_, ty)| ty.dtype.is_float())
-            };
+            let has_floats =
+                |tree: &Tree<TensorType>| tree.leaves("").iter().any(|(_, ty)| ty.dtype.is_float());
             let others: Vec<&str> = (function.params.iter())
                 .filter_map(|(name, tree)| has_floats(tree).then_some(name.as_str()))
                 .collect();
             let help = match others.as_slice() {
                 [] => "only floats have derivatives, and no parameter holds any".to_string(),
-                others => format!("only floats have derivatives: try --wrt {}", others.join(" or ")),
+                others => {
+                    format!("only floats have derivatives: try --wrt {}", others.join(" or "))
+                }
             };
             return Err(diagnostic.help(help));
         }
@@ -157,9 +158,8 @@ fn map_tree<T, U>(tree: &Tree<T>, path: &str, f: &mut dyn FnMut(&str, &T) -> U) 
             Tree::Tuple(members.map(|(i, m)| map_tree(m, &format!("{path}.{i}"), f)).collect())
         }
         Tree::Record { name, fields } => {
-            let field = |(n, t): &(String, Tree<T>)| {
-                (n.clone(), map_tree(t, &format!("{path}.{n}"), f))
-            };
+            let field =
+                |(n, t): &(String, Tree<T>)| (n.clone(), map_tree(t, &format!("{path}.{n}"), f));
             Tree::Record { name: name.clone(), fields: fields.iter().map(field).collect() }
         }
     }
@@ -172,7 +172,8 @@ fn head(function: &Function, chosen: &[usize], files: &Files) -> Head {
         decl.generics.iter().all(|g| g.kind == GenericKind::Plain)
             && decl.params.iter().all(|p| !p.is_static)
     });
-    let own: Vec<ast::Param> = function.params.iter().map(|(name, tree)| param(name, tree)).collect();
+    let own: Vec<ast::Param> =
+        function.params.iter().map(|(name, tree)| param(name, tree)).collect();
     let params = decl.map_or(own, |decl| decl.params.clone());
     let generics = match decl {
         Some(decl) => decl.generics.clone(),

@@ -84,7 +84,8 @@ pub fn tree_type(tree: &Tree<TensorType>) -> Type {
         Tree::Tuple(members) => tuple_type(members.iter().map(tree_type).collect()),
         Tree::Record { name: Some(name), .. } => tree::named_type(name),
         Tree::Record { name: None, fields } => {
-            let field = |(name, field): &(String, Tree<TensorType>)| (name.clone(), tree_type(field));
+            let field =
+                |(name, field): &(String, Tree<TensorType>)| (name.clone(), tree_type(field));
             tree::record_type(fields.iter().map(field).collect())
         }
     }
@@ -156,12 +157,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(
-        head: &Head,
-        graph: &'a Graph,
-        result: &Tree<NodeId>,
-        names: &'a Names,
-    ) -> Writer<'a> {
+    fn new(head: &Head, graph: &'a Graph, result: &Tree<NodeId>, names: &'a Names) -> Writer<'a> {
         let inputs = graph.inputs().iter().map(|(name, node)| (*node, name.clone())).collect();
         let mut taken: FxHashSet<String> = names::reserved();
         taken.extend(head.params.iter().map(|p| p.name.name.clone()));

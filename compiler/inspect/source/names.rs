@@ -219,8 +219,8 @@ fn plain_name(graph: &Graph, node: NodeId) -> &'static str {
 /// Names that a `let` must not take: they would hide what the text calls.
 pub(super) fn reserved() -> FxHashSet<String> {
     const WORDS: &[&str] = &[
-        "None", "as", "break", "continue", "else", "false", "fn", "for", "if", "import", "in", "let",
-        "scan", "struct", "true", "var", "while",
+        "None", "as", "break", "continue", "else", "false", "fn", "for", "if", "import", "in",
+        "let", "scan", "struct", "true", "var", "while",
     ];
     let words = WORDS.iter().chain(FUNCTIONS).map(ToString::to_string);
     let elementwise = MapOp::ALL.into_iter().map(|op| op.row().name.to_string());

@@ -15,9 +15,31 @@ use tensc_runtime::{DType, Scalar, Tensor};
 
 /// Functions of the language that are not elementwise operations: names that no `let` may take.
 pub(super) const FUNCTIONS: &[&str] = &[
-    "all", "any", "arange", "argmax", "argmin", "bits", "broadcast_to", "check_index", "concat",
-    "einsum", "fold_in", "inf", "mean", "nan", "normal", "ones", "pad", "prod", "reshape",
-    "scatter_add", "sum", "transpose", "uniform", "where", "zeros",
+    "all",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "bits",
+    "broadcast_to",
+    "check_index",
+    "concat",
+    "einsum",
+    "fold_in",
+    "inf",
+    "mean",
+    "nan",
+    "normal",
+    "ones",
+    "pad",
+    "prod",
+    "reshape",
+    "scatter_add",
+    "sum",
+    "transpose",
+    "uniform",
+    "where",
+    "zeros",
 ];
 
 impl Writer<'_> {
@@ -77,9 +99,7 @@ impl Writer<'_> {
             Op::Slice { .. } => {
                 plain(tree::index(self.exact(operands[0]), self.slice_args(node, &[])), ty)
             }
-            Op::Pad { low, high, interior } => {
-                plain(self.pad(&operands, low, high, interior), ty)
-            }
+            Op::Pad { low, high, interior } => plain(self.pad(&operands, low, high, interior), ty),
             Op::Concat(axis) => {
                 let parts = tree::array(operands.iter().map(|&o| self.exact(o)));
                 plain(tree::call_named("concat", [parts], [("axis", axis_number(*axis))]), ty)
@@ -147,7 +167,10 @@ impl Writer<'_> {
         let common = usize::from(map.row().takes == Takes::MaskThenAny);
         let open = values[common..].iter().all(|v| v.open);
         if map == MapOp::Neg && open {
-            return Printed { expr: surface(map, vec![values[0].expr.clone()]), ..values[0].clone() };
+            return Printed {
+                expr: surface(map, vec![values[0].expr.clone()]),
+                ..values[0].clone()
+            };
         }
         if open {
             let dtype = self.graph.ty(operands[common]).dtype;

@@ -64,7 +64,8 @@ fn backward(
         span: Span::new(id, start, text.trim_end().len()),
     };
     let wrt: Vec<String> = wrt.iter().map(ToString::to_string).collect();
-    let printed = gradient_of(&sources, &function, &wrt).unwrap_or_else(|e| panic!("{}", e.message));
+    let printed =
+        gradient_of(&sources, &function, &wrt).unwrap_or_else(|e| panic!("{}", e.message));
     let (file, diagnostics) = parse(SourceId(0), &printed);
     assert!(diagnostics.is_empty(), "{printed}\n{diagnostics:?}");
     assert_eq!(crate::syntax::print(&file), printed, "it is formatted");
@@ -114,11 +115,8 @@ fn loss[B](m: Mlp, x: f32[B, 784], t: f32[B, 10]) -> f32 = mean(-sum(t * log_sof
             ("out".to_string(), layer("512", "10")),
         ],
     };
-    let params = [
-        ("m", m),
-        ("x", Tree::Leaf(f32s(&["B", "784"]))),
-        ("t", Tree::Leaf(f32s(&["B", "10"]))),
-    ];
+    let params =
+        [("m", m), ("x", Tree::Leaf(f32s(&["B", "784"]))), ("t", Tree::Leaf(f32s(&["B", "10"])))];
     let printed = backward(text, &params, &[], |s, p| {
         let b = &s.b;
         s.at("x @ p.w + p.b");

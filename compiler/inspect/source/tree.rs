@@ -24,9 +24,7 @@ pub(super) fn name(name: &str) -> Expr {
 pub(super) fn member(path: &str) -> Expr {
     let mut parts = path.split('.');
     let head = name(parts.next().expect("a path has a head"));
-    parts.fold(head, |base, part| {
-        new(ExprKind::Field { base: Box::new(base), name: ident(part) })
-    })
+    parts.fold(head, |base, part| new(ExprKind::Field { base: Box::new(base), name: ident(part) }))
 }
 
 /// `42`, `-1`
