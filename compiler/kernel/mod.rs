@@ -12,6 +12,21 @@
 //! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `plan` places buffers,
 //! `reference` executes programs naively, `text` prints and parses them; `codegen` emits them.
 
+pub mod cost;
+pub mod fuse;
+pub mod lower;
+pub mod plan;
+pub mod reference;
+pub mod touch;
+pub mod verify;
+pub mod walk;
+
+pub use cost::{schedule, work_ns};
+pub use fuse::fuse;
+pub use lower::lower;
+pub use plan::plan;
+pub use verify::verify;
+
 use crate::graph::Origin;
 use crate::graph::ops::Draw;
 use crate::vector;
@@ -250,3 +265,6 @@ pub struct Program {
     /// Placement.
     pub plan: Plan,
 }
+
+#[cfg(test)]
+mod tests;

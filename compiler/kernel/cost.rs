@@ -1,0 +1,155 @@
+//! What kernels cost, roughly, and what is worth sharing out among threads.
+//!
+//! A roofline: the time of a kernel is that of its arithmetic or that of its memory traffic,
+//! whichever is longer. The constants are those of one core of 2020 with 256-bit vectors; they are
+//! committed, not measured, so that programs are the same everywhere. Decisions that would change
+//! results never depend on them.
+
+use super::touch::{call_buffers, finish_extents, stage_extents};
+use super::walk::points;
+use super::{Body, Call, Fold, Kernel, LANE_BLOCK, Nest, Product, Program, Split, Work};
+use crate::graph::ops::Draw;
+use crate::vector::{Binary, Inst, Stride, Type, Unary};
+use tensc_runtime::DType;
+
+/// Serial work below this is not worth waking a thread for, ns.
+pub const SERIAL_NS: f64 = 10_000.0;
+
+/// A simple vector instruction, ns; a vector has 8 lanes of 32 bits.
+const INST_NS: f64 = 0.16;
+/// Bytes a nanosecond from memory.
+const MEMORY: f64 = 14.0;
+/// Bytes a nanosecond from the caches.
+const CACHE: f64 = 60.0;
+/// Bytes that stay in the caches.
+const CACHED: f64 = 512.0 * 1024.0;
+/// Multiply-adds a nanosecond in `f32`.
+const FMA: f64 = 35.0;
+/// The start of a row or a body, ns.
+const ROW_NS: f64 = 4.0;
+
+/// Chooses what every nest is divided over.
+pub fn schedule(program: &mut Program) {
+    let splits: Vec<Option<Split>> = program
+        .kernels
+        .iter()
+        .map(|kernel| match &kernel.work {
+            Work::Nest(nest) => Some(split(nest, work_ns(program, kernel))),
+            Work::Product(_) | Work::Call(_) => None,
+        })
+        .collect();
+    for (kernel, split) in program.kernels.iter_mut().zip(splits) {
+        if let (Work::Nest(nest), Some(split)) = (&mut kernel.work, split) {
+            nest.split = split;
+        }
+    }
+}
+
+fn split(nest: &Nest, ns: f64) -> Split {
+    let rows = points(&nest.outer);
+    let lanes = match nest.stages.as_slice() {
+        [stage] if !matches!(stage.fold, Fold::AcrossLanes(_)) => stage.lanes,
+        _ => 0,
+    };
+    if ns < SERIAL_NS {
+        Split::Never
+    } else if lanes >= 2 * LANE_BLOCK && rows < 8 && lanes / LANE_BLOCK > rows {
+        Split::Lanes
+    } else if rows > 1 {
+        Split::Rows
+    } else if lanes > LANE_BLOCK {
+        Split::Lanes
+    } else {
+        Split::Never
+    }
+}
+
+/// Nanoseconds that the kernel takes on one thread, roughly.
+pub fn work_ns(program: &Program, kernel: &Kernel) -> f64 {
+    match &kernel.work {
+        Work::Nest(nest) => nest_ns(nest),
+        Work::Product(product) => product_ns(product),
+        Work::Call(call) => call_ns(program, call),
+    }
+}
+
+fn nest_ns(nest: &Nest) -> f64 {
+    let (mut arithmetic, mut bytes) = (0.0, 0.0);
+    for stage in &nest.stages {
+        let extents = stage_extents(nest, stage);
+        let lanes = stage.lanes as f64;
+        let rows = points(&extents) as f64 / lanes;
+        arithmetic += rows * (ROW_NS + body_ns(&stage.body, lanes));
+        bytes += traffic(&stage.body, points(&extents));
+        if let Fold::AcrossLanes(finish) | Fold::PerLane(finish) = &stage.fold {
+            let extents = finish_extents(nest, stage);
+            let lanes = extents.last().map_or(1.0, |&l| l as f64);
+            arithmetic += points(&extents) as f64 / lanes * (ROW_NS + body_ns(finish, lanes));
+            bytes += traffic(finish, points(&extents));
+        }
+    }
+    arithmetic.max(memory_ns(bytes))
+}
+
+fn product_ns(product: &Product) -> f64 {
+    let batch = points(&product.batch) as f64;
+    let (m, n, k) = (product.m as f64, product.n as f64, product.k as f64);
+    let size = product.dtype.size() as f64;
+    let rate = if product.dtype == DType::F64 { FMA / 2.0 } else { FMA };
+    let whole = points(&super::touch::epilogue_extents(product));
+    let epilogue = batch * m * body_ns(&product.epilogue, n);
+    let bytes = batch * size * (m * k + k * n) + traffic(&product.epilogue, whole);
+    ROW_NS + (batch * m * n * k / rate + epilogue).max(memory_ns(bytes))
+}
+
+fn call_ns(program: &Program, call: &Call) -> f64 {
+    let elements = |b: super::BufferId| program.buffers[b.0 as usize].elements as f64;
+    let (_, out) = call_buffers(call);
+    match call {
+        Call::Random { draw: Draw::Normal, .. } => 12.0 * elements(out),
+        Call::Random { draw: Draw::Uniform | Draw::Bits, .. } => 4.0 * elements(out),
+        Call::FoldKey { .. } => 20.0,
+        Call::ScatterAdd { updates, .. } => 0.3 * elements(out) + elements(*updates),
+    }
+}
+
+/// One run of a body over so many lanes.
+fn body_ns(body: &Body, lanes: f64) -> f64 {
+    let program = &body.program;
+    let insts: f64 = program.insts.iter().map(|inst| inst_cost(inst, body)).sum();
+    let wide = program.slots.iter().any(|s| s.dtype.size() == 8);
+    let vectors = (lanes / if wide { 4.0 } else { 8.0 }).ceil();
+    vectors * (insts + program.accumulators.len() as f64) * INST_NS
+}
+
+/// Vector instructions that an instruction is worth.
+fn inst_cost(inst: &Inst, body: &Body) -> f64 {
+    let slot = |slot: &crate::vector::Slot| match body.program.slots[slot.0 as usize].stride {
+        Stride::Splat => 0.5,
+        Stride::Unit => 1.0,
+        Stride::Far => 8.0,
+    };
+    match inst {
+        Inst::Const(_) | Inst::Param(_) => 0.0,
+        Inst::Load(s) | Inst::Store(s, _) => slot(s),
+        Inst::Gather(..) => 10.0,
+        Inst::CheckIndex { .. } => 4.0,
+        Inst::Index(_) => 1.0,
+        Inst::Binary(Binary::Div, ..) | Inst::Unary(Unary::Sqrt, _) => 5.0,
+        Inst::Binary(Binary::Rem, ..) => 20.0,
+        Inst::Unary(Unary::Convert(Type::I64 | Type::F64), _) => 2.0,
+        Inst::Unary(..) | Inst::Binary(..) | Inst::Fma(..) => 1.0,
+        Inst::Compare(..) | Inst::Select(..) => 1.0,
+    }
+}
+
+/// Bytes that a body moves, each slot counted for the points where it is another element.
+fn traffic(body: &Body, points: usize) -> f64 {
+    let slots = body.program.slots.iter().zip(&body.slots);
+    let moving = slots.filter(|(_, access)| access.strides.iter().any(|&s| s != 0));
+    moving.map(|(decl, _)| (decl.dtype.size() * points) as f64).sum()
+}
+
+fn memory_ns(bytes: f64) -> f64 {
+    if bytes <= CACHED { bytes / CACHE } else { bytes / MEMORY }
+}

@@ -1,0 +1,295 @@
+//! Contractions: batched matrix products over strides, or nests where a product would be the wrong
+//! tool.
+//!
+//! Axes fall into batches, rows (of the left operand), columns (of the right) and summed ones.
+//! Neighbours of one kind become one axis where the strides allow it, so that a transposed or a
+//! stacked operand needs no copy; rows and columns that stay apart become batches. An operand is
+//! copied only where its summed axes do not match the other's, or where it moves by single elements
+//! along neither of its axes.
+
+use super::Lowering;
+use super::nest::LoopFold;
+use super::scribe::{Read, Scribe};
+use super::view::{Base, View};
+use crate::graph::NodeId;
+use crate::graph::ops::{Axes, Contraction};
+use crate::kernel::walk::{Strides, Walk, dense_strides, joins, points};
+use crate::kernel::{Access, Place, Product, Work};
+use crate::vector::{Combine, Type};
+use std::cmp::Reverse;
+use tensc_runtime::{DType, Scalar};
+
+/// Multiply-adds below which half floats are not worth copies in `f32`.
+const SMALL: usize = 1 << 14;
+
+impl Lowering<'_> {
+    pub(super) fn contract(
+        &mut self,
+        id: NodeId,
+        left: &View,
+        right: &View,
+        contraction: &Contraction,
+    ) -> View {
+        let result = self.result(id);
+        let groups = Groups::new(left, right, contraction);
+        let size = |axes: &[u8], view: &View| -> usize {
+            axes.iter().map(|&a| view.shape[usize::from(a)]).product()
+        };
+        let (m, n) = (size(&groups.left_free, left), size(&groups.right_free, right));
+        let k = size(&contraction.left_sum, left);
+        let work = points(&result.shape).saturating_mul(k);
+        let dtype = match result.dtype {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        let half = matches!(result.dtype, DType::F16 | DType::BF16);
+        let product = result.dtype == dtype || half && work >= SMALL;
+        if m <= 1 || n <= 1 || k <= 1 || work == 0 || !product {
+            self.contract_nest(id, left, right, &groups, &result);
+        } else {
+            self.contract_product(id, left, right, &groups, &result, dtype);
+        }
+        result
+    }
+
+    /// A nest that multiplies and adds.
+    fn contract_nest(
+        &mut self,
+        id: NodeId,
+        left: &View,
+        right: &View,
+        groups: &Groups,
+        result: &View,
+    ) {
+        // The space: the axes of the result, then the summed ones.
+        let kept = result.shape.len();
+        let c = groups.contraction;
+        let mut space: Vec<usize> = result.shape.to_vec();
+        space.extend(c.left_sum.iter().map(|&a| left.shape[usize::from(a)]));
+        let batches = c.left_batch.len();
+        let spread = |view: &View, batch: &[u8], free: &[u8], first: usize, sum: &[u8]| {
+            let mut walk = Walk { offset: view.walk.offset, ..Walk::still(space.len()) };
+            let places = (0..batches).chain(first..first + free.len()).chain(kept..space.len());
+            for (place, &axis) in places.zip(batch.iter().chain(free).chain(sum)) {
+                walk.strides[place] = view.walk.strides[usize::from(axis)];
+            }
+            Read::whole(view).with_walk(walk)
+        };
+        let (left_free, right_free) = (&groups.left_free, &groups.right_free);
+        let reads = vec![
+            spread(left, &c.left_batch, left_free, batches, &c.left_sum),
+            spread(right, &c.right_batch, right_free, batches + left_free.len(), &c.right_sum),
+        ];
+        let body = |scribe: &mut Scribe, reads: &[Read]| {
+            let (a, b) = (scribe.read(&reads[0]), scribe.read(&reads[1]));
+            scribe.b.mul(a, b)
+        };
+        let axes: Vec<u8> = (kept..space.len()).map(|a| a as u8).collect();
+        let empty = Scalar::from_i64(result.dtype, 0);
+        let fold = LoopFold { combine: Combine::Add, index: None, empty };
+        self.fold_loop(id, &space, &axes, reads, &body, fold, result);
+    }
+
+    fn contract_product(
+        &mut self,
+        id: NodeId,
+        left: &View,
+        right: &View,
+        groups: &Groups,
+        result: &View,
+        dtype: DType,
+    ) {
+        let (packing, form) = groups.choose(left, right, result, dtype);
+        let left = self.packed(left, packing.left.as_deref(), dtype);
+        let right = self.packed(right, packing.right.as_deref(), dtype);
+        let access = |view: &View, stride: fn(&Axis) -> i64, inner: [&Axis; 2]| {
+            let Base::Buffer(buffer) = view.base else { unreachable!("operands are in memory") };
+            let strides: Strides = form.batch.iter().chain(inner).map(stride).collect();
+            Access { buffer, offset: view.walk.offset, strides, gather: None }
+        };
+        let out = access(result, |a| a.out, [&form.rows, &form.columns]);
+        let mut epilogue = Scribe::default();
+        let sum = epilogue.b.param(Type::of(dtype));
+        epilogue.store(out, result.dtype, sum);
+        let product = Product {
+            batch: form.batch.iter().map(|a| a.extent).collect(),
+            m: form.rows.extent,
+            n: form.columns.extent,
+            k: form.sum.extent,
+            dtype,
+            left: access(&left, |a| a.left, [&form.rows, &form.sum]),
+            right: access(&right, |a| a.right, [&form.sum, &form.columns]),
+            epilogue: epilogue.finish(Vec::new()),
+        };
+        self.kernel(&self.name(id), Work::Product(product), &[self.origin]);
+    }
+
+    /// The operand, or a copy of it (as `dtype`) whose memory has the axes in this order; the axes
+    /// of the view stay where they are.
+    fn packed(&mut self, view: &View, order: Option<&[usize]>, dtype: DType) -> View {
+        let Some(order) = order else { return view.clone() };
+        let permuted = view.permuted(order);
+        let buffer = self.buffer(dtype, permuted.elements(), Place::Arena);
+        self.copy("pack", &permuted, buffer);
+        View { base: Base::Buffer(buffer), dtype, ..laid_out(view, order) }
+    }
+}
+
+/// The view as if its memory had the axes in this order.
+fn laid_out(view: &View, order: &[usize]) -> View {
+    let extents: Vec<usize> = order.iter().map(|&a| view.shape[a]).collect();
+    let mut walk = Walk::still(order.len());
+    for (&axis, stride) in order.iter().zip(dense_strides(&extents)) {
+        walk.strides[axis] = stride;
+    }
+    View { walk, ..view.clone() }
+}
+
+/// An axis of a contraction with its stride in each tensor; 0 where the tensor lacks it.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    extent: usize,
+    left: i64,
+    right: i64,
+    out: i64,
+}
+
+/// A contraction as matrices.
+struct Form {
+    batch: Vec<Axis>,
+    rows: Axis,
+    columns: Axis,
+    sum: Axis,
+}
+
+/// Which operands are copied, and the order of their axes in the copy.
+#[derive(Clone)]
+struct Packing {
+    left: Option<Vec<usize>>,
+    right: Option<Vec<usize>>,
+}
+
+/// The axes of a contraction by kind.
+struct Groups<'c> {
+    contraction: &'c Contraction,
+    left_free: Axes,
+    right_free: Axes,
+}
+
+impl<'c> Groups<'c> {
+    fn new(left: &View, right: &View, contraction: &'c Contraction) -> Groups<'c> {
+        Groups {
+            contraction,
+            left_free: contraction.left_free(left.shape.len()),
+            right_free: contraction.right_free(right.shape.len()),
+        }
+    }
+
+    /// The form that needs the fewest copies.
+    fn choose(&self, left: &View, right: &View, result: &View, dtype: DType) -> (Packing, Form) {
+        let usable = |view: &View| {
+            let forward = view.walk.strides.iter().all(|&s| s >= 0);
+            matches!(view.base, Base::Buffer(_)) && view.dtype == dtype && forward
+        };
+        let by = |view: &View, axes: &[u8]| -> Vec<usize> {
+            let mut order: Vec<usize> = (0..axes.len()).collect();
+            order.sort_by_key(|&i| Reverse(view.walk.strides[usize::from(axes[i])]));
+            order
+        };
+        let by_left = by(left, &self.contraction.left_sum);
+        let by_right = by(right, &self.contraction.right_sum);
+        let as_written: Vec<usize> = (0..by_left.len()).collect();
+        let candidates = [
+            (None, None, &by_left),
+            (None, None, &by_right),
+            (None, Some(self.right_order(&by_left)), &by_left),
+            (Some(self.left_order(&by_right)), None, &by_right),
+            (Some(self.left_order(&as_written)), Some(self.right_order(&as_written)), &as_written),
+        ];
+        for (pack_left, pack_right, sum) in candidates {
+            if (pack_left.is_none() && !usable(left)) || (pack_right.is_none() && !usable(right)) {
+                continue;
+            }
+            let as_if = |view: &View, order: &Option<Vec<usize>>| match order {
+                Some(order) => laid_out(view, order),
+                None => view.clone(),
+            };
+            let (l, r) = (as_if(left, &pack_left), as_if(right, &pack_right));
+            if let Some(form) = self.form(&l, &r, result, sum) {
+                return (Packing { left: pack_left, right: pack_right }, form);
+            }
+        }
+        unreachable!("operands that are copied in canonical order have a canonical form")
+    }
+
+    /// Batches, rows, summed axes: the order of a row-major left matrix.
+    fn left_order(&self, sum: &[usize]) -> Vec<usize> {
+        let c = self.contraction;
+        let sum = sum.iter().map(|&i| &c.left_sum[i]);
+        c.left_batch.iter().chain(&self.left_free).chain(sum).map(|&a| usize::from(a)).collect()
+    }
+
+    /// Batches, summed axes, columns: the order of a row-major right matrix.
+    fn right_order(&self, sum: &[usize]) -> Vec<usize> {
+        let c = self.contraction;
+        let sum = sum.iter().map(|&i| &c.right_sum[i]);
+        c.right_batch.iter().chain(sum).chain(&self.right_free).map(|&a| usize::from(a)).collect()
+    }
+
+    /// The form for operands as they are, the summed axes in this order: `None` where the summed
+    /// axes are not one, or an operand moves by single elements along neither of its axes.
+    fn form(&self, left: &View, right: &View, result: &View, sum: &[usize]) -> Option<Form> {
+        let c = self.contraction;
+        let stride = |view: &View, axis: u8| view.walk.strides[usize::from(axis)];
+        let size = |view: &View, axis: u8| view.shape[usize::from(axis)];
+        let mut out = result.walk.strides.iter().copied();
+        let mut next = || out.next().expect("the result has all kept axes");
+        let mut batch = Vec::new();
+        for (&l, &r) in c.left_batch.iter().zip(&c.right_batch) {
+            let (left, right, extent) = (stride(left, l), stride(right, r), size(left, l));
+            batch.push(Axis { extent, left, right, out: next() });
+        }
+        let mut rows = Vec::new();
+        for &l in &self.left_free {
+            let (left, extent) = (stride(left, l), size(left, l));
+            rows.push(Axis { extent, left, right: 0, out: next() });
+        }
+        let mut columns = Vec::new();
+        for &r in &self.right_free {
+            let (right, extent) = (stride(right, r), size(right, r));
+            columns.push(Axis { extent, left: 0, right, out: next() });
+        }
+        let pairs = sum.iter().map(|&i| (c.left_sum[i], c.right_sum[i]));
+        let sums = pairs.map(|(l, r)| {
+            let (left, right, extent) = (stride(left, l), stride(right, r), size(left, l));
+            Axis { extent, left, right, out: 0 }
+        });
+        let (sums, mut rows, mut columns) = (merge(sums), merge(rows), merge(columns));
+        let &[sum] = sums.as_slice() else { return None };
+        // The longest rows and the innermost columns are the matrix; the rest are batches.
+        let longest = (0..rows.len()).max_by_key(|&a| rows[a].extent)?;
+        let (row, column) = (rows.remove(longest), columns.pop()?);
+        let left_near = row.left == 1 || sum.left == 1;
+        let right_near = column.right == 1 || sum.right == 1;
+        let batch = merge(batch.into_iter().chain(rows).chain(columns));
+        (left_near && right_near).then_some(Form { batch, rows: row, columns: column, sum })
+    }
+}
+
+/// Makes neighbours one axis where every tensor allows it, and drops those of extent 1.
+fn merge(axes: impl IntoIterator<Item = Axis>) -> Vec<Axis> {
+    let mut merged: Vec<Axis> = Vec::new();
+    for axis in axes.into_iter().filter(|a| a.extent != 1) {
+        match merged.last_mut() {
+            Some(last)
+                if joins(last.left, axis.left, axis.extent)
+                    && joins(last.right, axis.right, axis.extent)
+                    && joins(last.out, axis.out, axis.extent) =>
+            {
+                *last = Axis { extent: last.extent * axis.extent, ..axis };
+            }
+            _ => merged.push(axis),
+        }
+    }
+    merged
+}

@@ -1,0 +1,562 @@
+//! The verifier: every invariant that code generation relies on, proved from extents.
+//!
+//! It knows nothing of how programs are made. Accesses are in bounds for every point of their
+//! loops; tasks that may run at once write different elements; buffers are written before they
+//! are read; row buffers stay within a row; buffers that share memory are not alive together.
+
+use super::plan::{ALIGNMENT, Life, lives};
+use super::touch::{
+    Site, Touch, call_buffers, finish_extents, in_place, same_elements, stage_extents, touches,
+};
+use super::walk::{injective, points, range};
+use super::{
+    Access, Body, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Place, Product, Program,
+    RowValue, Split, Work,
+};
+use crate::vector::{self, Inst, Stride, Type};
+use std::fmt;
+use tensc_runtime::DType;
+
+/// A broken rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// The kernel, by position and name; `None` for what concerns the whole program.
+    pub kernel: Option<(usize, String)>,
+    /// One sentence without a full stop.
+    pub rule: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kernel {
+            Some((at, name)) => write!(f, "kernel {at} ({name}): {}", self.rule),
+            None => f.write_str(&self.rule),
+        }
+    }
+}
+
+impl std::error::Error for Violation {}
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            return Err(format!($($message)*));
+        }
+    };
+}
+
+/// Checks the program; its plan too, if it has one.
+///
+/// # Errors
+/// The first broken rule.
+pub fn verify(program: &Program) -> Result<(), Violation> {
+    let whole = |rule| Violation { kernel: None, rule };
+    buffers(program).map_err(whole)?;
+    for (at, kernel) in program.kernels.iter().enumerate() {
+        let here = |rule| Violation { kernel: Some((at, kernel.name.clone())), rule };
+        let check = match &kernel.work {
+            Work::Nest(nest) => check_nest(program, kernel, nest),
+            Work::Product(product) => check_product(program, kernel, product),
+            Work::Call(call) => check_call(program, call),
+        };
+        check.map_err(here)?;
+    }
+    order(program)?;
+    if !program.plan.offsets.is_empty() {
+        check_plan(program).map_err(whole)?;
+    }
+    Ok(())
+}
+
+fn declared(program: &Program, buffer: BufferId) -> Result<&super::Buffer, String> {
+    let declared = program.buffers.get(buffer.0 as usize);
+    declared.ok_or_else(|| format!("there is no buffer b{}", buffer.0))
+}
+
+/// Inputs and outputs are what the lists say, and constants have their elements.
+fn buffers(program: &Program) -> Result<(), String> {
+    for (list, what) in [(&program.inputs, "input"), (&program.outputs, "output")] {
+        for (number, &buffer) in list.iter().enumerate() {
+            let number = number as u32;
+            let fits = match declared(program, buffer)?.place {
+                Place::Input(n) => what == "input" && n == number,
+                Place::Output(n) => what == "output" && n == number,
+                Place::Arena | Place::Row | Place::Constant(_) => false,
+            };
+            ensure!(fits, "b{} is not {what} {number}", buffer.0);
+        }
+    }
+    for (id, buffer) in program.buffers.iter().enumerate() {
+        let listed = match &buffer.place {
+            Place::Input(n) => program.inputs.get(*n as usize),
+            Place::Output(n) => program.outputs.get(*n as usize),
+            Place::Constant(tensor) => {
+                let fits = tensor.dtype() == buffer.dtype && tensor.len() == buffer.elements;
+                ensure!(fits, "constant b{id} is not of its type");
+                continue;
+            }
+            Place::Arena | Place::Row => continue,
+        };
+        ensure!(listed == Some(&BufferId(id as u32)), "b{id} is not in the list of its place");
+    }
+    Ok(())
+}
+
+fn check_nest(program: &Program, kernel: &Kernel, nest: &Nest) -> Result<(), String> {
+    ensure!(!nest.stages.is_empty(), "a nest without stages");
+    let mut row_types: Vec<Type> = Vec::new();
+    for (number, stage) in nest.stages.iter().enumerate() {
+        let extents = stage_extents(nest, stage);
+        ensure!(!extents.contains(&0), "stage {number} has an empty axis");
+        let folds = !stage.body.program.accumulators.is_empty();
+        ensure!(folds != matches!(stage.fold, Fold::None), "stage {number} folds in two minds");
+        let params = row_params(&stage.body, &row_types)?;
+        check_body(program, &stage.body, &extents, &params, Some(extents.len() - 1))?;
+        ensure!(stage.body.program.yields.is_empty(), "the body of stage {number} yields");
+        match &stage.fold {
+            Fold::None => {}
+            Fold::PerLane(finish) => {
+                let stores = stores(&stage.body);
+                ensure!(stores == 0, "stage {number} folds per lane and stores");
+                let params = finish_params(&stage.body, finish, &row_types)?;
+                let extents = finish_extents(nest, stage);
+                check_body(program, finish, &extents, &params, Some(extents.len() - 1))?;
+                ensure!(finish.program.yields.is_empty(), "a finish per lane yields");
+            }
+            Fold::AcrossLanes(finish) => {
+                let params = finish_params(&stage.body, finish, &row_types)?;
+                check_body(program, finish, &finish_extents(nest, stage), &params, None)?;
+                let types = vector::verify::types(&finish.program).map_err(|v| v.to_string())?;
+                let yields = finish.program.yields.iter();
+                row_types.extend(yields.map(|v| types[v.0 as usize].expect("yields have types")));
+            }
+        }
+        let rows = nest.outer.len();
+        let inner = stage.body.slots.iter().chain(match &stage.fold {
+            Fold::None => &[][..],
+            Fold::AcrossLanes(finish) | Fold::PerLane(finish) => &finish.slots[..],
+        });
+        for access in inner {
+            if matches!(declared(program, access.buffer)?.place, Place::Row) {
+                let still = access.strides[..rows].iter().all(|&s| s == 0);
+                ensure!(still, "row buffer b{} moves with the rows", access.buffer.0);
+                ensure!(nest.split != Split::Lanes, "a nest split over lanes has a row buffer");
+            }
+        }
+    }
+    if nest.split == Split::Lanes {
+        let [stage] = nest.stages.as_slice() else {
+            return Err("a nest of several stages is split over lanes".to_owned());
+        };
+        let across = matches!(stage.fold, Fold::AcrossLanes(_));
+        ensure!(!across, "a nest that folds across lanes is split over them");
+        ensure!(stage.lanes > LANE_BLOCK, "there is only one block of lanes to split");
+    }
+    check_stores(program, kernel)
+}
+
+fn stores(body: &Body) -> usize {
+    body.program.insts.iter().filter(|i| matches!(i, Inst::Store(..))).count()
+}
+
+/// What a nest or an epilogue stores: no element twice; what it reads again is of its own row.
+fn check_stores(program: &Program, kernel: &Kernel) -> Result<(), String> {
+    let touches = touches(kernel);
+    for (i, write) in touches.iter().enumerate().filter(|(_, t)| t.writes) {
+        let buffer = write.buffer.0;
+        let access = write.access.expect("nests and products walk");
+        let row = matches!(program.buffers[buffer as usize].place, Place::Row);
+        if row {
+            // Rows follow one another in a row buffer; within a row, elements are apart.
+            let rows = match &kernel.work {
+                Work::Nest(nest) => nest.outer.len(),
+                Work::Product(_) | Work::Call(_) => 0,
+            };
+            let apart = injective(&access.strides[rows..], &write.extents[rows..]);
+            ensure!(apart, "b{buffer} is written twice in a row");
+        } else {
+            let apart = injective(&access.strides, &write.extents);
+            ensure!(apart, "points may store to one element of b{buffer}");
+        }
+        for (j, other) in touches.iter().enumerate() {
+            if i == j || other.buffer != write.buffer {
+                continue;
+            }
+            ensure!(!other.writes, "b{buffer} is stored to in two places");
+            ensure!(other.site > write.site, "b{buffer} is read before it is written");
+            let in_step = row && within(other, write)
+                || same_elements(other, write) && later_stage(other.site, write.site);
+            ensure!(in_step, "b{buffer} is read where another row may write it");
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that is read of a row buffer was written, judging by the ranges: writes of row
+/// buffers are injective, so that a write of as many points as the range is long leaves no gap.
+fn within(read: &Touch<'_>, write: &Touch<'_>) -> bool {
+    let bounds = |t: &Touch<'_>| t.access.and_then(|a| range(a.offset, &a.strides, &t.extents));
+    let (Some(r), Some(w)) = (bounds(read), bounds(write)) else { return false };
+    let moving = write.access.into_iter().flat_map(|a| a.strides.iter().zip(&write.extents));
+    let written: usize = moving.filter(|(s, _)| **s != 0).map(|(_, e)| *e).product();
+    let dense = written as i128 == w.1 - w.0 + 1;
+    dense && r.0 >= w.0 && r.1 <= w.1 && later_stage(read.site, write.site)
+}
+
+fn later_stage(a: Site, b: Site) -> bool {
+    let stage = |site: Site| match site {
+        Site::Body(stage, _) => Some((stage, 0)),
+        Site::Finish(stage, _) => Some((stage, 1)),
+        Site::Operand | Site::Epilogue(_) => None,
+    };
+    matches!((stage(a), stage(b)), (Some(a), Some(b)) if a > b)
+}
+
+/// The types of a body's parameters, given those of the row values so far.
+fn row_params(body: &Body, row_types: &[Type]) -> Result<Vec<Type>, String> {
+    let of = |&RowValue(v): &RowValue| {
+        let ty = row_types.get(v as usize).copied();
+        ty.ok_or_else(|| format!("row value {v} is used before it is made"))
+    };
+    body.params.iter().map(of).collect()
+}
+
+/// The types of a finish's parameters: the accumulators' results, then row values.
+fn finish_params(body: &Body, finish: &Body, row_types: &[Type]) -> Result<Vec<Type>, String> {
+    let types = vector::verify::types(&body.program).map_err(|v| v.to_string())?;
+    let folds = body.program.accumulators.iter().map(|acc| match acc.index {
+        Some(_) => Type::I64,
+        None => types[acc.value.0 as usize].expect("accumulators fold values"),
+    });
+    let folds: Vec<Type> = folds.collect();
+    Ok(folds.into_iter().chain(row_params(finish, row_types)?).collect())
+}
+
+/// A body on its own: its program, the types of its parameters, and every slot in bounds. `lane` is
+/// the axis of the lanes, where the body runs for more than one.
+fn check_body(
+    program: &Program,
+    body: &Body,
+    extents: &[usize],
+    params: &[Type],
+    lane: Option<usize>,
+) -> Result<(), String> {
+    let vector = &body.program;
+    vector::verify(vector).map_err(|v| v.to_string())?;
+    ensure!(vector.params == params, "parameters are {params:?}, declared {:?}", vector.params);
+    ensure!(vector.slots.len() == body.slots.len(), "an access for each slot");
+    for (number, (decl, access)) in vector.slots.iter().zip(&body.slots).enumerate() {
+        let buffer = declared(program, access.buffer)?;
+        ensure!(decl.dtype == buffer.dtype, "slot s{number} and b{} differ", access.buffer.0);
+        in_bounds(program, access, extents)?;
+        let stride = match lane {
+            Some(lane) if extents[lane] > 1 => access.strides[lane],
+            _ => continue,
+        };
+        let fits = match decl.stride {
+            Stride::Splat => stride == 0,
+            Stride::Unit => stride == 1,
+            Stride::Far => true,
+        };
+        ensure!(fits, "slot s{number} moves by {stride} elements a lane");
+    }
+    let mut stored = vec![false; body.slots.len()];
+    for inst in &vector.insts {
+        match *inst {
+            Inst::Gather(slot, index) => {
+                let Some((_, valid)) = body.slots[slot.0 as usize].gather else {
+                    return Err(format!("slot s{} is gathered from without a stride", slot.0));
+                };
+                let checked = match vector.insts[index.0 as usize] {
+                    Inst::CheckIndex { bound, .. } => bound <= valid as u64,
+                    _ => false,
+                };
+                ensure!(checked, "slot s{} is gathered from past what was checked", slot.0);
+            }
+            Inst::CheckIndex { site, .. } => {
+                ensure!((site as usize) < program.sites.len(), "there is no site {site}");
+            }
+            Inst::Index(axis) => {
+                ensure!((axis as usize) < extents.len(), "there is no axis {axis}");
+            }
+            Inst::Store(slot, _) => {
+                let access = &body.slots[slot.0 as usize];
+                let place = &declared(program, access.buffer)?.place;
+                let writable = !matches!(place, Place::Input(_) | Place::Constant(_));
+                ensure!(writable, "b{} is read only", access.buffer.0);
+                ensure!(access.gather.is_none(), "slot s{} is gathered and stored", slot.0);
+                ensure!(!stored[slot.0 as usize], "slot s{} is stored to twice", slot.0);
+                stored[slot.0 as usize] = true;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Every point, with every valid index where the slot is gathered from, is an element.
+fn in_bounds(program: &Program, access: &Access, extents: &[usize]) -> Result<(), String> {
+    let buffer = access.buffer.0;
+    ensure!(access.strides.len() == extents.len(), "b{buffer}: a stride for each axis");
+    let (mut strides, mut extents) = (access.strides.to_vec(), extents.to_vec());
+    if let Some((stride, valid)) = access.gather {
+        strides.push(stride);
+        extents.push(valid);
+    }
+    let elements = declared(program, access.buffer)?.elements;
+    let Some((low, high)) = range(access.offset, &strides, &extents) else { return Ok(()) };
+    let fits = low >= 0 && high < elements as i128;
+    ensure!(fits, "b{buffer}: elements {low}..={high} of {elements}");
+    Ok(())
+}
+
+fn check_product(program: &Program, kernel: &Kernel, product: &Product) -> Result<(), String> {
+    let float = matches!(product.dtype, DType::F32 | DType::F64);
+    ensure!(float, "a product of {}", product.dtype);
+    for (access, extents) in super::touch::operands(product) {
+        ensure!(!extents.contains(&0), "a product with an empty axis");
+        ensure!(access.gather.is_none(), "a product does not gather operands");
+        let buffer = declared(program, access.buffer)?;
+        ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
+        in_bounds(program, access, &extents)?;
+    }
+    let extents = super::touch::epilogue_extents(product);
+    let lane = extents.len() - 1;
+    let types = [Type::of(product.dtype)];
+    check_body(program, &product.epilogue, &extents, &types, Some(lane))?;
+    ensure!(product.epilogue.params.is_empty(), "a product has no row values");
+    let plain = &product.epilogue.program;
+    ensure!(plain.accumulators.is_empty() && plain.yields.is_empty(), "an epilogue that folds");
+    for access in [&product.left, &product.right].into_iter().chain(&product.epilogue.slots) {
+        let row = matches!(declared(program, access.buffer)?.place, Place::Row);
+        ensure!(!row, "a product uses row buffer b{}", access.buffer.0);
+    }
+    let stored = touches(kernel);
+    let operands = [product.left.buffer, product.right.buffer];
+    let spoiled = stored.iter().find(|t| t.writes && operands.contains(&t.buffer));
+    ensure!(spoiled.is_none(), "a product writes over its operand");
+    check_stores(program, kernel)
+}
+
+fn check_call(program: &Program, call: &Call) -> Result<(), String> {
+    let (reads, out) = call_buffers(call);
+    let buffer = |b: BufferId| declared(program, b);
+    for &b in reads.iter().chain([&out]) {
+        ensure!(!matches!(buffer(b)?.place, Place::Row), "a call uses row buffer b{}", b.0);
+    }
+    let writable = !matches!(buffer(out)?.place, Place::Input(_) | Place::Constant(_));
+    ensure!(writable && !reads.contains(&out), "b{} cannot be written", out.0);
+    let word = |b: BufferId| buffer(b).map(|b| b.dtype == DType::I64 && b.elements == 1);
+    match *call {
+        Call::Random { key, .. } => ensure!(word(key)?, "a key is one i64"),
+        Call::FoldKey { key, data, out } => {
+            ensure!(word(key)? && word(data)? && word(out)?, "a key is one i64");
+        }
+        Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
+            let positions = buffer(index)?.elements;
+            ensure!(buffer(index)?.dtype == DType::I64, "indices are i64");
+            let whole = points(&[outer, bound, inner]);
+            let (out, added) = (buffer(out)?, buffer(updates)?);
+            let sizes = out.elements == whole
+                && added.elements == points(&[outer, positions, inner])
+                && added.dtype == out.dtype;
+            ensure!(sizes, "scatter_add of b{} to {} elements", updates.0, out.elements);
+            if let Some(operand) = operand {
+                let start = buffer(operand)?;
+                let fits = start.elements == whole && start.dtype == out.dtype;
+                ensure!(fits, "scatter_add to b{}", operand.0);
+            }
+            ensure!(checked(program, index, bound), "b{} holds indices unchecked", index.0);
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that is ever stored to the buffer was checked against at most this bound.
+fn checked(program: &Program, index: BufferId, bound: usize) -> bool {
+    let mut stored = program.kernels.iter().flat_map(|kernel| {
+        let mut bodies: Vec<&Body> = Vec::new();
+        match &kernel.work {
+            Work::Nest(nest) => {
+                for stage in &nest.stages {
+                    bodies.push(&stage.body);
+                    match &stage.fold {
+                        Fold::None => {}
+                        Fold::AcrossLanes(f) | Fold::PerLane(f) => bodies.push(f),
+                    }
+                }
+            }
+            Work::Product(product) => bodies.push(&product.epilogue),
+            Work::Call(_) => {}
+        }
+        bodies.into_iter().flat_map(move |body| {
+            body.program.insts.iter().filter_map(move |inst| match *inst {
+                Inst::Store(slot, value) if body.slots[slot.0 as usize].buffer == index => {
+                    Some(&body.program.insts[value.0 as usize])
+                }
+                _ => None,
+            })
+        })
+    });
+    let writable =
+        matches!(program.buffers[index.0 as usize].place, Place::Arena | Place::Output(_));
+    writable
+        && stored
+            .all(|inst| matches!(inst, Inst::CheckIndex { bound: b, .. } if *b <= bound as u64))
+}
+
+/// Every buffer is written, all of it, before it is read. Parts of a buffer are counted: those of
+/// one kernel are apart from each other.
+fn order(program: &Program) -> Result<(), Violation> {
+    let mut written: Vec<usize> = vec![0; program.buffers.len()];
+    for (at, kernel) in program.kernels.iter().enumerate() {
+        let fail = |rule| Err(Violation { kernel: Some((at, kernel.name.clone())), rule });
+        let touches = touches(kernel);
+        for read in touches.iter().filter(|t| !t.writes) {
+            let buffer = read.buffer.0 as usize;
+            let declared = &program.buffers[buffer];
+            let own = touches.iter().any(|t| t.writes && t.buffer == read.buffer);
+            let ready = match declared.place {
+                Place::Input(_) | Place::Constant(_) => true,
+                Place::Row => own,
+                Place::Arena | Place::Output(_) => own || written[buffer] >= declared.elements,
+            };
+            if !ready {
+                return fail(format!("b{buffer} is read before it is written"));
+            }
+        }
+        for write in touches.iter().filter(|t| t.writes) {
+            let buffer = write.buffer.0 as usize;
+            written[buffer] += match write.access {
+                Some(_) => points(&write.extents),
+                None => program.buffers[buffer].elements,
+            };
+        }
+    }
+    for &output in &program.outputs {
+        let buffer = output.0 as usize;
+        if written[buffer] < program.buffers[buffer].elements {
+            let rule = format!("output b{buffer} is not written in full");
+            return Err(Violation { kernel: None, rule });
+        }
+    }
+    Ok(())
+}
+
+/// Buffers inside their images, aligned, and apart from all that lives at the same time.
+fn check_plan(program: &Program) -> Result<(), String> {
+    let plan = &program.plan;
+    ensure!(plan.offsets.len() == program.buffers.len(), "an offset for each buffer");
+    ensure!(plan.row_offsets.len() == program.buffers.len(), "a row offset for each buffer");
+    let lives = lives(program);
+    let size = |b: usize| program.buffers[b].elements * program.buffers[b].dtype.size();
+    let mut arena: Vec<(usize, usize, (usize, usize))> = Vec::new();
+    for (b, buffer) in program.buffers.iter().enumerate() {
+        let (offset, image) = match buffer.place {
+            Place::Arena | Place::Row if lives[b].is_none() => continue,
+            Place::Arena => (plan.offsets[b], plan.bytes),
+            Place::Row => (plan.row_offsets[b], plan.row_bytes),
+            Place::Input(_) | Place::Output(_) | Place::Constant(_) => continue,
+        };
+        let Some(offset) = offset else { return Err(format!("b{b} has no offset")) };
+        ensure!(offset % ALIGNMENT == 0, "b{b} is not aligned");
+        ensure!(size(b) == 0 || offset + size(b) <= image, "b{b} is outside the image");
+        if let (Place::Arena, Some(life)) = (&buffer.place, lives[b]) {
+            arena.push((offset, b, life));
+        }
+    }
+    arena.sort_unstable();
+    for (i, &(offset, a, life)) in arena.iter().enumerate() {
+        let end = offset + size(a);
+        for &(_, b, other) in arena[i + 1..].iter().take_while(|(start, ..)| *start < end) {
+            if size(b) > 0 {
+                check_shared(program, (a, life), (b, other))?;
+            }
+        }
+    }
+    check_rows(program)?;
+    check_donations(program, &lives)
+}
+
+/// Two arena buffers with common bytes, each as (buffer, life): one dies before the other is born,
+/// or just there, where the kernel reads and writes them in step at one offset.
+fn check_shared(
+    program: &Program,
+    a: (usize, (usize, usize)),
+    b: (usize, (usize, usize)),
+) -> Result<(), String> {
+    let (first, second) = if a.1.1 <= b.1.0 { (a, b) } else { (b, a) };
+    if first.1.1 < second.1.0 {
+        return Ok(());
+    }
+    let dtype = |b: usize| program.buffers[b].dtype.size();
+    let in_step = first.1.1 == second.1.0
+        && program.plan.offsets[first.0] == program.plan.offsets[second.0]
+        && dtype(first.0) == dtype(second.0)
+        && in_place(
+            &program.kernels[second.1.0],
+            BufferId(first.0 as u32),
+            BufferId(second.0 as u32),
+        );
+    ensure!(in_step, "b{} and b{} share memory while both are alive", a.0, b.0);
+    Ok(())
+}
+
+/// Row buffers of one nest are alive from the first stage that touches them to the last.
+fn check_rows(program: &Program) -> Result<(), String> {
+    for kernel in &program.kernels {
+        let mut seen: Vec<(usize, usize, usize, usize, usize)> = Vec::new();
+        for touch in touches(kernel) {
+            let b = touch.buffer.0 as usize;
+            let buffer = &program.buffers[b];
+            if !matches!(buffer.place, Place::Row) {
+                continue;
+            }
+            let (Site::Body(stage, _) | Site::Finish(stage, _)) = touch.site else { continue };
+            match seen.iter_mut().find(|s| s.0 == b) {
+                Some(entry) => entry.4 = stage,
+                None => {
+                    let start = program.plan.row_offsets[b].unwrap_or(usize::MAX);
+                    let end = start.saturating_add(buffer.elements * buffer.dtype.size());
+                    seen.push((b, start, end, stage, stage));
+                }
+            }
+        }
+        for (i, a) in seen.iter().enumerate() {
+            for b in &seen[i + 1..] {
+                let together = a.3 <= b.4 && b.3 <= a.4;
+                let overlap = a.1 < b.2 && b.1 < a.2;
+                ensure!(!(together && overlap), "row buffers b{} and b{} overlap", a.0, b.0);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An output written over an input: after all reads of it, or in step with the last.
+fn check_donations(program: &Program, lives: &[Life]) -> Result<(), String> {
+    let mut taken: Vec<u32> = Vec::new();
+    let mut given: Vec<u32> = Vec::new();
+    for &(input, output) in &program.plan.donations {
+        let (Some(&from), Some(&to)) =
+            (program.inputs.get(input as usize), program.outputs.get(output as usize))
+        else {
+            return Err(format!("donation of input {input} to output {output}"));
+        };
+        let twice = taken.contains(&output) || given.contains(&input);
+        ensure!(!twice, "input {input} or output {output} is donated twice");
+        taken.push(output);
+        given.push(input);
+        let (a, b) = (&program.buffers[from.0 as usize], &program.buffers[to.0 as usize]);
+        let fits = a.elements == b.elements && a.dtype == b.dtype;
+        ensure!(fits, "input {input} is not of the type of output {output}");
+        let (Some(read), Some(written)) = (lives[from.0 as usize], lives[to.0 as usize]) else {
+            continue;
+        };
+        let apart = read.1 < written.0;
+        let kernel = &program.kernels[written.0];
+        let in_step = read.1 == written.0 && in_place(kernel, from, to);
+        ensure!(apart || in_step, "output {output} is written over input {input} too early");
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Affine walks over iteration spaces: how axes merge, split and are proved harmless.
+//!
+//! A [`Walk`] gives an element number for every point of a space. Lowering arranges spaces and
+//! their walks into loop axes; fusion re-expresses walks over another kernel's axes; the verifier
+//! and the planner ask for ranges and injectivity. Everything here is exact integer reasoning: what
+//! cannot be proved is answered with "no".
+
+use smallvec::SmallVec;
+
+/// Strides of a walk, one for each axis of its space.
+pub type Strides = SmallVec<[i64; 6]>;
+
+/// Element `offset + Σ strides[i] * index[i]`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Walk {
+    /// Element at the origin.
+    pub offset: i64,
+    /// Elements for each step along each axis.
+    pub strides: Strides,
+}
+
+impl Walk {
+    /// A walk that stays at element 0 of a space with `rank` axes.
+    pub fn still(rank: usize) -> Walk {
+        Walk { offset: 0, strides: Strides::from_elem(0, rank) }
+    }
+
+    /// The row-major walk over a dense tensor of this shape.
+    pub fn dense(extents: &[usize]) -> Walk {
+        Walk { offset: 0, strides: dense_strides(extents) }
+    }
+
+    /// The walk with its axes in the order of `axes`.
+    pub fn select(&self, axes: &[usize]) -> Walk {
+        Walk { offset: self.offset, strides: axes.iter().map(|&a| self.strides[a]).collect() }
+    }
+}
+
+/// Row-major strides in elements.
+pub fn dense_strides(extents: &[usize]) -> Strides {
+    let mut strides = Strides::from_elem(1, extents.len());
+    for axis in (1..extents.len()).rev() {
+        strides[axis - 1] = strides[axis] * extents[axis].max(1) as i64;
+    }
+    strides
+}
+
+/// Points of a space; saturates, so that a comparison with a limit stays right.
+pub fn points(extents: &[usize]) -> usize {
+    extents.iter().fold(1usize, |n, &e| n.saturating_mul(e))
+}
+
+/// The smallest and the largest element a walk touches, or `None` for an empty space. Computed in
+/// `i128`, so that no walk can hide by overflowing.
+pub fn range(offset: i64, strides: &[i64], extents: &[usize]) -> Option<(i128, i128)> {
+    let (mut low, mut high) = (i128::from(offset), i128::from(offset));
+    for (&stride, &extent) in strides.iter().zip(extents) {
+        let last = (extent as i128).checked_sub(1).filter(|&l| l >= 0)?;
+        let reach = i128::from(stride) * last;
+        if reach < 0 {
+            low += reach;
+        } else {
+            high += reach;
+        }
+    }
+    Some((low, high))
+}
+
+/// Whether different points certainly have different elements: sorted by size, every stride jumps
+/// over all that the smaller ones span.
+pub fn injective(strides: &[i64], extents: &[usize]) -> bool {
+    let mut moving: SmallVec<[(u64, usize); 6]> = strides
+        .iter()
+        .zip(extents)
+        .filter(|(_, extent)| **extent > 1)
+        .map(|(stride, &extent)| (stride.unsigned_abs(), extent))
+        .collect();
+    moving.sort_unstable();
+    let mut span: u128 = 0;
+    moving.into_iter().all(|(stride, extent)| {
+        let clear = u128::from(stride) > span;
+        span += u128::from(stride) * (extent as u128 - 1);
+        clear
+    })
+}
+
+/// Whether two adjacent axes (outer, inner) are one axis for the walk.
+pub fn joins(outer: i64, inner: i64, inner_extent: usize) -> bool {
+    i64::try_from(inner_extent).ok().and_then(|e| inner.checked_mul(e)) == Some(outer)
+}
+
+/// One digit of a mixed-radix number, as a function of a space's point.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Digit {
+    /// Value at the origin.
+    pub start: i64,
+    /// Change for each step along each axis of the space.
+    pub steps: Strides,
+}
+
+/// Reads the element numbers of a walk as positions in a dense tensor of shape `radices`: each
+/// position an affine function of the point that stays inside its axis, so that no carry ever
+/// happens. `None` where that cannot be shown, such as for an axis that crosses two digits: split
+/// it first ([`cuts`]).
+pub fn digits(walk: &Walk, extents: &[usize], radices: &[usize]) -> Option<Vec<Digit>> {
+    if extents.contains(&0) || radices.contains(&0) {
+        return None;
+    }
+    // Count every axis from the end where its stride is negative, so that all steps are positive.
+    let mut base = walk.offset;
+    for (&stride, &extent) in walk.strides.iter().zip(extents) {
+        if stride < 0 {
+            base += stride * (extent as i64 - 1);
+        }
+    }
+    let weights = dense_strides(radices);
+    let mut digits = Vec::with_capacity(radices.len());
+    let mut rest = base;
+    let mut left: Strides = walk.strides.iter().map(|s| s.abs()).collect();
+    for (stride, &extent) in left.iter_mut().zip(extents) {
+        if extent == 1 {
+            *stride = 0;
+        }
+    }
+    for (&weight, &radix) in weights.iter().zip(radices) {
+        let start = rest.div_euclid(weight);
+        rest = rest.rem_euclid(weight);
+        let steps: Strides = left.iter().map(|s| s / weight).collect();
+        left.iter_mut().for_each(|s| *s %= weight);
+        let reach: i64 = steps.iter().zip(extents).map(|(s, &e)| s * (e as i64 - 1)).sum();
+        if start < 0 || start + reach >= radix as i64 {
+            return None;
+        }
+        digits.push(Digit { start, steps });
+    }
+    if rest != 0 || left.iter().any(|&s| s != 0) {
+        return None;
+    }
+    for digit in &mut digits {
+        for (axis, step) in digit.steps.iter_mut().enumerate() {
+            if walk.strides[axis] < 0 {
+                digit.start += *step * (extents[axis] as i64 - 1);
+                *step = -*step;
+            }
+        }
+    }
+    Some(digits)
+}
+
+/// The factors, outermost first, that an axis of this extent and stride must be split into so that
+/// each part moves within one digit of `radices`. `None` where no factors do.
+pub fn cuts(stride: i64, extent: usize, radices: &[usize]) -> Option<SmallVec<[usize; 4]>> {
+    let weights = dense_strides(radices);
+    let (mut factors, mut left) = (SmallVec::<[usize; 4]>::new(), extent);
+    let mut stride = stride.abs();
+    if stride == 0 || extent <= 1 {
+        factors.push(extent);
+        return Some(factors);
+    }
+    for (&weight, &radix) in weights.iter().zip(radices).rev() {
+        let above = weight * radix as i64;
+        if left == 1 || stride >= above {
+            continue;
+        }
+        if stride < weight || above % stride != 0 {
+            return None;
+        }
+        let room = usize::try_from(above / stride).ok()?;
+        if left <= room {
+            factors.push(left);
+            left = 1;
+        } else if left.is_multiple_of(room) {
+            factors.push(room);
+            left /= room;
+            stride = above;
+        } else {
+            return None;
+        }
+    }
+    if left != 1 {
+        return None;
+    }
+    factors.reverse();
+    Some(factors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(offset: i64, strides: &[i64]) -> Walk {
+        Walk { offset, strides: Strides::from_slice(strides) }
+    }
+
+    #[test]
+    fn digits_undo_a_dense_walk_and_its_flip() {
+        let found = digits(&walk(0, &[12, 4, 1]), &[2, 3, 4], &[2, 3, 4]).expect("dense");
+        for (i, digit) in found.iter().enumerate() {
+            assert_eq!(digit.start, 0);
+            assert!(digit.steps.iter().enumerate().all(|(a, &s)| s == i64::from(a == i)));
+        }
+        let found = digits(&walk(11, &[-4, -1]), &[3, 4], &[3, 4]).expect("flipped");
+        assert_eq!((found[0].start, found[1].start), (2, 3));
+        assert_eq!(found[0].steps.as_slice(), [-1, 0]);
+    }
+
+    #[test]
+    fn digits_refuse_carries() {
+        // Axis 0 runs through two digits, and an offset of 2 makes the inner digit carry.
+        assert!(digits(&walk(0, &[1]), &[12], &[3, 4]).is_none());
+        assert!(digits(&walk(2, &[4, 1]), &[2, 3], &[3, 4]).is_none());
+        assert!(digits(&walk(1, &[4, 1]), &[2, 3], &[3, 4]).is_some());
+    }
+
+    #[test]
+    fn digits_agree_with_the_element_numbers() {
+        let radices = [3, 4, 5];
+        for (w, extents) in [
+            (walk(7, &[20, 1]), [2usize, 3]),
+            (walk(59, &[-20, -5]), [3, 4]),
+            (walk(4, &[5, 0]), [4, 9]),
+        ] {
+            let found = digits(&w, &extents, &radices).expect("no carries");
+            for i in 0..extents[0] as i64 {
+                for j in 0..extents[1] as i64 {
+                    let element = w.offset + w.strides[0] * i + w.strides[1] * j;
+                    let at = |d: &Digit| d.start + d.steps[0] * i + d.steps[1] * j;
+                    let number = at(&found[0]) * 20 + at(&found[1]) * 5 + at(&found[2]);
+                    assert_eq!(number, element);
+                    assert!(found.iter().zip(radices).all(|(d, r)| (0..r as i64).contains(&at(d))));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cuts_follow_the_digits() {
+        assert_eq!(cuts(1, 12, &[3, 4]).expect("both").as_slice(), [3, 4]);
+        assert_eq!(cuts(4, 3, &[3, 4]).expect("one").as_slice(), [3]);
+        assert_eq!(cuts(2, 6, &[3, 4]).expect("every second").as_slice(), [3, 2]);
+        assert!(cuts(1, 6, &[3, 4]).is_none());
+        assert!(cuts(3, 4, &[3, 4]).is_none());
+    }
+
+    #[test]
+    fn ranges_and_injectivity() {
+        assert_eq!(range(3, &[-1, 10], &[4, 2]), Some((0, 13)));
+        assert_eq!(range(0, &[1], &[0]), None);
+        assert!(injective(&[10, 1], &[5, 10]));
+        assert!(!injective(&[9, 1], &[5, 10]));
+        assert!(!injective(&[0], &[2]));
+        assert!(injective(&[0, -1], &[1, 7]));
+    }
+}
