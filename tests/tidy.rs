@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("graph", &["diag", "vector"]),
     ("autodiff", &["graph"]),
     ("check", &["diag", "syntax", "graph", "autodiff"]),
-    ("rewrite", &["graph"]),
+    ("rewrite", &["diag", "graph"]),
     ("kernel", &["graph", "vector"]),
     ("codegen", &["kernel", "graph", "vector"]),
     ("pipeline", &["graph", "rewrite", "kernel", "codegen"]),

@@ -48,14 +48,41 @@ impl std::error::Error for NotDifferentiable {}
 /// Where the output is not a floating-point scalar, an input of `wrt` is not floating point, or the
 /// output depends on one only through integers or truth values.
 pub fn gradient(graph: &Graph, output: usize, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
-    let (_, value) = &graph.outputs()[output];
-    let ty = graph.ty(*value);
-    if ty.rank() != 0 {
-        let reason = format!("a gradient needs a scalar, this is {ty}");
-        return Err(NotDifferentiable { node: *value, reason });
+    Ok(backward(graph, output, wrt)?.0.pruned())
+}
+
+/// A derived graph, and which of its nodes are cotangents of which.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Traced {
+    /// What [`gradient`] gives; nodes that only `cotangents` names are not live.
+    pub graph: Graph,
+    /// Pairs of a node that was there before and its cotangent, in order of the former.
+    pub cotangents: Vec<(NodeId, NodeId)>,
+}
+
+/// As [`gradient`], with the meaning of the nodes that it added: for those who print it.
+///
+/// # Errors
+/// As [`gradient`].
+pub fn traced_gradient(
+    graph: &Graph,
+    output: usize,
+    wrt: &[usize],
+) -> Result<Traced, NotDifferentiable> {
+    let (mut derived, cotangents) = backward(graph, output, wrt)?;
+    // Pruning renumbers what it keeps, so the pairs go through it as outputs.
+    let count = derived.outputs().len();
+    for (number, (primal, cotangent)) in cotangents.iter().enumerate() {
+        derived.add_output(format!("primal.{number}"), *primal);
+        derived.add_output(format!("cotangent.{number}"), *cotangent);
     }
-    let seed = |builder: &Builder<'_>| vec![(0, builder.constant(1.0, ty.dtype))];
-    pull_back(graph, &[output], wrt, "grad", seed)
+    let mut graph = derived.pruned();
+    let outputs = graph.outputs().to_vec();
+    graph.clear_outputs();
+    let (own, pairs) = outputs.split_at(count);
+    own.iter().for_each(|(name, node)| graph.add_output(name, *node));
+    let cotangents = pairs.chunks_exact(2).map(|pair| (pair[0].1, pair[1].1)).collect();
+    Ok(Traced { graph, cotangents })
 }
 
 /// Reverse mode with the cotangents of the outputs as further inputs, `cotangent.NAME`: a graph
@@ -74,7 +101,7 @@ pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
         }
     }
     let outputs: Vec<usize> = (0..graph.outputs().len()).collect();
-    pull_back(&with_seeds, &outputs, wrt, "vjp", |_| seeds)
+    Ok(pull_back(&with_seeds, &outputs, wrt, "vjp", |_| seeds)?.0.pruned())
 }
 
 /// Forward mode: a graph with the inputs of `graph`, then `tangent.NAME` for each input number in
@@ -97,15 +124,32 @@ pub fn jvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
     Ok(derived.pruned())
 }
 
+/// The parts of [`traced_gradient`], not pruned.
+fn backward(
+    graph: &Graph,
+    output: usize,
+    wrt: &[usize],
+) -> Result<(Graph, Vec<(NodeId, NodeId)>), NotDifferentiable> {
+    let (_, value) = &graph.outputs()[output];
+    let ty = graph.ty(*value);
+    if ty.rank() != 0 {
+        let reason = format!("a gradient needs a scalar, this is {ty}");
+        return Err(NotDifferentiable { node: *value, reason });
+    }
+    let seed = |builder: &Builder<'_>| vec![(0, builder.constant(1.0, ty.dtype))];
+    pull_back(graph, &[output], wrt, "grad", seed)
+}
+
 /// Cotangents of the inputs `wrt` from those of some outputs, which `seeds` gives by the position of
-/// the output in `outputs`.
+/// the output in `outputs`: a graph that is not pruned, and pairs of a node of `graph` and its
+/// cotangent.
 fn pull_back(
     graph: &Graph,
     outputs: &[usize],
     wrt: &[usize],
     prefix: &str,
     seeds: impl FnOnce(&Builder<'_>) -> Vec<(usize, NodeId)>,
-) -> Result<Graph, NotDifferentiable> {
+) -> Result<(Graph, Vec<(NodeId, NodeId)>), NotDifferentiable> {
     let mut derived = graph.clone();
     derived.clear_outputs();
     for &output in outputs {
@@ -124,8 +168,8 @@ fn pull_back(
         .collect();
     let cotangents = transpose(&b, graph.len(), &inputs, &seeds);
     let roots: Vec<NodeId> = outputs.iter().map(|&o| graph.outputs()[o].1).collect();
-    for ((&number, cotangent), (source, _)) in wrt.iter().zip(cotangents).zip(&inputs) {
-        let gradient = match cotangent {
+    for (&number, (source, tangent)) in wrt.iter().zip(&inputs) {
+        let gradient = match cotangents[tangent.index()] {
             Some(node) => node,
             None => {
                 refuse_blocked(graph, *source, &roots)?;
@@ -138,7 +182,11 @@ fn pull_back(
     for (_, tangent) in &inputs {
         derived.remove_input(*tangent);
     }
-    Ok(derived.pruned())
+    let of_primal = |(primal, tangent): (usize, &Option<NodeId>)| {
+        Some((NodeId::from_index(primal), cotangents[(*tangent)?.index()]?))
+    };
+    let pairs = tangents.iter().enumerate().filter_map(of_primal).collect();
+    Ok((derived, pairs))
 }
 
 /// Adds an input for the tangent of each input in `wrt`: pairs of (input, its tangent).

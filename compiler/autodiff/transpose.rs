@@ -2,9 +2,9 @@
 
 use crate::graph::{Builder, MapOp, NodeId, Via};
 
-/// Appends the cotangents of the tangent inputs (the second of each pair in `inputs`), given those of
-/// some tangents in `seeds` as pairs (tangent, cotangent). Nodes from number `first` on are the
-/// tangents. `None` stands for a cotangent that vanishes.
+/// Appends the cotangents of the linear nodes, given those of some in `seeds` as pairs (tangent,
+/// cotangent): by node index, also those of the tangent inputs (the second of each pair in `inputs`).
+/// Nodes from number `first` on are the tangents. `None` stands for a cotangent that vanishes.
 pub(super) fn transpose(
     b: &Builder<'_>,
     first: usize,
@@ -32,7 +32,7 @@ pub(super) fn transpose(
             }
         }
     }
-    inputs.iter().map(|(_, tangent)| cotangents[tangent.index()]).collect()
+    cotangents
 }
 
 fn accumulate(b: &Builder<'_>, sum: &mut Option<NodeId>, term: NodeId) {

@@ -33,6 +33,8 @@ use tensc_runtime::{DType, Scalar, Tensor};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values;
 
 /// A list of axes.
 pub type Axes = SmallVec<[u8; 4]>;

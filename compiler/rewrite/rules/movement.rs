@@ -1,0 +1,341 @@
+//! Transposes, reshapes, broadcasts and slices: composed, cancelled, and moved toward the inputs,
+//! where reading through them is free.
+//!
+//! Moves go one way only, so that no two rules undo each other: views move below elementwise
+//! operations, elementwise operations move below broadcasts.
+
+use super::super::language::{ENode, Kind};
+use super::super::site::{Ref, Site, extent};
+use super::{Numerics, Phase, Rule, code};
+use crate::graph::fused::ReduceOp;
+use crate::graph::ops::Axes;
+use crate::graph::{Dim, Op};
+use smallvec::SmallVec;
+
+const EXACT: (Phase, Numerics) = (Phase::Movement, Numerics::Exact);
+
+/// The rows.
+#[rustfmt::skip]
+pub const RULES: &[Rule] = &[
+    code(EXACT, "reshape-reshape",     &[Kind::Reshape],   reshape_reshape,     "", "one reshape, or none"),
+    code(EXACT, "transpose-transpose", &[Kind::Transpose], transpose_transpose, "", "one transpose, or none"),
+    code(EXACT, "broadcast-broadcast", &[Kind::Broadcast], broadcast_broadcast, "", "one broadcast"),
+    code(EXACT, "slice-slice",         &[Kind::Slice],     slice_slice,         "", "one slice"),
+    code(EXACT, "view-nothing",        VIEWS,              view_nothing,        "the result is the operand", "a view that moves nothing"),
+    code(EXACT, "transpose-units",     &[Kind::Transpose], transpose_units,     "only axes of size 1 move", "the same memory under another shape"),
+    code(EXACT, "transpose-broadcast", &[Kind::Transpose], transpose_broadcast, "", "the smaller tensor is transposed, if any"),
+    code(EXACT, "slice-broadcast",     &[Kind::Slice],     slice_broadcast,     "", "the smaller tensor is sliced"),
+    code(EXACT, "slice-concat",        &[Kind::Slice],     slice_concat,        "the slice lies in one part", "the other parts are not needed"),
+    code(EXACT, "slice-pad",           &[Kind::Slice],     slice_pad,           "no interior; the slice keeps off the margin", "the margin is not needed"),
+    code(EXACT, "view-of-map",         &[Kind::Reshape, Kind::Transpose], view_of_map, "the other operands are constants or such views", "views move toward the inputs"),
+    code(EXACT, "map-of-broadcasts",   MAPS,               map_of_broadcasts,   "the operands are broadcasts or constants", "computed before it is repeated"),
+    code(EXACT, "extreme-of-repeats",  EXTREMES,           extreme_of_repeats,  "the operand does not change along an axis", "nothing to choose from"),
+    code(EXACT, "extreme-of-extreme",  EXTREMES,           reduce_reduce,       "", "one reduction"),
+];
+
+const VIEWS: &[Kind] =
+    &[Kind::Reshape, Kind::Transpose, Kind::Broadcast, Kind::Slice, Kind::Pad, Kind::Concat];
+
+const EXTREMES: &[Kind] = &[
+    Kind::Reduce(ReduceOp::Max),
+    Kind::Reduce(ReduceOp::Min),
+    Kind::Reduce(ReduceOp::Any),
+    Kind::Reduce(ReduceOp::All),
+];
+
+/// Every elementwise kind that can sit on a broadcast.
+const MAPS: &[Kind] = &{
+    const N: usize = crate::graph::MapOp::ALL.len();
+    let mut kinds = [Kind::Convert; N + 1];
+    let mut i = 0;
+    while i < N {
+        kinds[i] = Kind::Map(crate::graph::MapOp::ALL[i]);
+        i += 1;
+    }
+    kinds
+};
+
+type Dims = SmallVec<[Dim; 4]>;
+
+fn reshape_reshape(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Reshape(shape)) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Reshape) {
+        let reshaped = site.reshape(inner.children[0], shape);
+        site.emit(node, reshaped);
+    }
+}
+
+fn transpose_transpose(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Transpose(outer)) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Transpose) {
+        let Some(Op::Transpose(perm)) = inner.op() else { continue };
+        let both: Axes = outer.iter().map(|&i| perm[usize::from(i)]).collect();
+        let transposed = site.transpose(inner.children[0], &both);
+        site.emit(node, transposed);
+    }
+}
+
+fn broadcast_broadcast(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Broadcast { shape, axes }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Broadcast) {
+        let Some(Op::Broadcast { axes: first, .. }) = inner.op() else { continue };
+        let both: Axes = first.iter().map(|&i| axes[usize::from(i)]).collect();
+        let repeated = site.broadcast(inner.children[0], shape, &both);
+        site.emit(node, repeated);
+    }
+}
+
+fn slice_slice(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Slice) {
+        let Some(Op::Slice { starts: first, steps: strides, .. }) = inner.op() else { continue };
+        let start = |i: usize| Dim::Const(extent(&first[i]) + strides[i] * extent(&starts[i]));
+        // A step that is not taken is 1, or steps of steps would never end.
+        let step = |i: usize| if extent(&lens[i]) <= 1 { 1 } else { steps[i] * strides[i] };
+        let both = Op::Slice {
+            starts: (0..starts.len()).map(start).collect(),
+            lens: lens.clone(),
+            steps: (0..steps.len()).map(step).collect(),
+        };
+        let sliced = site.op(both, &[inner.children[0].into()]);
+        site.emit(node, sliced);
+    }
+}
+
+fn view_nothing(site: &mut Site<'_>, node: &ENode) {
+    let x = node.children[0];
+    let same_type = *site.ty(x) == *site.ty(site.class());
+    let nothing = match node.op() {
+        Some(Op::Reshape(_) | Op::Broadcast { .. }) => same_type,
+        Some(Op::Transpose(perm)) => perm.iter().enumerate().all(|(i, &p)| i == usize::from(p)),
+        Some(Op::Slice { starts, steps, .. }) => {
+            // A step along an axis of one element is not taken.
+            let along = |(axis, &step): (usize, &i64)| step == 1 || site.dims(x)[axis] <= 1;
+            same_type && starts.iter().all(|s| s.is(0)) && steps.iter().enumerate().all(along)
+        }
+        Some(Op::Pad { low, high, interior }) => {
+            low.iter().chain(high).all(|p| p.is(0)) && interior.iter().all(|&p| p == 0)
+        }
+        Some(Op::Concat(_)) => node.children.len() == 1,
+        _ => false,
+    };
+    if nothing {
+        site.emit(node, x);
+    }
+}
+
+fn transpose_units(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Transpose(perm)) = node.op() else { return };
+    let dims = site.dims(node.children[0]);
+    let moved: SmallVec<[u8; 4]> =
+        perm.iter().copied().filter(|&a| dims[usize::from(a)] != 1).collect();
+    if moved.windows(2).all(|w| w[0] < w[1]) {
+        let shape = site.ty(site.class()).shape.clone();
+        let reshaped = site.reshape(node.children[0], &shape);
+        site.emit(node, reshaped);
+    }
+}
+
+fn transpose_broadcast(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Transpose(perm)) = node.op() else { return };
+    let shape = site.ty(site.class()).shape.clone();
+    for inner in site.nodes(node.children[0], Kind::Broadcast) {
+        let Some(Op::Broadcast { axes, .. }) = inner.op() else { continue };
+        let to = |axis: u8| perm.iter().position(|&p| p == axis).expect("a permutation") as u8;
+        let placed: Axes = axes.iter().map(|&a| to(a)).collect();
+        let repeated = place(site, inner.children[0].into(), &shape, &placed);
+        site.emit(node, repeated);
+    }
+}
+
+/// `x` with its axis `i` at axis `axes[i]` of `shape`, in any order: transposed, then repeated.
+pub fn place(site: &mut Site<'_>, x: Ref, shape: &[Dim], axes: &[u8]) -> Ref {
+    let mut order: SmallVec<[u8; 4]> = (0..axes.len() as u8).collect();
+    order.sort_unstable_by_key(|&i| axes[usize::from(i)]);
+    let ascending: Axes = order.iter().map(|&i| axes[usize::from(i)]).collect();
+    let x = site.transpose(x, &order);
+    site.broadcast(x, shape, &ascending)
+}
+
+fn slice_broadcast(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Broadcast) {
+        let Some(Op::Broadcast { axes, .. }) = inner.op() else { continue };
+        let at = || axes.iter().map(|&a| usize::from(a));
+        let slice = Op::Slice {
+            starts: at().map(|a| starts[a].clone()).collect(),
+            lens: at().map(|a| lens[a].clone()).collect(),
+            steps: at().map(|a| steps[a]).collect(),
+        };
+        let x = Ref::Class(inner.children[0]);
+        let sliced = if axes.is_empty() { x } else { site.op(slice, &[x]) };
+        let repeated = site.broadcast(sliced, lens, axes);
+        site.emit(node, repeated);
+    }
+}
+
+fn slice_concat(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Concat) {
+        let Some(Op::Concat(axis)) = inner.op() else { continue };
+        let axis = usize::from(*axis);
+        let (start, len, step) = (extent(&starts[axis]), extent(&lens[axis]), steps[axis]);
+        if len == 0 {
+            continue;
+        }
+        let last = start + step * (len - 1);
+        let (low, high) = (start.min(last), start.max(last));
+        let mut begin = 0;
+        for &part in &inner.children {
+            let end = begin + site.dims(part)[axis];
+            if begin <= low && high < end {
+                let mut starts = starts.clone();
+                starts[axis] = Dim::Const(start - begin);
+                let slice = Op::Slice { starts, lens: lens.clone(), steps: steps.clone() };
+                let sliced = site.op(slice, &[part.into()]);
+                site.emit(node, sliced);
+                break;
+            }
+            begin = end;
+        }
+    }
+}
+
+fn slice_pad(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Pad) {
+        let Some(Op::Pad { low, interior, .. }) = inner.op() else { continue };
+        let x = inner.children[0];
+        let dims = site.dims(x);
+        let mut inside: SmallVec<[Dim; 4]> = SmallVec::new();
+        let mut fits = interior.iter().all(|&i| i == 0);
+        for axis in 0..dims.len() {
+            let start = extent(&starts[axis]) - extent(&low[axis]);
+            let last = start + steps[axis] * (extent(&lens[axis]) - 1);
+            fits &= extent(&lens[axis]) > 0 && (0..dims[axis]).contains(&start);
+            fits &= (0..dims[axis]).contains(&last);
+            inside.push(Dim::Const(start));
+        }
+        if fits {
+            let slice = Op::Slice { starts: inside, lens: lens.clone(), steps: steps.clone() };
+            let sliced = site.op(slice, &[x.into()]);
+            site.emit(node, sliced);
+        }
+    }
+}
+
+fn view_of_map(site: &mut Site<'_>, node: &ENode) {
+    let view = node.op().expect("a view").clone();
+    let shape = site.ty(site.class()).shape.clone();
+    let kind = node.kind();
+    for inner in &site.egraph()[node.children[0]].nodes {
+        let elementwise = matches!(inner.op(), Some(Op::Map(_) | Op::Convert(_)));
+        if !elementwise || site.constant(node.children[0]).is_some() {
+            continue;
+        }
+        // At most one operand gets a view that it did not have.
+        let free =
+            |&&x: &&egg::Id| site.constant(x).is_some() || site.nodes(x, kind).next().is_some();
+        let bare = inner.children.iter().filter(|x| !free(x)).count();
+        if bare > 1 {
+            continue;
+        }
+        let through = |site: &mut Site<'_>, x: egg::Id| -> Ref {
+            if let Some(value) = site.constant(x) {
+                return site.splat(value, &shape);
+            }
+            match &view {
+                Op::Reshape(shape) => site.reshape(x, shape),
+                Op::Transpose(perm) => site.transpose(x, perm),
+                _ => unreachable!("the rule's kinds"),
+            }
+        };
+        let operands: SmallVec<[Ref; 3]> =
+            inner.children.iter().map(|&x| through(site, x)).collect();
+        let op = inner.op().expect("elementwise").clone();
+        let mapped = site.op(op, &operands);
+        site.emit(node, mapped);
+    }
+}
+
+fn map_of_broadcasts(site: &mut Site<'_>, node: &ENode) {
+    let facts = site.facts(site.class());
+    if facts.constant.is_some() || facts.uniform == 0 {
+        return;
+    }
+    let mut used: Axes = Axes::new();
+    let mut sources: SmallVec<[Option<(egg::Id, Axes)>; 3]> = SmallVec::new();
+    for &x in &node.children {
+        if site.constant(x).is_some() {
+            sources.push(None);
+            continue;
+        }
+        let Some(repeat) = site.nodes(x, Kind::Broadcast).next() else { return };
+        let Some(Op::Broadcast { axes, .. }) = repeat.op() else { return };
+        used.extend(axes.iter().copied());
+        sources.push(Some((repeat.children[0], axes.clone())));
+    }
+    used.sort_unstable();
+    used.dedup();
+    let ty = site.ty(site.class());
+    if used.len() == ty.rank() {
+        return;
+    }
+    let small: Dims = used.iter().map(|&a| ty.shape[usize::from(a)].clone()).collect();
+    let mut operands: SmallVec<[Ref; 3]> = SmallVec::new();
+    for (&x, source) in node.children.iter().zip(&sources) {
+        operands.push(match source {
+            None => {
+                let value = site.constant(x).expect("a constant");
+                site.splat(value, &small)
+            }
+            Some((source, axes)) => {
+                let to = |a: &u8| used.iter().position(|u| u == a).expect("collected") as u8;
+                let axes: Axes = axes.iter().map(to).collect();
+                site.broadcast(*source, &small, &axes)
+            }
+        });
+    }
+    let mapped = site.op(node.op().expect("elementwise").clone(), &operands);
+    let repeated = site.broadcast(mapped, &ty.shape, &used);
+    site.emit(node, repeated);
+}
+
+fn extreme_of_repeats(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Reduce(reduce, axes)) = node.op() else { return };
+    let x = node.children[0];
+    let Some((smaller, rest, n)) = drop_repeats(site, x, axes) else { return };
+    if n > 0 {
+        let reduced = site.reduce(*reduce, smaller, &rest);
+        site.emit(node, reduced);
+    }
+}
+
+/// `x` without those of `axes` along which it does not change, the other axes renumbered, and how
+/// many times each element was repeated.
+pub fn drop_repeats(site: &mut Site<'_>, x: egg::Id, axes: &[u8]) -> Option<(Ref, Axes, i64)> {
+    let facts = site.facts(x);
+    let dropped: Axes = axes.iter().copied().filter(|&a| facts.uniform & (1 << a) != 0).collect();
+    if dropped.is_empty() {
+        return None;
+    }
+    let n = dropped.iter().map(|&a| facts.dims()[usize::from(a)]).product();
+    let smaller = site.without_axes(x, &dropped)?;
+    let renumber = |&a: &u8| a - dropped.iter().filter(|&&d| d < a).count() as u8;
+    let rest = axes.iter().filter(|a| !dropped.contains(a)).map(renumber).collect();
+    Some((smaller, rest, n))
+}
+
+/// A reduction of a reduction by the same operation.
+pub fn reduce_reduce(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Reduce(reduce, outer)) = node.op() else { return };
+    for inner in site.nodes(node.children[0], node.kind()) {
+        let Some(Op::Reduce(_, first)) = inner.op() else { continue };
+        let x = inner.children[0];
+        let kept: Axes = (0..site.rank(x) as u8).filter(|a| !first.contains(a)).collect();
+        let mut all = first.clone();
+        all.extend(outer.iter().map(|&a| kept[usize::from(a)]));
+        let reduced = site.reduce(*reduce, x, &all);
+        site.emit(node, reduced);
+    }
+}
