@@ -135,8 +135,7 @@ impl Explanation<'_> {
     /// The lines that nodes come from, those of the derivation or the others.
     fn origins(&self, origins: &[Origin], derived: bool) -> String {
         let of_kind = |o: &&Origin| matches!(o.via, Via::Tangent | Via::Cotangent) == derived;
-        let mut spans: Vec<Span> =
-            origins.iter().filter(of_kind).filter_map(|o| o.span).collect();
+        let mut spans: Vec<Span> = origins.iter().filter(of_kind).filter_map(|o| o.span).collect();
         spans.sort_unstable();
         let mut places: Vec<String> = spans.into_iter().map(|span| self.place(span)).collect();
         places.dedup();
@@ -241,7 +240,8 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
     fn product(origins: Vec<Origin>) -> Kernel {
         let batch = [].into_iter().collect();
         let (left, right, epilogue) = (access(), access(), body());
-        let work = Product { batch, m: 32, n: 10, k: 784, dtype: DType::F32, left, right, epilogue };
+        let work =
+            Product { batch, m: 32, n: 10, k: 784, dtype: DType::F32, left, right, epilogue };
         Kernel { name: "contract_add_max".to_string(), work: Work::Product(work), origins }
     }
 
@@ -266,7 +266,8 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
             assert!(rules::all().any(|r| r.name == rule), "{rule} is a rule");
             Applied { rule, count, spans }
         };
-        let pieces = ["x @ p.w + p.b", "relu(x @ p.w + p.b)", "mean(square(z - t))", "z - t", "p.b"];
+        let pieces =
+            ["x @ p.w + p.b", "relu(x @ p.w + p.b)", "mean(square(z - t))", "z - t", "p.b"];
         let report = Report {
             iterations: 1,
             nodes: 120,
