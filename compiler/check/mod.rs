@@ -1,3 +1,114 @@
 //! Names, types and symbolic sizes: from syntax to the typed program.
+//!
+//! `world` finds out what each name means; `walk` evaluates function bodies on values that are not
+//! known, building symbolic graphs whose shape rules find the mistakes; `define` makes functions of
+//! that, `script` makes `main` and tests into host steps around graphs. `builtin` is the table of
+//! built-in functions, `library` the embedded standard library, `typed` what comes out.
+//!
+//! Invariant: a program comes out only where no error was reported, and then nothing after this
+//! reports a mistake of the user that could have been found without running.
+//!
+//! Neighbours: `syntax` below gives trees; `graph` operations and their rules; `autodiff` gradients.
 
+mod builtin;
+mod define;
+mod library;
+mod script;
+mod suggest;
+#[cfg(test)]
+mod tests;
 pub mod typed;
+mod types;
+mod value;
+mod walk;
+mod world;
+
+pub use world::SourceLoader;
+
+use crate::diag::{Diagnostics, SourceId, Sources};
+use crate::graph::TensorType;
+use typed::{Function, Tree, TypedProgram};
+use walk::Walk;
+use world::{Def, ModuleId, World};
+
+/// What is kept of a program for instantiating its generic functions.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    world: World,
+    root: ModuleId,
+    sources: Sources,
+}
+
+/// Checks a program: the source `root`, which is in `sources` already, and all that it imports, which
+/// is added. The program is there where no error was found.
+pub fn check(
+    sources: &mut Sources,
+    root: SourceId,
+    loader: &SourceLoader,
+) -> (Option<TypedProgram>, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    let (world, root) = world::load(sources, root, loader, &mut diagnostics);
+    // What could not be read would only be reported as missing.
+    if diagnostics.has_errors() {
+        return (None, diagnostics);
+    }
+    let sources = &*sources;
+    let program = deep(|| {
+        let mut walk = Walk::new(&world, sources);
+        let mut program = TypedProgram::default();
+        for &id in &world.module(root).fns {
+            program.functions.extend(define::define(&mut walk, id));
+            walk.reset();
+        }
+        program.main = script::main(&mut walk, root);
+        program.tests = script::tests(&mut walk, root);
+        diagnostics.extend(walk.diags);
+        program
+    });
+    if diagnostics.has_errors() {
+        return (None, diagnostics);
+    }
+    let checked = Checked { world, root, sources: sources.clone() };
+    (Some(TypedProgram { checked: Some(checked.into()), ..program }), diagnostics)
+}
+
+/// A function of the program for arguments of these types, one for each parameter: for functions that
+/// are generic over more than sizes, and for known sizes.
+///
+/// # Errors
+/// Where there is no such function, or the types do not fit it.
+pub fn instantiate(
+    program: &TypedProgram,
+    name: &str,
+    arguments: &[Tree<TensorType>],
+) -> Result<Function, Diagnostics> {
+    let checked = program.checked.as_ref().expect("a program that was checked");
+    let Checked { world, root, sources } = &**checked;
+    let Some(Def::Fn(id)) = world.member(*root, name) else {
+        let fns = world.module(*root).fns.iter();
+        let known: Vec<&str> =
+            fns.map(|&id| world.function(id).decl.name.name.as_str()).collect();
+        return Err(define::unknown_function(name, &known).into());
+    };
+    deep(|| {
+        let mut walk = Walk::new(world, sources);
+        // Names of sizes in the arguments must not meet those made here.
+        walk.avoid_dims(arguments);
+        match define::instantiate(&mut walk, id, arguments) {
+            Ok(function) => Ok(function),
+            Err(_) => Err(walk.diags),
+        }
+    })
+}
+
+/// Runs `f` on a stack that is deep enough for the nesting that the walk allows.
+fn deep<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    const STACK: usize = 256 << 20;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f);
+        match thread.expect("a thread can be started").join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}

@@ -9,6 +9,7 @@
 
 use crate::diag::Span;
 use crate::graph::{DimVar, Graph, TensorType};
+pub use crate::syntax::ast::{Align, FormatStyle};
 use tensc_runtime::Scalar;
 
 /// A value that is made of tensors: structs, records and tuples are trees, tensors are leaves.
@@ -109,8 +110,21 @@ pub struct Region {
 pub enum TextPart {
     /// As written.
     Text(String),
-    /// The value of a slot; `Some(4)` for `:.4`.
-    Value(SlotId, Option<usize>),
+    /// The value of a slot.
+    Value(SlotId, TextFormat),
+}
+
+/// How a value is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TextFormat {
+    /// Where it stands in its width; to the right where nothing is said.
+    pub align: Option<Align>,
+    /// Characters at least.
+    pub width: Option<u16>,
+    /// Digits after the point: `Some(4)` for `:.4`.
+    pub precision: Option<u16>,
+    /// The notation.
+    pub style: FormatStyle,
 }
 
 /// Text with values in it.
@@ -266,4 +280,17 @@ pub struct Test {
     pub script: Script,
     /// The item.
     pub span: Span,
+}
+
+/// A checked program.
+#[derive(Clone, Debug, Default)]
+pub struct TypedProgram {
+    /// The functions of the root file that are generic over sizes at most, in order.
+    pub functions: Vec<Function>,
+    /// `main`, where there is one.
+    pub main: Option<Script>,
+    /// The tests in order.
+    pub tests: Vec<Test>,
+    /// For [`instantiate`](super::instantiate).
+    pub(super) checked: Option<std::sync::Arc<super::Checked>>,
 }

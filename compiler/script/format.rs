@@ -1,6 +1,6 @@
 //! Tensors as a person reads them in a printed line.
 
-use std::fmt::Write;
+use crate::check::typed::{Align, FormatStyle, TextFormat};
 use tensc_runtime::{Scalar, Tensor, with_element};
 
 /// Entries shown at each end of an axis that is too long to be shown whole.
@@ -8,25 +8,53 @@ const EDGE: usize = 3;
 /// The longest axis that is shown whole.
 const WHOLE: usize = 10;
 
+/// A tensor in the format that an interpolation asks for: `{loss:>10.4}`, `{accuracy:.1%}`.
+pub fn format_value(tensor: &Tensor, format: TextFormat) -> String {
+    let precision = format.precision.map(usize::from);
+    let text = match format.style {
+        FormatStyle::Plain => format_tensor(tensor, precision),
+        style => format_entries(tensor, &|scalar| match (style, precision) {
+            (FormatStyle::Percent, p) => {
+                format!("{:.p$}%", 100.0 * scalar.to_f64(), p = p.unwrap_or(0))
+            }
+            (_, Some(p)) => format!("{:.p$e}", scalar.to_f64()),
+            (_, None) => format!("{:e}", scalar.to_f64()),
+        }),
+    };
+    let width = usize::from(format.width.unwrap_or(0));
+    match format.align.unwrap_or(Align::Right) {
+        Align::Left => format!("{text:<width$}"),
+        Align::Right => format!("{text:>width$}"),
+        Align::Center => format!("{text:^width$}"),
+    }
+}
+
 /// A scalar as its value, a tensor as nested lists with the middle of long axes left out.
 /// `precision` is the number of decimals; without it floats print as short as they read back.
 pub fn format_tensor(tensor: &Tensor, precision: Option<usize>) -> String {
+    format_entries(tensor, &|value| match precision {
+        Some(p) if value.dtype().is_float() => format!("{:.p$}", value.to_f64()),
+        _ => value.to_string(),
+    })
+}
+
+fn format_entries(tensor: &Tensor, entry: &dyn Fn(Scalar) -> String) -> String {
     let elements: Vec<Scalar> = with_element!(tensor.dtype(), T => {
         tensor.as_slice::<T>().iter().map(|x| Scalar::new(*x)).collect()
     });
     let mut out = String::new();
-    write_axes(&mut out, &elements, tensor.shape(), precision);
+    write_axes(&mut out, &elements, tensor.shape(), entry);
     out
 }
 
-fn write_axes(out: &mut String, elements: &[Scalar], shape: &[usize], precision: Option<usize>) {
+fn write_axes(
+    out: &mut String,
+    elements: &[Scalar],
+    shape: &[usize],
+    entry: &dyn Fn(Scalar) -> String,
+) {
     let Some((&size, inner)) = shape.split_first() else {
-        let value = elements[0];
-        match precision {
-            Some(p) if value.dtype().is_float() => write!(out, "{:.p$}", value.to_f64()),
-            _ => write!(out, "{value}"),
-        }
-        .expect("writing to a string succeeds");
+        out.push_str(&entry(elements[0]));
         return;
     };
     let row: usize = inner.iter().product();
@@ -41,7 +69,7 @@ fn write_axes(out: &mut String, elements: &[Scalar], shape: &[usize], precision:
         if i > 0 {
             out.push_str(", ");
         }
-        write_axes(out, &elements[i * row..(i + 1) * row], inner, precision);
+        write_axes(out, &elements[i * row..(i + 1) * row], inner, entry);
     }
     out.push(']');
 }
@@ -56,6 +84,18 @@ mod tests {
         assert_eq!(format_tensor(&Tensor::scalar(0.98765f32), Some(3)), "0.988");
         assert_eq!(format_tensor(&Tensor::scalar(7i64), Some(3)), "7");
         assert_eq!(format_tensor(&Tensor::scalar(true), None), "true");
+    }
+
+    #[test]
+    fn formats_pad_and_scale() {
+        let format = |precision, width, style| TextFormat { precision, width, style, align: None };
+        let share = Tensor::scalar(0.98125f64);
+        let percent = format(Some(1), None, FormatStyle::Percent);
+        assert_eq!(format_value(&share, percent), "98.1%");
+        let wide = format(Some(2), Some(8), FormatStyle::Plain);
+        assert_eq!(format_value(&share, wide), "    0.98");
+        assert_eq!(format_value(&share, TextFormat { align: Some(Align::Left), ..wide }), "0.98    ");
+        assert_eq!(format_value(&share, format(Some(2), None, FormatStyle::Exponent)), "9.81e-1");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod files;
 mod format;
 
 pub use console::{Console, Transcript};
-pub use format::format_tensor;
+pub use format::{format_tensor, format_value};
 
 use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
 use crate::diag::codes;
@@ -221,8 +221,8 @@ impl Executor<'_> {
         for part in text {
             match part {
                 TextPart::Text(text) => line.push_str(text),
-                TextPart::Value(slot, precision) => {
-                    line.push_str(&format_tensor(self.get(*slot), *precision));
+                TextPart::Value(slot, format) => {
+                    line.push_str(&format_value(self.get(*slot), *format));
                 }
             }
         }

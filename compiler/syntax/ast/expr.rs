@@ -315,9 +315,10 @@ pub enum Align {
 }
 
 /// The notation of a shown number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum FormatStyle {
     /// As it is: `0.9812`.
+    #[default]
     Plain,
     /// `e`: `9.812e-1`.
     Exponent,

@@ -1,0 +1,261 @@
+//! Tensors from sizes, values and keys.
+
+use super::{Args, Builtin, Run};
+use crate::check::value::{Static, Value};
+use crate::check::walk::{Eval, Walk};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::ops::Draw;
+use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
+use tensc_runtime::{DType, Scalar};
+
+pub(super) fn rows() -> Vec<Builtin> {
+    macro_rules! rows {
+        ($($name:literal $params:expr, $doc:literal, $run:expr;)*) => {
+            vec![$(Builtin { name: $name, params: &$params, doc: $doc, run: Run::Values($run) }),*]
+        };
+    }
+    rows! {
+        "zeros" ["shape", "dtype?"], "A tensor of zeros.", |w, a| filled(w, a, 0);
+        "ones" ["shape", "dtype?"], "A tensor of ones.", |w, a| filled(w, a, 1);
+        "full" ["shape", "value", "dtype?"], "A tensor of one value.", full;
+        "zeros_like" ["x"], "Zeros of the type of `x`, a tensor or a struct.", |w, a| like(w, a, 0);
+        "ones_like" ["x"], "Ones of the type of `x`, a tensor or a struct.", |w, a| like(w, a, 1);
+        "full_like" ["x", "value"], "One value, of the type of `x`.", full_like;
+        "arange" ["start", "stop?", "step?", "dtype?"], "`start, start + step, …` below `stop`; from 0 with one argument.", arange;
+        "linspace" ["start", "stop", "count", "dtype?"], "So many numbers from `start` to `stop`, both included, evenly spaced.", linspace;
+        "eye" ["n", "dtype?"], "The identity matrix.", eye;
+        "key" ["seed"], "The key of random draws that a seed names.", key;
+        "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
+        "split" ["key", "count"], "So many independent keys from one, as a tuple.", split;
+        "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds.", uniform;
+        "normal" ["key", "shape", "dtype?"], "Draws from the standard normal distribution.", normal;
+    }
+}
+
+/// The element type of a new tensor: as given, as the context asks, or `f32`.
+fn new_dtype<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<DType> {
+    Ok(w.dtype_arg(args, i)?.or(args.wanted_dtype()).unwrap_or(DType::F32))
+}
+
+/// A scalar repeated to a shape.
+fn splat<'w>(
+    w: &mut Walk<'w>,
+    scalar: NodeId,
+    sizes: &[(Dim, Span)],
+    span: Span,
+) -> Eval<Value<'w>> {
+    let shape: Vec<Dim> = sizes.iter().map(|(d, _)| d.clone()).collect();
+    let node = w.stretch(scalar, &shape, span)?;
+    if node != scalar {
+        w.written_sizes(node, sizes);
+    }
+    Ok(w.tensor(node))
+}
+
+fn filled<'w>(w: &mut Walk<'w>, args: &Args<'w>, value: i64) -> Eval<Value<'w>> {
+    let sizes = w.shape_arg(args, 0)?;
+    let dtype = new_dtype(w, args, 1)?;
+    let scalar = w.constant(Scalar::from_i64(dtype, value), args.span);
+    splat(w, scalar, &sizes, args.span)
+}
+
+fn full<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let sizes = w.shape_arg(args, 0)?;
+    let (value, at) = args.get(1);
+    let want = w.dtype_arg(args, 2)?.or(args.wanted_dtype());
+    let scalar = w.to_tensor(value, want, at)?;
+    refuse_axes(w, scalar, at)?;
+    splat(w, scalar, &sizes, args.span)
+}
+
+fn refuse_axes<'w>(w: &mut Walk<'w>, node: NodeId, at: Span) -> Eval<()> {
+    if w.node_ty(node).rank() == 0 {
+        return Ok(());
+    }
+    let value = w.tensor(node);
+    Err(w.expected("a scalar", &value, at))
+}
+
+fn like<'w>(w: &mut Walk<'w>, args: &Args<'w>, number: i64) -> Eval<Value<'w>> {
+    let (value, at) = args.get(0);
+    let value = w.strengthen(value, at)?;
+    value.map_leaves(&mut |leaf| {
+        let Value::Tensor(of) = leaf else { return Err(w.expected("a tensor", leaf, at)) };
+        let ty = w.leaf_ty(*of);
+        let scalar = w.constant(Scalar::from_i64(ty.dtype, number), args.span);
+        let node = w.stretch(scalar, &ty.shape, args.span)?;
+        let source = w.node(*of);
+        for axis in 0..ty.rank() {
+            w.set_origin(node, axis, crate::check::value::SizeOrigin::Axis(source, axis));
+        }
+        Ok(w.tensor(node))
+    })
+}
+
+fn full_like<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (value, at) = args.get(0);
+    let value = w.strengthen(value, at)?;
+    value.map_leaves(&mut |leaf| {
+        let Value::Tensor(of) = leaf else { return Err(w.expected("a tensor", leaf, at)) };
+        let ty = w.leaf_ty(*of);
+        let (number, at) = args.get(1);
+        let scalar = w.to_tensor(number, Some(ty.dtype), at)?;
+        refuse_axes(w, scalar, at)?;
+        let node = w.stretch(scalar, &ty.shape, args.span)?;
+        Ok(w.tensor(node))
+    })
+}
+
+fn arange<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (first, at) = args.get(0);
+    let first = w.as_dim(first, at)?;
+    let (start, stop) = match args.given(1) {
+        None => (Dim::Const(0), first),
+        Some((stop, at)) => (first, w.as_dim(stop, at)?),
+    };
+    let step = match args.given(2) {
+        None => 1,
+        Some((step, at)) => match w.known_i64(step, at)? {
+            0 => return Err(w.error(codes::BAD_ARGUMENTS, at, "a step of 0 gets nowhere")),
+            step => step,
+        },
+    };
+    let Some(count) = w.steps(&start, &stop, step) else {
+        let message = format!("({stop} - {start}) / {step} is not known to be whole");
+        return Err(w.error(codes::INEXACT_DIVISION, args.span, message));
+    };
+    let wanted = args.wanted_dtype();
+    let dtype = w.dtype_arg(args, 3)?.or(wanted).unwrap_or(DType::I64);
+    let shape = std::iter::once(count.clone()).collect();
+    let node = w.add(Op::Iota { dtype, shape, axis: 0 }, &[], args.span)?;
+    let mut value = w.tensor(node);
+    if step != 1 {
+        let operands = [(value, args.span), (Value::int(step), args.span)];
+        value = w.elementwise(MapOp::Mul, "`arange`", &operands, args.span)?;
+    }
+    if !start.is(0) {
+        let operands = [(value, args.span), (Value::dim(start), args.span)];
+        value = w.elementwise(MapOp::Add, "`arange`", &operands, args.span)?;
+    }
+    Ok(value)
+}
+
+fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let count = w.int_arg(args, 2)?;
+    if count < 2 {
+        return Err(w.error(codes::BAD_ARGUMENTS, args.get(2).1, "at least 2 numbers are needed"));
+    }
+    let dtype = new_dtype(w, args, 3)?;
+    let shape = std::iter::once(Dim::Const(count)).collect();
+    let steps = w.add(Op::Iota { dtype, shape, axis: 0 }, &[], args.span)?;
+    let span = args.span;
+    let operand = |i: usize| (args.get(i).0.clone(), args.get(i).1);
+    let range = w.elementwise(MapOp::Sub, "`linspace`", &[operand(1), operand(0)], span)?;
+    let last = Value::Static(Static::Float((count - 1) as f64, None));
+    let unit = w.elementwise(MapOp::Div, "`linspace`", &[(range, span), (last, span)], span)?;
+    let steps = w.tensor(steps);
+    let moved = w.elementwise(MapOp::Mul, "`linspace`", &[(steps, span), (unit, span)], span)?;
+    w.elementwise(MapOp::Add, "`linspace`", &[(moved, span), operand(0)], span)
+}
+
+fn eye<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (n, at) = args.get(0);
+    let n = w.as_dim(n, at)?;
+    let dtype = new_dtype(w, args, 1)?;
+    let shape: smallvec::SmallVec<[Dim; 4]> = [n.clone(), n].into_iter().collect();
+    let iota = |axis| Op::Iota { dtype: DType::I64, shape: shape.clone(), axis };
+    let rows = w.add(iota(0), &[], args.span)?;
+    let columns = w.add(iota(1), &[], args.span)?;
+    let mask = w.add(MapOp::Eq, &[rows, columns], args.span)?;
+    let node = match dtype {
+        DType::Bool => mask,
+        _ => w.add(Op::Convert(dtype), &[mask], args.span)?,
+    };
+    Ok(w.tensor(node))
+}
+
+/// An `i64` scalar: a key, a seed.
+fn integer<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, what: &str) -> Eval<NodeId> {
+    let (value, at) = args.get(i);
+    let node = w.to_tensor(value, Some(DType::I64), at)?;
+    if *w.node_ty(node) != TensorType::scalar(DType::I64) {
+        let found = w.tensor(node);
+        return Err(w.expected(what, &found, at));
+    }
+    Ok(node)
+}
+
+/// A key. A literal is refused: a seed is made a key by `key`, so that it is not forgotten.
+fn key_arg<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<NodeId> {
+    let (value, at) = args.get(i);
+    if let Value::Static(_) = value {
+        let text = w.text(at);
+        let message = "a key was expected here";
+        let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, message);
+        return Err(w.report(diagnostic.help(format!("make one from a seed: key({text})"))));
+    }
+    integer(w, args, i, "a key")
+}
+
+fn key<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let node = integer(w, args, 0, "a seed (an i64 scalar)")?;
+    Ok(w.tensor(node))
+}
+
+fn fold_in<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let key = key_arg(w, args, 0)?;
+    let data = integer(w, args, 1, "an i64 scalar")?;
+    let node = w.add(Op::FoldKey, &[key, data], args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn split<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let key = key_arg(w, args, 0)?;
+    let count = w.int_arg(args, 1)?;
+    if !(1..=1024).contains(&count) {
+        let message = "a key can be split into 1 to 1024 keys at once";
+        return Err(w.error(codes::BAD_ARGUMENTS, args.get(1).1, message));
+    }
+    let mut keys = Vec::new();
+    for i in 0..count {
+        let data = w.constant(Scalar::new(i), args.span);
+        let node = w.add(Op::FoldKey, &[key, data], args.span)?;
+        keys.push(w.tensor(node));
+    }
+    Ok(Value::tuple(keys))
+}
+
+fn draw<'w>(w: &mut Walk<'w>, args: &Args<'w>, draw: Draw, dtype: DType) -> Eval<NodeId> {
+    let key = key_arg(w, args, 0)?;
+    let sizes = w.shape_arg(args, 1)?;
+    let ty = TensorType::new(dtype, sizes.iter().map(|(d, _)| d.clone()));
+    let node = w.add(Op::Random { draw, ty }, &[key], args.span)?;
+    w.written_sizes(node, &sizes);
+    Ok(node)
+}
+
+fn uniform<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let dtype = new_dtype(w, args, 4)?;
+    let node = draw(w, args, Draw::Uniform, dtype)?;
+    let unit = w.tensor(node);
+    let span = args.span;
+    let (low, high) = match (args.given(2), args.given(3)) {
+        (None, None) => return Ok(unit),
+        (low, high) => {
+            let bound = |given: Option<(&Value<'w>, Span)>, or: i64| match given {
+                Some((value, at)) => (value.clone(), at),
+                None => (Value::int(or), span),
+            };
+            (bound(low, 0), bound(high, 1))
+        }
+    };
+    let range = w.elementwise(MapOp::Sub, "`uniform`", &[high, low.clone()], span)?;
+    let wide = w.elementwise(MapOp::Mul, "`uniform`", &[(unit, span), (range, span)], span)?;
+    w.elementwise(MapOp::Add, "`uniform`", &[(wide, span), low], span)
+}
+
+fn normal<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let dtype = new_dtype(w, args, 2)?;
+    let node = draw(w, args, Draw::Normal, dtype)?;
+    Ok(w.tensor(node))
+}

@@ -1,0 +1,149 @@
+//! Choosing and looking up.
+
+use super::{Args, Builtin, Run};
+use crate::check::value::Value;
+use crate::check::walk::{Eval, Walk};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::{Dim, MapOp, NodeId, Op};
+use tensc_runtime::DType;
+
+pub(super) fn rows() -> Vec<Builtin> {
+    macro_rules! rows {
+        ($($name:literal $params:expr, $doc:literal, $run:expr;)*) => {
+            vec![$(Builtin { name: $name, params: &$params, doc: $doc, run: Run::Values($run) }),*]
+        };
+    }
+    rows! {
+        "where" ["condition", "x", "y"], "`x` where the condition is true, `y` elsewhere; they broadcast.", choose;
+        "clip" ["x", "low", "high"], "`x` brought between two bounds; NaN stays NaN.", clip;
+        "one_hot" ["x", "size", "dtype?"], "A new last axis with 1 at the index and 0 elsewhere; an index out of range is an error.", one_hot;
+        "take" ["x", "indices", "axis?"], "The elements at these indices along an axis (0).", take;
+        "take_along_axis" ["x", "indices", "axis"], "Along an axis, at each position the element that the index there names.", take_along;
+        "logical_and" ["x", "y"], "Whether both are true.", |w, a| on_masks(w, a, MapOp::And);
+        "logical_or" ["x", "y"], "Whether one of two is true.", |w, a| on_masks(w, a, MapOp::Or);
+    }
+}
+
+fn on_masks<'w>(w: &mut Walk<'w>, args: &Args<'w>, map: MapOp) -> Eval<Value<'w>> {
+    let operands: Vec<_> = args.values.iter().flatten().cloned().collect();
+    w.elementwise(map, &format!("`{}`", map.row().name), &operands, args.span)
+}
+
+fn choose<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let operands: Vec<_> = args.values.iter().flatten().cloned().collect();
+    w.elementwise(MapOp::Select, "`where`", &operands, args.span)
+}
+
+fn clip<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let operand = |i: usize| {
+        let (value, at) = args.get(i);
+        (value.clone(), at)
+    };
+    let raised = w.elementwise(MapOp::Max, "`clip`", &[operand(0), operand(1)], args.span)?;
+    w.elementwise(MapOp::Min, "`clip`", &[(raised, args.get(0).1), operand(2)], args.span)
+}
+
+/// Indices as `i64`, checked against a size at run time.
+pub(crate) fn checked<'w>(
+    w: &mut Walk<'w>,
+    indices: NodeId,
+    bound: &Dim,
+    at: Span,
+) -> Eval<NodeId> {
+    let dtype = w.node_ty(indices).dtype;
+    if !dtype.is_int() {
+        let message = format!("an index is an integer, found {dtype}");
+        let diagnostic = Diagnostic::error(codes::BAD_INDEX, at, message);
+        let diagnostic = match dtype {
+            DType::Bool => diagnostic.help("choose with where(mask, x, 0.0)"),
+            _ => diagnostic.help("convert it: i64(…)"),
+        };
+        return Err(w.report(diagnostic));
+    }
+    let indices = match dtype {
+        DType::I64 => indices,
+        _ => w.add(Op::Convert(DType::I64), &[indices], at)?,
+    };
+    w.add(Op::CheckIndex(bound.clone()), &[indices], at)
+}
+
+fn one_hot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let (size, at) = args.get(1);
+    let size = w.as_dim(size, at)?;
+    let dtype = w.dtype_arg(args, 2)?.unwrap_or(DType::F32);
+    let (_, x_at) = args.get(0);
+    let mask = hot_mask(w, x, &size, x_at, args.span)?;
+    let node = match dtype {
+        DType::Bool => mask,
+        _ => w.add(Op::Convert(dtype), &[mask], args.span)?,
+    };
+    Ok(w.tensor(node))
+}
+
+/// `bool[x..., size]`: where the last position is the index.
+fn hot_mask<'w>(
+    w: &mut Walk<'w>,
+    x: NodeId,
+    size: &Dim,
+    at: Span,
+    span: Span,
+) -> Eval<NodeId> {
+    let index = checked(w, x, size, at)?;
+    let mut shape = w.node_ty(index).shape.clone();
+    let rank = shape.len();
+    shape.push(size.clone());
+    let axes = (0..rank as u8).collect();
+    let index = w.add(Op::Broadcast { shape: shape.clone(), axes }, &[index], span)?;
+    let positions = Op::Iota { dtype: DType::I64, shape, axis: rank as u8 };
+    let positions = w.add(positions, &[], span)?;
+    w.add(MapOp::Eq, &[positions, index], span)
+}
+
+fn take<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let axis = match args.given(2) {
+        Some((value, at)) => w.axis(value, &ty, at)?,
+        None => w.checked_axis(0, ty.rank(), &ty.to_string(), args.get(0).1)?,
+    };
+    let (indices, at) = args.get(1);
+    let indices = w.to_tensor(indices, Some(DType::I64), at)?;
+    let indices = checked(w, indices, &ty.shape[axis], at)?;
+    let node = w.add(Op::Gather(axis as u8), &[x, indices], args.span)?;
+    Ok(w.tensor(node))
+}
+
+/// `x[..., indices[..., j, ...], ...]` by selecting along the axis: the sum of what the index names and
+/// zeros, which no infinity or NaN elsewhere disturbs.
+fn take_along<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let indices = w.tensor_arg(args, 1)?;
+    let (ty, of) = (w.node_ty(x).clone(), w.node_ty(indices).clone());
+    let (axis, at) = args.get(2);
+    let axis = w.axis(axis, &ty, at)?;
+    let differs = (0..ty.rank().min(of.rank())).find(|&a| a != axis && ty.shape[a] != of.shape[a]);
+    if ty.rank() != of.rank() || differs.is_some() {
+        let message = format!("indices {of} do not fit {ty}: they may differ in axis {axis} only");
+        let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, args.get(1).1, message);
+        if let Some(axis) = differs {
+            diagnostic = w.with_sizes(diagnostic, (x, axis), (indices, axis));
+        }
+        return Err(w.report(diagnostic));
+    }
+    // [..., j, ..., n]: the size of the axis as a new last axis of the mask.
+    let mask = hot_mask(w, indices, &ty.shape[axis], args.get(1).1, args.span)?;
+    let full = w.node_ty(mask).shape.clone();
+    let mut perm: Vec<u8> = (0..ty.rank() as u8).filter(|&a| usize::from(a) != axis).collect();
+    perm.push(axis as u8);
+    let moved = w.transpose(x, &perm, args.span)?;
+    let axes = (0..=ty.rank() as u8).filter(|&a| usize::from(a) != axis).collect();
+    let wide = w.add(Op::Broadcast { shape: full.clone(), axes }, &[moved], args.span)?;
+    let zero = w.to_tensor(&Value::int(0), Some(ty.dtype), args.span)?;
+    let zero = w.stretch(zero, &full, args.span)?;
+    let chosen = w.add(MapOp::Select, &[mask, wide, zero], args.span)?;
+    let last = smallvec::SmallVec::from_slice(&[ty.rank() as u8]);
+    let sum = crate::graph::fused::ReduceOp::Sum;
+    let node = w.add(Op::Reduce(sum, last), &[chosen], args.span)?;
+    Ok(w.tensor(node))
+}

@@ -1,0 +1,311 @@
+//! Functions that move elements without changing them.
+
+use super::{Args, Builtin, Run};
+use crate::check::value::{SizeOrigin, Value};
+use crate::check::walk::{Eval, Walk, show_shape};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::{Dim, NodeId, Op};
+use smallvec::SmallVec;
+
+pub(super) fn rows() -> Vec<Builtin> {
+    macro_rules! rows {
+        ($($name:literal $params:expr, $doc:literal, $run:expr;)*) => {
+            vec![$(Builtin { name: $name, params: &$params, doc: $doc, run: Run::Values($run) }),*]
+        };
+    }
+    rows! {
+        "reshape" ["x", "shape"], "The same elements in row-major order under another shape; one size may be -1.", reshape;
+        "flatten" ["x"], "The elements in row-major order along one axis.", flatten;
+        "transpose" ["x", "axes?"], "Axes in another order: reversed, or as listed.", transpose;
+        "swap_axes" ["x", "a", "b"], "Two axes in each other's place.", swap_axes;
+        "expand" ["x", "axis"], "A new axis of size 1 at this place.", expand;
+        "squeeze" ["x", "axis?"], "Without axes of size 1: all of them, or those listed.", squeeze;
+        "broadcast_to" ["x", "shape"], "Repeated to a shape, by the rule of broadcasting.", broadcast_to;
+        "concat" ["parts", "axis?"], "Tensors one after another along an axis (0).", concat;
+        "stack" ["parts", "axis?"], "Tensors of one type along a new axis (0).", stack;
+        "flip" ["x", "axis?"], "Reversed along axes, or along all.", flip;
+        "pad" ["x", "low", "high", "value?"], "Surrounded by a value (0): so many before and after along each axis.", pad;
+        "size" ["x", "axis?"], "The size of an axis, or the number of elements, as a size.", size;
+        "rank" ["x"], "The number of axes, as a known number.", rank;
+    }
+}
+
+fn reshape<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let (value, at) = args.get(1);
+    let mut sizes = w.sizes(value, at)?;
+    let open: Vec<usize> = (0..sizes.len()).filter(|&i| sizes[i].0.is(-1)).collect();
+    let total = ty.elements();
+    let product = |sizes: &[(Dim, Span)]| {
+        let known = sizes.iter().filter(|(d, _)| !d.is(-1));
+        known.fold(Dim::Const(1), |n, (d, _)| n * d.clone())
+    };
+    match open.as_slice() {
+        [] => {}
+        &[one] => {
+            let rest = product(&sizes);
+            match total.div_exact(&rest).filter(|_| !rest.is(0)) {
+                Some(size) => sizes[one].0 = size,
+                None => {
+                    let message = format!(
+                        "{ty} has {total} elements, which is not known to be a multiple of {rest}"
+                    );
+                    let code = codes::RESHAPE;
+                    return Err(w.report(Diagnostic::error(code, sizes[one].1, message)));
+                }
+            }
+        }
+        many => {
+            let message = "only one size of a shape can be -1";
+            return Err(w.error(codes::RESHAPE, sizes[many[1]].1, message));
+        }
+    }
+    if product(&sizes) != total {
+        let shape: Vec<Dim> = sizes.iter().map(|(d, _)| d.clone()).collect();
+        let message = format!(
+            "{ty} has {total} elements, the shape {} has {}",
+            show_shape(&shape),
+            product(&sizes)
+        );
+        let mut diagnostic = Diagnostic::error(codes::RESHAPE, at, message);
+        for axis in 0..ty.rank() {
+            diagnostic = w.with_size(diagnostic, x, axis);
+        }
+        return Err(w.report(diagnostic));
+    }
+    let node = w.reshape(x, sizes.iter().map(|(d, _)| d.clone()), args.span)?;
+    if node != x {
+        w.written_sizes(node, &sizes);
+    }
+    Ok(w.tensor(node))
+}
+
+fn flatten<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let total = w.node_ty(x).elements();
+    let node = w.reshape(x, [total], args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn transpose<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let perm: Vec<u8> = match args.given(1) {
+        None => (0..ty.rank() as u8).rev().collect(),
+        Some((value, at)) => {
+            let sizes = w.sizes(value, at)?;
+            let mut perm = Vec::with_capacity(sizes.len());
+            for (axis, at) in sizes {
+                perm.push(w.axis(&Value::dim(axis), &ty, at)? as u8);
+            }
+            let mut sorted = perm.clone();
+            sorted.sort_unstable();
+            if !sorted.iter().copied().eq(0..ty.rank() as u8) {
+                let message = format!("the axes of {ty} must each be listed once");
+                return Err(w.error(codes::BAD_AXIS, at, message));
+            }
+            perm
+        }
+    };
+    let node = w.transpose(x, &perm, args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn swap_axes<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let (a, at) = args.get(1);
+    let a = w.axis(a, &ty, at)?;
+    let (b, at) = args.get(2);
+    let b = w.axis(b, &ty, at)?;
+    let mut perm: Vec<u8> = (0..ty.rank() as u8).collect();
+    perm.swap(a, b);
+    let node = w.transpose(x, &perm, args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn expand<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let (value, at) = args.get(1);
+    let axis = w.known_i64(value, at)?;
+    let axis = w.checked_axis(axis, ty.rank() + 1, &format!("{ty} with a new axis"), at)?;
+    let mut shape = ty.shape.to_vec();
+    shape.insert(axis, Dim::Const(1));
+    let node = w.reshape(x, shape, args.span)?;
+    for from in 0..ty.rank() {
+        w.set_origin(node, from + usize::from(from >= axis), SizeOrigin::Axis(x, from));
+    }
+    Ok(w.tensor(node))
+}
+
+fn squeeze<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let drop: Vec<usize> = match args.given(1) {
+        None => (0..ty.rank()).filter(|&a| ty.shape[a].is(1)).collect(),
+        Some((_, at)) => {
+            let axes = w.axes_arg(args, 1, &ty)?;
+            if let Some(&axis) = axes.iter().find(|&&a| !ty.shape[usize::from(a)].is(1)) {
+                let size = &ty.shape[usize::from(axis)];
+                let message = format!("axis {axis} of {ty} is {size}, only a 1 can be dropped");
+                let diagnostic = Diagnostic::error(codes::BAD_AXIS, at, message);
+                let diagnostic = w.with_size(diagnostic, x, usize::from(axis));
+                return Err(w.report(diagnostic));
+            }
+            axes.iter().map(|&a| usize::from(a)).collect()
+        }
+    };
+    let kept: Vec<usize> = (0..ty.rank()).filter(|a| !drop.contains(a)).collect();
+    let node = w.reshape(x, kept.iter().map(|&a| ty.shape[a].clone()), args.span)?;
+    if node != x {
+        for (to, &from) in kept.iter().enumerate() {
+            w.set_origin(node, to, SizeOrigin::Axis(x, from));
+        }
+    }
+    Ok(w.tensor(node))
+}
+
+fn broadcast_to<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let sizes = w.shape_arg(args, 1)?;
+    let shape: Vec<Dim> = sizes.iter().map(|(d, _)| d.clone()).collect();
+    let ty = w.node_ty(x).clone();
+    let (_, at) = args.get(1);
+    let offset = shape.len().checked_sub(ty.rank());
+    let fits = |offset: usize| {
+        (0..ty.rank()).find(|&a| !ty.shape[a].is(1) && ty.shape[a] != shape[offset + a])
+    };
+    let differs = match offset {
+        None => Some(None),
+        Some(offset) => fits(offset).map(Some),
+    };
+    if let Some(axis) = differs {
+        let message = format!("{ty} does not broadcast to {}", show_shape(&shape));
+        let mut diagnostic = Diagnostic::error(codes::BROADCAST, at, message);
+        if let Some(axis) = axis {
+            diagnostic = w.with_size(diagnostic, x, axis);
+        }
+        return Err(w.report(diagnostic));
+    }
+    let node = w.stretch(x, &shape, args.span)?;
+    if node != x {
+        w.written_sizes(node, &sizes);
+    }
+    Ok(w.tensor(node))
+}
+
+/// The tensors of a list, of one element type.
+fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Vec<(NodeId, Span)>> {
+    let (value, at) = args.get(0);
+    let items: Vec<(Value<'w>, Span)> = match value {
+        Value::List(items) => items.to_vec(),
+        Value::Tuple(items) => items.iter().map(|v| (v.clone(), at)).collect(),
+        other => return Err(w.expected("a list of tensors", other, at)),
+    };
+    if items.is_empty() {
+        return Err(w.error(codes::BAD_ARGUMENTS, at, "there is nothing to join"));
+    }
+    let want = items.iter().find_map(|(v, _)| w.strong_dtype(v));
+    items.iter().map(|(v, at)| Ok((w.to_tensor(v, want, *at)?, *at))).collect()
+}
+
+fn concat<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let parts = parts(w, args)?;
+    let first = w.node_ty(parts[0].0).clone();
+    let axis = match args.given(1) {
+        Some((value, at)) => w.axis(value, &first, at)?,
+        None => w.checked_axis(0, first.rank(), &first.to_string(), args.get(0).1)?,
+    };
+    for &(part, at) in &parts[1..] {
+        let ty = w.node_ty(part).clone();
+        let differs = (0..ty.rank().min(first.rank()))
+            .find(|&a| a != axis && ty.shape[a] != first.shape[a]);
+        if ty.rank() != first.rank() || ty.dtype != first.dtype || differs.is_some() {
+            let message = format!("{ty} cannot follow {first} along axis {axis}");
+            let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+            if let Some(axis) = differs {
+                diagnostic = w.with_sizes(diagnostic, (parts[0].0, axis), (part, axis));
+            }
+            return Err(w.report(diagnostic));
+        }
+    }
+    let nodes: Vec<NodeId> = parts.iter().map(|&(n, _)| n).collect();
+    let node = match nodes.as_slice() {
+        &[one] => one,
+        many => w.add(Op::Concat(axis as u8), many, args.span)?,
+    };
+    Ok(w.tensor(node))
+}
+
+fn stack<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let parts = parts(w, args)?;
+    let first = w.node_ty(parts[0].0).clone();
+    let axis = match args.given(1) {
+        Some((value, at)) => {
+            let axis = w.known_i64(value, at)?;
+            w.checked_axis(axis, first.rank() + 1, &format!("{first} with a new axis"), at)?
+        }
+        None => 0,
+    };
+    let node = w.stack(&parts, axis, args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn flip<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let axes = w.axes_arg(args, 1, &ty)?;
+    let flipped = |a: usize| axes.contains(&(a as u8));
+    let start = |a: usize| match flipped(a) {
+        true => ty.shape[a].clone() - Dim::Const(1),
+        false => Dim::Const(0),
+    };
+    let op = Op::Slice {
+        starts: (0..ty.rank()).map(start).collect(),
+        lens: ty.shape.clone(),
+        steps: (0..ty.rank()).map(|a| if flipped(a) { -1 } else { 1 }).collect(),
+    };
+    let node = w.add(op, &[x], args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn pad<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let mut ends: [SmallVec<[Dim; 4]>; 2] = [SmallVec::new(), SmallVec::new()];
+    for (end, i) in ends.iter_mut().zip([1, 2]) {
+        let sizes = w.shape_arg(args, i)?;
+        if sizes.len() != ty.rank() {
+            let (_, at) = args.get(i);
+            let message = format!("{ty} has {} axes, found {} sizes", ty.rank(), sizes.len());
+            return Err(w.error(codes::BAD_ARGUMENTS, at, message));
+        }
+        end.extend(sizes.into_iter().map(|(d, _)| d));
+    }
+    let zero = Value::int(0);
+    let (value, at) = args.given(3).unwrap_or((&zero, args.span));
+    let value = w.to_tensor(value, Some(ty.dtype), at)?;
+    let [low, high] = ends;
+    let op = Op::Pad { low, high, interior: SmallVec::from_elem(0, ty.rank()) };
+    let node = w.add(op, &[x, value], args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn size<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    match args.given(1) {
+        None => Ok(Value::dim(ty.elements())),
+        Some((value, at)) => {
+            let axis = w.axis(value, &ty, at)?;
+            Ok(Value::dim(ty.shape[axis].clone()))
+        }
+    }
+}
+
+fn rank<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    Ok(Value::int(w.node_ty(x).rank() as i64))
+}

@@ -1,0 +1,376 @@
+//! From a function's declaration to its graph.
+//!
+//! Every function of the program is walked once with names for its sizes, so that mistakes in it show
+//! even where nobody calls it. What a function is generic over besides sizes is sampled: a pack by two
+//! sizes, an element type by `f32`, a tree by a vector; such a walk only looks for mistakes.
+
+use super::types::{Bindings, Generic, Type};
+use super::typed::{Function, Tree};
+use super::value::{Leaf, SizeOrigin, Static, Value};
+use super::walk::{Declared, Eval, Walk};
+use super::world::{DTypeBound, FnDef, FnId, GenericSort};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::{Dim, DimVar, NodeId, Origin, TensorType};
+use crate::syntax::ast;
+use std::rc::Rc;
+use tensc_runtime::DType;
+
+/// Walks a function over named sizes. `None` where it has mistakes, or is generic over more than
+/// sizes, or takes functions or known values without defaults: it has no graph of its own then.
+pub(crate) fn define(walk: &mut Walk<'_>, id: FnId) -> Option<Function> {
+    let def = walk.world.function(id);
+    let sampled = def.sorts.iter().any(|s| *s != GenericSort::Dim);
+    let bindings = rigid(walk, def);
+    let function = instance(walk, id, bindings, None);
+    function.filter(|_| !sampled)
+}
+
+/// Walks a function for arguments of these types.
+///
+/// # Errors
+/// Where they do not fit; what is wrong has been reported.
+pub(crate) fn instantiate(
+    walk: &mut Walk<'_>,
+    id: FnId,
+    arguments: &[Tree<TensorType>],
+) -> Eval<Function> {
+    let def = walk.world.function(id);
+    let name = &def.decl.name.name;
+    let params: Vec<&ast::Param> = def.decl.params.iter().filter(|p| !p.is_static).collect();
+    if params.len() != arguments.len() {
+        let (a, b) = (params.len(), arguments.len());
+        let message = format!("`{name}` takes {a} arguments, found {b}");
+        return Err(walk.error(codes::BAD_ARGUMENTS, def.decl.name.span, message));
+    }
+    let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
+    for (param, argument) in params.iter().zip(arguments) {
+        let Some(ty) = &param.ty else { continue };
+        let found = type_of(walk, def, ty, argument);
+        let mut unifier = super::types::Unifier::new(walk.world, def.module, &mut bindings);
+        let fits = found.as_ref().is_some_and(|found| {
+            unifier.unify(ty, found).and_then(|()| unifier.finish()).is_ok()
+        });
+        if !fits {
+            let written = walk.text(ty.span);
+            let leaves = argument.leaves("");
+            let found: Vec<String> = leaves
+                .iter()
+                .map(|(path, t)| match path.is_empty() {
+                    true => t.to_string(),
+                    false => format!("{path}: {t}"),
+                })
+                .collect();
+            let message =
+                format!("`{}` is {written}, found {}", param.name.name, found.join(", "));
+            return Err(walk.error(codes::SHAPE_MISMATCH, ty.span, message));
+        }
+    }
+    for binding in &mut bindings.0 {
+        if let (None, GenericSort::DType(_)) = (&binding.value, binding.sort) {
+            binding.value = Some(Generic::DType(DType::F32));
+        }
+    }
+    walk.all_bound(&bindings, name, def.decl.name.span)?;
+    walk.check_constraints(def, &bindings, def.decl.name.span)?;
+    instance(walk, id, bindings, Some(def.decl.name.span)).ok_or(walk.reported())
+}
+
+/// The type that a written type and the types of its leaves make together.
+fn type_of(
+    walk: &Walk<'_>,
+    def: &FnDef,
+    ty: &ast::Type,
+    tree: &Tree<TensorType>,
+) -> Option<Type> {
+    match (&ty.kind, tree) {
+        (ast::TypeKind::Paren(inner), _) => type_of(walk, def, inner, tree),
+        (_, Tree::Leaf(leaf)) => Some(Type::Tensor(leaf.clone())),
+        (ast::TypeKind::Tuple(types), Tree::Tuple(trees)) if types.len() == trees.len() => {
+            let parts = types.iter().zip(trees).map(|(ty, tree)| type_of(walk, def, ty, tree));
+            Some(Type::Tuple(parts.collect::<Option<_>>()?))
+        }
+        (ast::TypeKind::Record(types), Tree::Record { fields, .. }) => {
+            let part = |(ty, (name, tree)): (&ast::RecordField, &(String, Tree<TensorType>))| {
+                Some((name.clone(), type_of(walk, def, &ty.ty, tree)?))
+            };
+            Some(Type::Record(types.iter().zip(fields).map(part).collect::<Option<_>>()?))
+        }
+        (ast::TypeKind::Named { path, .. }, Tree::Record { fields, .. }) => {
+            let id = walk.world.resolve_struct(def.module, path)?;
+            let inner = walk.world.structure(id);
+            let mut bindings = Bindings::open(&inner.decl.generics, &inner.sorts);
+            for (field, (name, tree)) in inner.decl.fields.iter().zip(fields) {
+                if field.name.name != *name {
+                    return None;
+                }
+                let found = type_of(walk, def, &field.ty, tree)?;
+                let mut unifier =
+                    super::types::Unifier::new(walk.world, inner.module, &mut bindings);
+                unifier.unify(&field.ty, &found).ok()?;
+            }
+            let args: Option<Vec<Generic>> = bindings.0.into_iter().map(|b| b.value).collect();
+            Some(Type::Struct(id, args?.into()))
+        }
+        _ => None,
+    }
+}
+
+/// Names for a function's sizes, samples for the rest; `where` ties sizes together.
+fn rigid(walk: &mut Walk<'_>, def: &FnDef) -> Bindings {
+    let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
+    for binding in &mut bindings.0 {
+        let name = binding.name.clone();
+        binding.value = Some(match binding.sort {
+            GenericSort::Dim => Generic::Dim(Dim::var(walk.fresh_dim(&name))),
+            GenericSort::Pack => Generic::Pack(
+                (0..2).map(|i| Dim::var(walk.fresh_dim(&format!("{name}.{i}")))).collect(),
+            ),
+            GenericSort::DType(DTypeBound::Int) => Generic::DType(DType::I64),
+            GenericSort::DType(_) => Generic::DType(DType::F32),
+            GenericSort::Tree => {
+                let size = Dim::var(walk.fresh_dim(&format!("{name}.size")));
+                Generic::Tree(Type::Tensor(TensorType::new(DType::F32, [size])))
+            }
+        });
+    }
+    for constraint in &def.decl.constraints {
+        let scope = super::types::TypeScope {
+            world: walk.world,
+            module: def.module,
+            bindings: &bindings,
+        };
+        let (left, right) = (scope.dim(&constraint.left), scope.dim(&constraint.right));
+        let (Ok(left), Ok(right)) = (left, right) else { continue };
+        let (name, value) = match constraint.relation {
+            ast::Relation::Equal => match (&constraint.left.kind, &constraint.right.kind) {
+                (_, ast::DimKind::Name(name)) => (name, left),
+                (ast::DimKind::Name(name), _) => (name, right),
+                _ => continue,
+            },
+            ast::Relation::Divides => match &constraint.right.kind {
+                ast::DimKind::Name(name) if right.div_exact(&left).is_none() => {
+                    let quotient = walk.fresh_dim(&format!("({right}/{left})"));
+                    (name, left * Dim::var(quotient))
+                }
+                _ => continue,
+            },
+            ast::Relation::AtMost => continue,
+        };
+        if let Some(binding) = bindings.get_mut(name) {
+            binding.value = Some(Generic::Dim(value));
+        }
+    }
+    bindings
+}
+
+/// Walks a function's body with inputs for its parameters.
+fn instance(
+    walk: &mut Walk<'_>,
+    id: FnId,
+    bindings: Bindings,
+    call: Option<Span>,
+) -> Option<Function> {
+    let def = walk.world.function(id);
+    let errors = walk.diags.len();
+    let generics = Rc::new(bindings);
+    walk.push_frame(&def.decl.name.name, Some(id), def.module, generics.clone(), call);
+    let walked = walk_body(walk, def);
+    walk.pop_frame();
+    let (params, result) = walked?;
+    let level = std::mem::take(walk.level_mut());
+    if walk.diags.iter().skip(errors).any(|d| d.severity == crate::diag::Severity::Error) {
+        return None;
+    }
+    let mut graph = level.graph;
+    let (result, outputs) = tree_of(walk, &graph, &result)?;
+    for (name, node) in outputs {
+        graph.add_output(name, node);
+    }
+    Some(Function {
+        name: def.decl.name.name.clone(),
+        params,
+        result,
+        dims: input_dims(&graph),
+        graph,
+        span: def.span,
+    })
+}
+
+/// The parameters with their types, and the body's value.
+type Walked<'w> = (Vec<(String, Tree<TensorType>)>, Value<'w>);
+
+fn walk_body<'w>(walk: &mut Walk<'w>, def: &'w FnDef) -> Option<Walked<'w>> {
+    let mut params = Vec::new();
+    let mut complete = true;
+    for param in &def.decl.params {
+        let name = &param.name.name;
+        let value = match (param.is_static, &param.default, &param.ty) {
+            (true, Some(default), _) => walk.expr(default, None),
+            (false, _, Some(ty)) if !is_function(ty) => {
+                let value = walk.declare(name, ty, &mut input);
+                value.unwrap_or(Value::Error)
+            }
+            // What is not known cannot be walked: calls will.
+            _ => {
+                complete = false;
+                Value::Error
+            }
+        };
+        if !param.is_static && !value.is_error() {
+            let tree = value_tree(walk, &value);
+            params.extend(tree.map(|tree| (name.clone(), tree)));
+        }
+        walk.bind(name, value, param.name.span);
+    }
+    if !complete {
+        return None;
+    }
+    let result = walk.returned(&def.decl.body, def.decl.ret.as_ref()).ok()?;
+    let result = walk.strengthen(&result, def.decl.body.span).ok()?;
+    // What the caller gives back untouched is an output as well.
+    let result = result.map_leaves::<()>(&mut |leaf| match leaf {
+        Value::Tensor(at) => {
+            let node = walk.node(*at);
+            Ok(walk.tensor(node))
+        }
+        other => Ok(other.clone()),
+    });
+    Some((params, result.ok()?))
+}
+
+/// An input of the graph that knows where its sizes are written.
+fn input(walk: &mut Walk<'_>, declared: Declared) -> Leaf {
+    let origin = Origin::source(declared.span);
+    let node = walk.level_mut().graph.add_input(declared.path, declared.ty, origin);
+    for (axis, source) in declared.sources.into_iter().enumerate() {
+        if let Some(source) = source {
+            walk.set_origin(node, axis, SizeOrigin::Written(source));
+        }
+    }
+    match walk.tensor(node) {
+        Value::Tensor(leaf) => leaf,
+        _ => unreachable!("a node is a tensor"),
+    }
+}
+
+fn is_function(ty: &ast::Type) -> bool {
+    match &ty.kind {
+        ast::TypeKind::Fn { .. } => true,
+        ast::TypeKind::Paren(inner) => is_function(inner),
+        _ => false,
+    }
+}
+
+/// The types of a value's leaves.
+pub(crate) fn value_tree<'w>(walk: &Walk<'w>, value: &Value<'w>) -> Option<Tree<TensorType>> {
+    Some(match value {
+        Value::Tensor(leaf) => Tree::Leaf(walk.leaf_ty(*leaf)),
+        Value::Unit => Tree::Tuple(Vec::new()),
+        Value::Tuple(items) => {
+            Tree::Tuple(items.iter().map(|v| value_tree(walk, v)).collect::<Option<_>>()?)
+        }
+        Value::Record(fields) => {
+            let field = |(n, v): &(String, Value<'w>)| Some((n.clone(), value_tree(walk, v)?));
+            Tree::Record { name: None, fields: fields.iter().map(field).collect::<Option<_>>()? }
+        }
+        Value::Struct(def, _, parts) => {
+            let decl = &walk.world.structure(*def).decl;
+            let field = |(f, v): (&ast::StructField, &Value<'w>)| {
+                Some((f.name.name.clone(), value_tree(walk, v)?))
+            };
+            let fields = decl.fields.iter().zip(parts.iter()).map(field).collect::<Option<_>>()?;
+            Tree::Record { name: Some(decl.name.name.clone()), fields }
+        }
+        Value::Error
+        | Value::Static(Static::Str(..))
+        | Value::Function(_)
+        | Value::Module(_)
+        | Value::Static(_)
+        | Value::List(_) => return None,
+    })
+}
+
+/// The result's tree and the named outputs.
+fn tree_of<'w>(
+    walk: &Walk<'w>,
+    graph: &crate::graph::Graph,
+    value: &Value<'w>,
+) -> Option<(Tree<TensorType>, Vec<(String, NodeId)>)> {
+    fn nodes(value: &Value<'_>, out: &mut Vec<NodeId>) -> Option<()> {
+        match value {
+            Value::Tensor(Leaf::Node(_, node)) => out.push(*node),
+            Value::Unit => {}
+            tree if tree.is_tree() => {
+                for part in tree.children() {
+                    nodes(part, out)?;
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+    fn types<'w>(
+        walk: &Walk<'w>,
+        graph: &crate::graph::Graph,
+        value: &Value<'w>,
+    ) -> Option<Tree<TensorType>> {
+        Some(match value {
+            Value::Tensor(Leaf::Node(_, node)) => Tree::Leaf(graph.ty(*node).clone()),
+            Value::Unit => Tree::Tuple(Vec::new()),
+            Value::Tuple(items) => {
+                Tree::Tuple(items.iter().map(|v| types(walk, graph, v)).collect::<Option<_>>()?)
+            }
+            Value::Record(fields) => Tree::Record {
+                name: None,
+                fields: fields
+                    .iter()
+                    .map(|(n, v)| Some((n.clone(), types(walk, graph, v)?)))
+                    .collect::<Option<_>>()?,
+            },
+            Value::Struct(def, _, parts) => {
+                let decl = &walk.world.structure(*def).decl;
+                Tree::Record {
+                    name: Some(decl.name.name.clone()),
+                    fields: decl
+                        .fields
+                        .iter()
+                        .zip(parts.iter())
+                        .map(|(f, v)| Some((f.name.name.clone(), types(walk, graph, v)?)))
+                        .collect::<Option<_>>()?,
+                }
+            }
+            _ => return None,
+        })
+    }
+    let mut all = Vec::new();
+    nodes(value, &mut all)?;
+    let tree = types(walk, graph, value)?;
+    let names: Vec<String> = match &tree {
+        Tree::Leaf(_) => vec!["result".to_string()],
+        tree => tree.leaves("").into_iter().map(|(name, _)| name).collect(),
+    };
+    Some((tree, names.into_iter().zip(all).collect()))
+}
+
+/// The sizes in the types of a graph's inputs, in order of appearance.
+fn input_dims(graph: &crate::graph::Graph) -> Vec<DimVar> {
+    let mut dims: Vec<DimVar> = Vec::new();
+    for (_, input) in graph.inputs() {
+        for var in graph.ty(*input).shape.iter().flat_map(Dim::vars) {
+            if !dims.contains(&var) {
+                dims.push(var);
+            }
+        }
+    }
+    dims
+}
+
+/// A function that nothing but the size of its result determines cannot be called from outside.
+pub(crate) fn unknown_function(name: &str, known: &[&str]) -> Diagnostic {
+    let message = format!("there is no function `{name}`");
+    let diagnostic = Diagnostic::global(codes::UNKNOWN_NAME, message);
+    match super::suggest::nearest(name, known.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}

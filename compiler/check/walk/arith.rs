@@ -1,0 +1,408 @@
+//! Operators and elementwise functions: literals, element types, broadcasting, and structs as vectors.
+
+use super::{Eval, Walk};
+use crate::check::value::{SizeOrigin, Static, Value};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::ops::elementwise::Takes;
+use crate::graph::{Dim, MapOp, NodeId, Op};
+use crate::syntax::ast::{BinaryOp, UnaryOp};
+use smallvec::SmallVec;
+use tensc_runtime::{DType, Scalar};
+
+/// An operand and where it is written.
+pub(crate) type Operand<'w> = (Value<'w>, Span);
+
+/// The largest exponent that becomes multiplications.
+const MAX_UNROLLED_POWER: i64 = 16;
+
+impl<'w> Walk<'w> {
+    pub(crate) fn binary(
+        &mut self,
+        op: BinaryOp,
+        left: Operand<'w>,
+        right: Operand<'w>,
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        if left.0.is_error() || right.0.is_error() {
+            return Err(self.reported());
+        }
+        if let (Value::Static(a), Value::Static(b)) = (&left.0, &right.0)
+            && let Some(known) = self.fold(op, a, b, span)?
+        {
+            return Ok(Value::Static(known));
+        }
+        let map = match op {
+            BinaryOp::MatMul => return self.matmul(&left, &right, span),
+            BinaryOp::Pow => return self.power(left, right, span),
+            BinaryOp::Add => MapOp::Add,
+            BinaryOp::Sub => MapOp::Sub,
+            BinaryOp::Mul => MapOp::Mul,
+            BinaryOp::Div => MapOp::Div,
+            BinaryOp::Rem => MapOp::Rem,
+            BinaryOp::Eq => MapOp::Eq,
+            BinaryOp::Ne => MapOp::Ne,
+            BinaryOp::Lt => MapOp::Lt,
+            BinaryOp::Le => MapOp::Le,
+            BinaryOp::Gt => MapOp::Gt,
+            BinaryOp::Ge => MapOp::Ge,
+            BinaryOp::And => MapOp::And,
+            BinaryOp::Or => MapOp::Or,
+            BinaryOp::Xor => MapOp::Xor,
+        };
+        self.elementwise(map, &format!("`{}`", op.symbol()), &[left, right], span)
+    }
+
+    pub(crate) fn unary(
+        &mut self,
+        op: UnaryOp,
+        operand: Operand<'w>,
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        match (op, &operand.0) {
+            (_, Value::Error) => Err(self.reported()),
+            (UnaryOp::Neg, Value::Static(Static::Dim(d))) => {
+                Ok(Value::dim(Dim::Const(0) - d.clone()))
+            }
+            (UnaryOp::Neg, Value::Static(Static::Float(x, text))) => {
+                let text = text.as_ref().map(|t| match t.strip_prefix('-') {
+                    Some(positive) => positive.into(),
+                    None => format!("-{t}").into(),
+                });
+                Ok(Value::Static(Static::Float(-x, text)))
+            }
+            (UnaryOp::Not, Value::Static(Static::Bool(b))) => {
+                Ok(Value::Static(Static::Bool(!b)))
+            }
+            (UnaryOp::Neg, _) => self.elementwise(MapOp::Neg, "`-`", &[operand], span),
+            (UnaryOp::Not, _) => self.elementwise(MapOp::Not, "`!`", &[operand], span),
+        }
+    }
+
+    /// The value of an operator on known numbers, where it is known too.
+    fn fold(&mut self, op: BinaryOp, a: &Static, b: &Static, span: Span) -> Eval<Option<Static>> {
+        use Static::{Bool, Float};
+        Ok(match (a, b) {
+            (Static::Dim(a), Static::Dim(b)) => self.fold_dims(op, a, b, span)?,
+            (Bool(a), Bool(b)) => Some(Bool(match op {
+                BinaryOp::And => *a && *b,
+                BinaryOp::Or => *a || *b,
+                BinaryOp::Xor | BinaryOp::Ne => a != b,
+                BinaryOp::Eq => a == b,
+                _ => return Ok(None),
+            })),
+            (Static::Str(a, _), Static::Str(b, _)) => match op {
+                BinaryOp::Eq => Some(Bool(a == b)),
+                BinaryOp::Ne => Some(Bool(a != b)),
+                _ => None,
+            },
+            (Static::Dim(Dim::Const(a)), Float(b, _)) => fold_floats(op, *a as f64, *b),
+            (Float(a, _), Static::Dim(Dim::Const(b))) => fold_floats(op, *a, *b as f64),
+            (Float(a, _), Float(b, _)) => fold_floats(op, *a, *b),
+            _ => None,
+        })
+    }
+
+    fn fold_dims(&mut self, op: BinaryOp, a: &Dim, b: &Dim, span: Span) -> Eval<Option<Static>> {
+        let known = a.known().zip(b.known());
+        let order = |f: fn(&i64, &i64) -> bool| known.map(|(a, b)| Static::Bool(f(&a, &b)));
+        Ok(match op {
+            BinaryOp::Add => Some(Static::Dim(a.clone() + b.clone())),
+            BinaryOp::Sub => Some(Static::Dim(a.clone() - b.clone())),
+            BinaryOp::Mul => Some(Static::Dim(a.clone() * b.clone())),
+            BinaryOp::Div => match (a.div_exact(b), known) {
+                _ if b.is(0) => return Err(self.error(codes::INEXACT_DIVISION, span, "division by 0")),
+                (Some(quotient), _) => Some(Static::Dim(quotient)),
+                // Numbers that do not divide are a fraction; sizes that do not must say so.
+                (None, Some((a, b))) => Some(Static::Float(a as f64 / b as f64, None)),
+                (None, None) => None,
+            },
+            BinaryOp::Rem => known
+                .and_then(|(a, b)| a.checked_rem(b))
+                .map(|r| Static::Dim(Dim::Const(r))),
+            BinaryOp::Pow => {
+                let power = known.and_then(|(a, b)| a.checked_pow(u32::try_from(b).ok()?));
+                power.map(|p| Static::Dim(Dim::Const(p)))
+            }
+            BinaryOp::Eq if a == b => Some(Static::Bool(true)),
+            BinaryOp::Ne if a == b => Some(Static::Bool(false)),
+            BinaryOp::Eq => order(i64::eq),
+            BinaryOp::Ne => order(i64::ne),
+            BinaryOp::Lt => order(i64::lt),
+            BinaryOp::Le => order(i64::le),
+            BinaryOp::Gt => order(i64::gt),
+            BinaryOp::Ge => order(i64::ge),
+            BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::MatMul => None,
+        })
+    }
+
+    /// `x ** n`: a small whole exponent multiplies, so that it is exact and takes integers.
+    fn power(&mut self, base: Operand<'w>, exponent: Operand<'w>, span: Span) -> Eval<Value<'w>> {
+        if let Value::Static(Static::Dim(Dim::Const(n @ 1..=MAX_UNROLLED_POWER))) = exponent.0 {
+            let square = |w: &mut Self, x: &Value<'w>| {
+                w.elementwise(MapOp::Square, "`**`", &[(x.clone(), base.1)], span)
+            };
+            let mut result: Option<Value<'w>> = None;
+            let mut factor = base.0.clone();
+            let mut rest = n;
+            loop {
+                if rest & 1 == 1 {
+                    let pair = |r: Value<'w>| [(r, base.1), (factor.clone(), base.1)];
+                    result = Some(match result {
+                        None => factor.clone(),
+                        Some(r) => self.elementwise(MapOp::Mul, "`**`", &pair(r), span)?,
+                    });
+                }
+                rest >>= 1;
+                if rest == 0 {
+                    return Ok(result.expect("the exponent is at least 1"));
+                }
+                factor = square(self, &factor)?;
+            }
+        }
+        self.elementwise(MapOp::Pow, "`**`", &[base, exponent], span)
+    }
+
+    /// An elementwise operation by its row. Structs are taken leaf by leaf; with one of them, scalars
+    /// apply to every leaf.
+    pub(crate) fn elementwise(
+        &mut self,
+        map: MapOp,
+        what: &str,
+        operands: &[Operand<'w>],
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        if operands.iter().any(|(v, _)| v.is_error()) {
+            return Err(self.reported());
+        }
+        match operands.iter().position(|(v, _)| v.is_tree()) {
+            Some(tree) => self.lifted(map, what, operands, tree, span),
+            None => self.on_tensors(map, what, operands, span),
+        }
+    }
+
+    fn lifted(
+        &mut self,
+        map: MapOp,
+        what: &str,
+        operands: &[Operand<'w>],
+        tree: usize,
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let ty = self.ty(&operands[tree].0);
+        for (i, (value, at)) in operands.iter().enumerate() {
+            let found = self.ty(value);
+            if value.is_tree() && found != ty {
+                let message = format!(
+                    "{what} needs values of one type, found {} and {}",
+                    ty.show(self.world),
+                    found.show(self.world)
+                );
+                return Err(self.error(codes::TYPE_MISMATCH, span, message));
+            }
+            let scalar = match value {
+                Value::Tensor(leaf) => self.leaf_ty(*leaf).rank() == 0,
+                Value::Static(_) => true,
+                _ => false,
+            };
+            if !value.is_tree() && !scalar {
+                let (tree, found) = (ty.show(self.world), found.show(self.world));
+                let message = format!("{what} between {tree} and {found} has no meaning");
+                let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, *at, message);
+                let help = "with a struct, the other operand is the same struct or a scalar";
+                return Err(self.report(diagnostic.help(help)));
+            }
+            let _ = i;
+        }
+        let parts = operands[tree].0.children().len();
+        let mut results = Vec::with_capacity(parts);
+        for part in 0..parts {
+            let of = |(value, at): &Operand<'w>| match value.is_tree() {
+                true => (value.children()[part].clone(), *at),
+                false => (value.clone(), *at),
+            };
+            let operands: Vec<Operand<'w>> = operands.iter().map(of).collect();
+            results.push(self.elementwise(map, what, &operands, span)?);
+        }
+        Ok(operands[tree].0.with_children(results))
+    }
+
+    fn on_tensors(
+        &mut self,
+        map: MapOp,
+        what: &str,
+        operands: &[Operand<'w>],
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let row = map.row();
+        if operands.iter().all(|(v, _)| matches!(v, Value::Static(_)))
+            && let Some(known) = fold_row(map, operands)
+        {
+            return Ok(Value::Static(known));
+        }
+        // The operands that must be of one type; `select` has its mask first.
+        let masks = usize::from(row.takes == Takes::MaskThenAny);
+        let strong = operands[masks..].iter().find_map(|(v, _)| self.strong_dtype(v));
+        let float = operands[masks..].iter().any(|(v, _)| has_float(v));
+        let want = strong.or(match row.takes {
+            Takes::Float => Some(DType::F32),
+            Takes::Bool => Some(DType::Bool),
+            _ if float => Some(DType::F32),
+            Takes::Number | Takes::Int | Takes::Bits | Takes::Any | Takes::MaskThenAny => None,
+        });
+        let mut nodes: SmallVec<[NodeId; 3]> = SmallVec::new();
+        for (i, (value, at)) in operands.iter().enumerate() {
+            let want = if i < masks { Some(DType::Bool) } else { want };
+            nodes.push(self.to_tensor(value, want, *at)?);
+        }
+        let types: SmallVec<[DType; 3]> = nodes.iter().map(|&n| self.node_ty(n).dtype).collect();
+        if let Err(error) = row.result(&types) {
+            return Err(self.wrong_dtypes(what, &error.message, &nodes, operands, masks, span));
+        }
+        let spans: SmallVec<[Span; 3]> = operands.iter().map(|(_, s)| *s).collect();
+        let nodes = self.broadcast(what, &nodes, &spans, span)?;
+        let node = self.add(map, &nodes, span)?;
+        Ok(self.tensor(node))
+    }
+
+    fn wrong_dtypes(
+        &mut self,
+        what: &str,
+        message: &str,
+        nodes: &[NodeId],
+        operands: &[Operand<'w>],
+        masks: usize,
+        span: Span,
+    ) -> super::Reported {
+        let rest = &nodes[masks..];
+        let dtype = |n: NodeId| self.node_ty(n).dtype;
+        let differ = rest.iter().position(|&n| dtype(n) != dtype(rest[0]));
+        let describe = |i: usize| self.describe(operands[i].1, &self.tensor_ty(nodes[i]));
+        if let Some(other) = differ {
+            let (a, b) = (dtype(rest[0]), dtype(rest[other]));
+            let message = format!("{what} needs operands of one element type, found {a} and {b}");
+            let here = format!("{}, {}", describe(masks), describe(masks + other));
+            let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here);
+            let (wide, narrow) =
+                if a.is_float() || !b.is_float() { (a, masks + other) } else { (b, masks) };
+            let text = self.text(operands[narrow].1);
+            let help = format!("convert one of them: {wide}({text})");
+            return self.report(diagnostic.help(help));
+        }
+        // The row's message starts with its name; the user wrote another.
+        let detail = message.split_once(' ').map_or(message, |(_, rest)| rest);
+        let here = (0..nodes.len()).map(describe).collect::<Vec<_>>().join(", ");
+        let message = format!("{what} {detail}");
+        let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here);
+        self.report(diagnostic)
+    }
+
+    /// The operands stretched to one shape, by NumPy's rule.
+    pub(crate) fn broadcast(
+        &mut self,
+        what: &str,
+        nodes: &[NodeId],
+        spans: &[Span],
+        span: Span,
+    ) -> Eval<SmallVec<[NodeId; 3]>> {
+        let rank = nodes.iter().map(|&n| self.node_ty(n).rank()).max().unwrap_or(0);
+        // For each axis of the result the operand and axis that gives its size.
+        let mut giver: Vec<Option<(usize, usize)>> = vec![None; rank];
+        for axis in (0..rank).rev() {
+            for (i, &node) in nodes.iter().enumerate() {
+                let Some(own) = (axis + self.node_ty(node).rank()).checked_sub(rank) else { continue };
+                let size = &self.node_ty(node).shape[own];
+                match giver[axis] {
+                    None => giver[axis] = Some((i, own)),
+                    Some((j, theirs)) => {
+                        let other = &self.node_ty(nodes[j]).shape[theirs];
+                        if other.is(1) && !size.is(1) {
+                            giver[axis] = Some((i, own));
+                        } else if other != size && !size.is(1) {
+                            let left = (nodes[j], theirs, spans[j]);
+                            return Err(self.no_broadcast(what, left, (node, own, spans[i]), span));
+                        }
+                    }
+                }
+            }
+        }
+        let giver: Vec<(usize, usize)> =
+            giver.into_iter().map(|g| g.expect("some operand has this axis")).collect();
+        let size = |&(i, axis): &(usize, usize)| self.node_ty(nodes[i]).shape[axis].clone();
+        let shape: SmallVec<[Dim; 4]> = giver.iter().map(size).collect();
+        let mut results = SmallVec::new();
+        for &node in nodes {
+            let result = self.stretch(node, &shape, span)?;
+            if result != node {
+                for (axis, &(i, theirs)) in giver.iter().enumerate() {
+                    self.set_origin(result, axis, SizeOrigin::Axis(nodes[i], theirs));
+                }
+            }
+            results.push(result);
+        }
+        Ok(results)
+    }
+
+    /// A tensor repeated to a shape that its own broadcasts to.
+    pub(crate) fn stretch(&mut self, node: NodeId, shape: &[Dim], span: Span) -> Eval<NodeId> {
+        let ty = self.node_ty(node).clone();
+        if ty.shape.as_slice() == shape {
+            return Ok(node);
+        }
+        let offset = shape.len() - ty.rank();
+        let keeps = |axis: &usize| ty.shape[*axis] == shape[offset + axis];
+        let kept: SmallVec<[usize; 4]> = (0..ty.rank()).filter(keeps).collect();
+        let node = self.reshape(node, kept.iter().map(|&a| ty.shape[a].clone()), span)?;
+        let axes = kept.iter().map(|&a| (offset + a) as u8).collect();
+        self.add(Op::Broadcast { shape: shape.into(), axes }, &[node], span)
+    }
+}
+
+fn has_float(value: &Value<'_>) -> bool {
+    match value {
+        Value::Static(Static::Float(..)) => true,
+        Value::List(items) => items.iter().any(|(v, _)| has_float(v)),
+        _ => false,
+    }
+}
+
+fn fold_floats(op: BinaryOp, a: f64, b: f64) -> Option<Static> {
+    let float = |x: f64| Some(Static::Float(x, None));
+    match op {
+        BinaryOp::Add => float(a + b),
+        BinaryOp::Sub => float(a - b),
+        BinaryOp::Mul => float(a * b),
+        BinaryOp::Div => float(a / b),
+        BinaryOp::Rem => float(a % b),
+        BinaryOp::Pow => float(a.powf(b)),
+        BinaryOp::Eq => Some(Static::Bool(a == b)),
+        BinaryOp::Ne => Some(Static::Bool(a != b)),
+        BinaryOp::Lt => Some(Static::Bool(a < b)),
+        BinaryOp::Le => Some(Static::Bool(a <= b)),
+        BinaryOp::Gt => Some(Static::Bool(a > b)),
+        BinaryOp::Ge => Some(Static::Bool(a >= b)),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::MatMul => None,
+    }
+}
+
+/// The value of a float function on known numbers, in `f64`: it is rounded where it is used.
+fn fold_row(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
+    let number = |(value, _): &Operand<'_>| match value {
+        Value::Static(Static::Float(x, _)) => Some(Scalar::new(*x)),
+        Value::Static(Static::Dim(Dim::Const(n))) => Some(Scalar::new(*n as f64)),
+        _ => None,
+    };
+    let row = map.row();
+    let float = operands.iter().any(|(v, _)| has_float(v)) || row.takes == Takes::Float;
+    if !float || matches!(row.takes, Takes::MaskThenAny) {
+        return None;
+    }
+    let operands: Option<Vec<Scalar>> = operands.iter().map(number).collect();
+    let operands = operands?;
+    let types: Vec<DType> = operands.iter().map(|s| s.dtype()).collect();
+    row.result(&types).ok()?;
+    let result = row.scalar(&operands);
+    Some(match result.dtype() {
+        DType::Bool => Static::Bool(result.to_i64() != 0),
+        _ => Static::Float(result.to_f64(), None),
+    })
+}

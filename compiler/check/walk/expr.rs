@@ -1,0 +1,460 @@
+//! Expressions.
+
+use super::{Eval, Walk};
+use crate::check::builtin;
+use crate::check::suggest::nearest;
+use crate::check::types::{Generic, Type};
+use crate::check::value::{Callable, Lambda, Leaf, Static, Value};
+use crate::check::world::{Def, GenericSort, ModuleId};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::{Dim, MapOp, Op};
+use crate::syntax::ast::{self, Expr, ExprKind};
+use std::rc::Rc;
+use tensc_runtime::DType;
+
+impl<'w> Walk<'w> {
+    /// The value of an expression; [`Value::Error`] where it has none. `want` is the type that the
+    /// context asks for, where it does: it helps to infer, and need not be met.
+    pub(crate) fn expr(&mut self, expr: &'w Expr, want: Option<&Type>) -> Value<'w> {
+        let span = expr.span;
+        self.deeper(span, |w| w.eval(expr, want)).unwrap_or(Value::Error)
+    }
+
+    fn eval(&mut self, expr: &'w Expr, want: Option<&Type>) -> Eval<Value<'w>> {
+        let span = expr.span;
+        match &expr.kind {
+            ExprKind::Int { value, .. } => Ok(Value::int(*value)),
+            ExprKind::Float { value, text } => {
+                Ok(Value::Static(Static::Float(*value, Some(text.as_str().into()))))
+            }
+            ExprKind::Bool(b) => Ok(Value::Static(Static::Bool(*b))),
+            ExprKind::Str(parts) => self.plain_text(parts, span),
+            ExprKind::Name(name) => self.name(name, span),
+            ExprKind::Spread(name) => {
+                let message = format!("`{}...` stands for sizes in a list only", name.name);
+                Err(self.error(codes::MISPLACED, span, message))
+            }
+            ExprKind::Paren(inner) => self.eval(inner, want),
+            ExprKind::Tuple(items) if items.is_empty() => Ok(Value::Unit),
+            ExprKind::Tuple(items) => {
+                let part = |i: usize| match want {
+                    Some(Type::Tuple(types)) => types.get(i),
+                    _ => None,
+                };
+                let items =
+                    items.iter().enumerate().map(|(i, item)| self.expr(item, part(i))).collect();
+                Ok(Value::tuple(items))
+            }
+            ExprKind::Array(items) => self.list(items),
+            ExprKind::Struct { path, fields, rest } => {
+                self.struct_literal(path, fields, rest.as_deref(), span, want)
+            }
+            ExprKind::Field { base, name } => {
+                let base_value = self.expr(base, None);
+                self.field(&base_value, base.span, name)
+            }
+            ExprKind::Call { callee, args } => {
+                let function = self.callee(callee)?;
+                self.call(&function, callee.span, args, span, want)
+            }
+            ExprKind::Index { base, args } => match self.expr(base, None) {
+                Value::Error => Err(self.reported()),
+                Value::Function(function) => self.with_generics(&function, args, span),
+                value => self.index(&value, base.span, args, span),
+            },
+            ExprKind::Unary { op, operand } => {
+                let value = self.expr(operand, want);
+                self.unary(*op, (value, operand.span), span)
+            }
+            ExprKind::Binary { op, left, right, .. } => {
+                let a = self.expr(left, None);
+                let b = self.expr(right, None);
+                self.binary(*op, (a, left.span), (b, right.span), span)
+            }
+            ExprKind::If { cond, then, otherwise } => {
+                self.if_expr(cond, then, otherwise.as_deref(), span, want)
+            }
+            ExprKind::Block(block) => Ok(self.block(block, want)),
+            ExprKind::As { value, ty } => self.load_as(value, ty, span),
+            ExprKind::Lambda { params, ret, body } => Ok(self.lambda(params, ret.as_ref(), body, span)),
+            ExprKind::Scan { .. } => Err(self.unsupported("`scan`", span)),
+            ExprKind::Comprehension { .. } => Err(self.unsupported("an index comprehension", span)),
+            ExprKind::Reduction { .. } => Err(self.unsupported("an index reduction", span)),
+        }
+    }
+
+    pub(crate) fn unsupported(&mut self, what: &str, span: Span) -> super::Reported {
+        let message = format!("this version does not compile {what} yet");
+        self.error(codes::UNSUPPORTED, span, message)
+    }
+
+    fn callee(&mut self, callee: &'w Expr) -> Eval<Rc<Callable<'w>>> {
+        match self.expr(callee, None) {
+            Value::Function(function) => Ok(function),
+            Value::Error => Err(self.reported()),
+            other => {
+                let message = format!("`{}` is no function", self.text(callee.span));
+                let here = match &other {
+                    Value::Module(_) => "a module".to_string(),
+                    value => self.show(value),
+                };
+                let code = codes::NOT_CALLABLE;
+                let diagnostic = Diagnostic::error(code, callee.span, message);
+                Err(self.report(diagnostic.here(format!("this is {here}"))))
+            }
+        }
+    }
+
+    /// Text without interpolations.
+    fn plain_text(&mut self, parts: &'w [ast::StrPart], span: Span) -> Eval<Value<'w>> {
+        match parts {
+            [] => {
+                let inside = Span { start: span.start + 1, end: span.end - 1, ..span };
+                Ok(Value::Static(Static::Str("".into(), inside)))
+            }
+            [ast::StrPart::Text { value, span }] => {
+                Ok(Value::Static(Static::Str(value.as_str().into(), *span)))
+            }
+            _ => {
+                let message = "values can be put into text only where it is printed or names a file";
+                Err(self.error(codes::MISPLACED, span, message))
+            }
+        }
+    }
+
+    fn list(&mut self, items: &'w [Expr]) -> Eval<Value<'w>> {
+        let mut list = Vec::with_capacity(items.len());
+        for item in items {
+            if let ExprKind::Spread(pack) = &item.kind {
+                match self.name(&pack.name, pack.span)? {
+                    Value::List(dims) => {
+                        list.extend(dims.iter().map(|(dim, _)| (dim.clone(), item.span)));
+                    }
+                    other => return Err(self.expected("a pack of sizes", &other, pack.span)),
+                }
+            } else {
+                list.push((self.expr(item, None), item.span));
+            }
+        }
+        Ok(Value::List(list.into()))
+    }
+
+    /// What a name means: a local, a generic parameter, an item, a built-in function.
+    pub(crate) fn name(&mut self, name: &str, span: Span) -> Eval<Value<'w>> {
+        if let Some(local) = self.local(name) {
+            return Ok(self.locals[local].value.clone());
+        }
+        if let Some(binding) = self.frame().generics.get(name) {
+            match &binding.value {
+                Some(Generic::Dim(dim)) => return Ok(Value::dim(dim.clone())),
+                Some(Generic::Pack(dims)) => {
+                    let dims = dims.iter().map(|d| (Value::dim(d.clone()), span));
+                    return Ok(Value::List(dims.collect()));
+                }
+                Some(Generic::DType(dtype)) => {
+                    return Ok(Value::Function(Rc::new(Callable::Convert(*dtype))));
+                }
+                Some(Generic::Tree(_)) => {
+                    let message = format!("`{name}` is a type, a value was expected");
+                    return Err(self.error(codes::WRONG_KIND, span, message));
+                }
+                None => return Err(self.reported()),
+            }
+        }
+        if let Some(def) = self.world.lookup(self.module(), name) {
+            return self.def(def, name, span);
+        }
+        if let Some(dtype) = DType::from_name(name) {
+            return Ok(Value::Function(Rc::new(Callable::Convert(dtype))));
+        }
+        match builtin::find(name) {
+            Some(builtin) => Ok(Value::Function(Rc::new(Callable::Builtin(builtin)))),
+            None => Err(self.unknown_name(name, span)),
+        }
+    }
+
+    fn def(&mut self, def: Def, name: &str, span: Span) -> Eval<Value<'w>> {
+        match def {
+            Def::Fn(id) => Ok(Value::Function(Rc::new(Callable::Fn(id, Rc::new([]))))),
+            Def::Module(id) => Ok(Value::Module(id)),
+            Def::Struct(_) => {
+                let message = format!("`{name}` is a struct, a value was expected");
+                let diagnostic = Diagnostic::error(codes::WRONG_KIND, span, message);
+                Err(self.report(diagnostic.help(format!("make one: {name} {{ … }}"))))
+            }
+            Def::Input(_) => {
+                let message = format!("the input `{name}` is known in `main` and tests only");
+                let diagnostic = Diagnostic::error(codes::MISPLACED, span, message);
+                let help = format!("give `{name}` to the function as an argument");
+                Err(self.report(diagnostic.help(help)))
+            }
+        }
+    }
+
+    pub(crate) fn unknown_name(&mut self, name: &str, span: Span) -> super::Reported {
+        let locals = self.visible().iter().map(|l| l.name.as_str());
+        let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
+        let items = self.world.names(self.module());
+        let builtins = builtin::table().iter().map(|b| b.name);
+        let near = nearest(name, locals.chain(generics).chain(items).chain(builtins));
+        let message = format!("`{name}` is not defined");
+        let mut diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, span, message);
+        diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
+        self.report(diagnostic)
+    }
+
+    /// `value.name`: a field, a part of a tuple, or a member of a module.
+    fn field(&mut self, base: &Value<'w>, base_span: Span, name: &ast::Ident) -> Eval<Value<'w>> {
+        let fields: Vec<&str> = match base {
+            Value::Error => return Err(self.reported()),
+            Value::Module(module) => return self.member(*module, name),
+            Value::Struct(def, _, values) => {
+                let decl = &self.world.structure(*def).decl;
+                if let Some(i) = decl.fields.iter().position(|f| f.name.name == name.name) {
+                    return Ok(values[i].clone());
+                }
+                decl.fields.iter().map(|f| f.name.name.as_str()).collect()
+            }
+            Value::Record(values) => {
+                if let Some((_, value)) = values.iter().find(|(n, _)| *n == name.name) {
+                    return Ok(value.clone());
+                }
+                values.iter().map(|(n, _)| n.as_str()).collect()
+            }
+            Value::Tuple(values) => {
+                let found = name.name.parse::<usize>().ok().and_then(|i| values.get(i));
+                if let Some(value) = found {
+                    return Ok(value.clone());
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        let (ty, text) = (self.show(base), self.text(base_span));
+        let message = format!("`{text}` has no field `{}`", name.name);
+        let mut diagnostic = Diagnostic::error(codes::UNKNOWN_FIELD, name.span, message);
+        diagnostic = diagnostic.label(base_span, format!("this is {ty}"));
+        if let Some(near) = nearest(&name.name, fields.iter().copied()) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else if !fields.is_empty() {
+            diagnostic = diagnostic.help(format!("it has {}", quoted(&fields)));
+        } else if name.name == "T" {
+            diagnostic = diagnostic.help(format!("write transpose({text})"));
+        } else if name.name == "shape" {
+            diagnostic = diagnostic.help("sizes are names: take them from the function's brackets");
+        }
+        Err(self.report(diagnostic))
+    }
+
+    fn member(&mut self, module: ModuleId, name: &ast::Ident) -> Eval<Value<'w>> {
+        if let Some(def) = self.world.member(module, &name.name) {
+            return self.def(def, &name.name, name.span);
+        }
+        let of = self.world.module(module);
+        let message = format!("`{}` has no `{}`", of.name, name.name);
+        let mut diagnostic = Diagnostic::error(codes::UNKNOWN_MEMBER, name.span, message);
+        let near = nearest(&name.name, of.names.keys().map(String::as_str));
+        diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
+        Err(self.report(diagnostic))
+    }
+
+    /// `f[N, f32]`: explicit generic arguments.
+    fn with_generics(
+        &mut self,
+        function: &Callable<'w>,
+        args: &'w [ast::IndexArg],
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let Callable::Fn(id, _) = function else {
+            let message = "only functions with generic parameters take arguments in brackets";
+            return Err(self.error(codes::BAD_ARGUMENTS, span, message));
+        };
+        let def = self.world.function(*id);
+        let packs = def.sorts.iter().filter(|s| **s == GenericSort::Pack).count();
+        let single = def.sorts.len() - packs;
+        if args.len() > single && packs == 0 {
+            let message = format!(
+                "`{}` has {single} generic parameters, found {} arguments",
+                def.decl.name.name,
+                args.len()
+            );
+            return Err(self.error(codes::BAD_ARGUMENTS, span, message));
+        }
+        let mut rest = args;
+        let mut generics = Vec::new();
+        for sort in &def.sorts {
+            if rest.is_empty() {
+                break;
+            }
+            let width = match sort {
+                GenericSort::Pack => args.len() - single.min(args.len()),
+                _ => 1,
+            };
+            let (group, after) = rest.split_at(width.min(rest.len()));
+            rest = after;
+            let mut values = Vec::with_capacity(group.len());
+            for arg in group {
+                let ast::IndexArg::Expr(expr) = arg else {
+                    let message = "a size or a type was expected here";
+                    return Err(self.error(codes::BAD_ARGUMENTS, arg.span(), message));
+                };
+                values.push((self.expr(expr, None), expr.span));
+            }
+            generics.push(self.generic(*sort, &values)?);
+        }
+        Ok(Value::Function(Rc::new(Callable::Fn(*id, generics.into()))))
+    }
+
+    fn generic(&mut self, sort: GenericSort, values: &[(Value<'w>, Span)]) -> Eval<Generic> {
+        match (sort, values) {
+            (GenericSort::Dim, [(Value::Static(Static::Dim(dim)), _)]) => {
+                Ok(Generic::Dim(dim.clone()))
+            }
+            (GenericSort::Pack, dims) => {
+                let mut pack = Vec::with_capacity(dims.len());
+                for (value, span) in dims {
+                    pack.push(self.as_dim(value, *span)?);
+                }
+                Ok(Generic::Pack(pack))
+            }
+            (GenericSort::DType(_), [(Value::Function(f), span)]) => match &**f {
+                Callable::Convert(dtype) if sort.accepts(*dtype) => Ok(Generic::DType(*dtype)),
+                _ => Err(self.expected("an element type", &values[0].0, *span)),
+            },
+            (_, values) => {
+                let what = match sort {
+                    GenericSort::Dim => "a size",
+                    GenericSort::DType(_) => "an element type",
+                    GenericSort::Tree | GenericSort::Pack => "an inferred type",
+                };
+                let (value, span) = &values[0];
+                Err(self.expected(what, value, *span))
+            }
+        }
+    }
+
+    /// The value as a size.
+    pub(crate) fn as_dim(&mut self, value: &Value<'w>, span: Span) -> Eval<Dim> {
+        match value {
+            Value::Static(Static::Dim(dim)) => Ok(dim.clone()),
+            Value::Error => Err(self.reported()),
+            Value::Tensor(_) => {
+                let message = "a size must be known to the compiler, this is computed at run time";
+                Err(self.error(codes::NOT_STATIC, span, message))
+            }
+            other => Err(self.expected("a size", other, span)),
+        }
+    }
+
+    fn lambda(
+        &mut self,
+        params: &'w [ast::Param],
+        ret: Option<&'w ast::Type>,
+        body: &'w Expr,
+        span: Span,
+    ) -> Value<'w> {
+        let captured = self.visible().iter().map(|l| (l.name.clone(), l.value.clone())).collect();
+        let (module, generics) = (self.module(), self.frame().generics.clone());
+        let lambda = Lambda { params, ret, body, module, generics, captured, span };
+        Value::Function(Rc::new(Callable::Lambda(lambda)))
+    }
+
+    /// `if c { a } else { b }`: a known condition chooses what is walked; otherwise both are computed
+    /// and selected.
+    fn if_expr(
+        &mut self,
+        cond: &'w Expr,
+        then: &'w ast::Block,
+        otherwise: Option<&'w Expr>,
+        span: Span,
+        want: Option<&Type>,
+    ) -> Eval<Value<'w>> {
+        let condition = self.expr(cond, None);
+        match condition {
+            Value::Error => Err(self.reported()),
+            Value::Static(Static::Bool(true)) => Ok(self.block(then, want)),
+            Value::Static(Static::Bool(false)) => match otherwise {
+                Some(otherwise) => self.eval(otherwise, want),
+                None => Ok(Value::Unit),
+            },
+            condition => {
+                let mask = self.to_tensor(&condition, Some(DType::Bool), cond.span)?;
+                let ty = self.node_ty(mask).clone();
+                if ty.dtype != DType::Bool || ty.rank() != 0 {
+                    let mask = self.tensor(mask);
+                    let found = self.show(&mask);
+                    let message = format!("a condition is a bool scalar, found {found}");
+                    let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, cond.span, message);
+                    let help = "choose between tensors elementwise with where(c, a, b)";
+                    return Err(self.report(diagnostic.help(help)));
+                }
+                let mask = self.tensor(mask);
+                let before = std::mem::replace(&mut self.assignable_from, self.locals.len());
+                let outside = std::mem::replace(&mut self.both_ways, true);
+                let a = self.block(then, want);
+                let b = otherwise.map_or(Value::Unit, |e| self.expr(e, want));
+                self.both_ways = outside;
+                self.assignable_from = before;
+                self.choose(&mask, &a, &b, span)
+            }
+        }
+    }
+
+    fn choose(
+        &mut self,
+        mask: &Value<'w>,
+        a: &Value<'w>,
+        b: &Value<'w>,
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        match (a, b) {
+            (Value::Error, _) | (_, Value::Error) => return Err(self.reported()),
+            (Value::Unit, Value::Unit) => return Ok(Value::Unit),
+            _ => {}
+        }
+        let (ta, tb) = (self.ty(a), self.ty(b));
+        if a.is_tree() && ta == tb {
+            let parts = a.children().into_iter().zip(b.children());
+            let parts: Eval<Vec<_>> = parts.map(|(a, b)| self.choose(mask, a, b, span)).collect();
+            return Ok(a.with_children(parts?));
+        }
+        let both = |w: &mut Self, x: &Value<'w>, want: Option<DType>| w.to_tensor(x, want, span);
+        let want = self.strong_dtype(a).or_else(|| self.strong_dtype(b));
+        let want = want.or_else(|| match (&ta, &tb) {
+            (Type::Tensor(a), Type::Tensor(b)) if a.dtype.is_float() || b.dtype.is_float() => {
+                Some(DType::F32)
+            }
+            _ => None,
+        });
+        let x = both(self, a, want)?;
+        let y = both(self, b, want)?;
+        let (tx, ty) = (self.node_ty(x).clone(), self.node_ty(y).clone());
+        if tx != ty {
+            let message = format!("both arms of `if` must be of one type, found {tx} and {ty}");
+            return Err(self.error(codes::TYPE_MISMATCH, span, message));
+        }
+        let Value::Tensor(leaf) = mask else { unreachable!("a condition is a tensor") };
+        let mask = self.node(*leaf);
+        let mask = self.stretch(mask, &tx.shape, span)?;
+        let node = self.add(Op::Map(MapOp::Select), &[mask, x, y], span)?;
+        Ok(self.tensor(node))
+    }
+
+    /// The tensor of a leaf, as a node of the current graph.
+    pub(crate) fn leaf_node(&mut self, value: &Value<'w>) -> Option<crate::graph::NodeId> {
+        match value {
+            Value::Tensor(leaf @ (Leaf::Node(..) | Leaf::Slot(_))) => Some(self.node(*leaf)),
+            _ => None,
+        }
+    }
+}
+
+/// `` `a`, `b` and `c` ``
+pub(crate) fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [init @ .., last] => format!("{} and {last}", init.join(", ")),
+    }
+}

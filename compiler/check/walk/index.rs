@@ -1,0 +1,388 @@
+//! Indexing, in NumPy's forms.
+//!
+//! Known integers and slices become one slice of all axes; then tensors of indices gather, from the last axis
+//! to the first; then a reshape drops the axes of integers and adds the new ones.
+
+use super::{Eval, Walk};
+use crate::check::builtin::checked;
+use crate::check::value::{SizeOrigin, SizeSource, Static, Value};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
+use crate::syntax::ast;
+use smallvec::SmallVec;
+use tensc_runtime::DType;
+
+/// What an index does to one axis.
+enum Item {
+    /// All of it.
+    Whole,
+    /// From `start` on, `len` elements `step` apart.
+    Slice { start: Dim, len: Dim, step: i64, span: Span },
+    /// One element; the axis goes.
+    At(Dim),
+    /// The elements at these indices.
+    Gather(NodeId, Span),
+    /// A new axis of size 1, in front of the next.
+    New,
+}
+
+impl<'w> Walk<'w> {
+    pub(crate) fn index(
+        &mut self,
+        base: &Value<'w>,
+        base_span: Span,
+        args: &'w [ast::IndexArg],
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        if let Some(part) = self.known_part(base, args)? {
+            return Ok(part);
+        }
+        if base.is_tree() {
+            let found = self.show(base);
+            let message = format!("{found} has fields, not axes: it cannot be indexed");
+            return Err(self.error(codes::BAD_INDEX, base_span, message));
+        }
+        let x = self.to_tensor(base, None, base_span)?;
+        let ty = self.node_ty(x).clone();
+        let items = self.items(x, &ty, args, span)?;
+        let x = self.sliced(x, &ty, &items, span)?;
+        let (x, widths) = self.gathered(x, &items, span)?;
+        self.arranged(x, &items, &widths, span)
+    }
+
+    /// `list[1]`, `tuple[0]` with a known number.
+    fn known_part(
+        &mut self,
+        base: &Value<'w>,
+        args: &'w [ast::IndexArg],
+    ) -> Eval<Option<Value<'w>>> {
+        let (ast::IndexArg::Expr(expr), 1) = (&args[0], args.len()) else { return Ok(None) };
+        let parts: Vec<Value<'w>> = match base {
+            Value::List(items) => items.iter().map(|(v, _)| v.clone()).collect(),
+            Value::Tuple(items) => items.to_vec(),
+            _ => return Ok(None),
+        };
+        let Value::Static(Static::Dim(Dim::Const(n))) = self.expr(expr, None) else {
+            return Ok(None);
+        };
+        let len = parts.len() as i64;
+        let at = if n < 0 { n + len } else { n };
+        match usize::try_from(at).ok().and_then(|i| parts.get(i)) {
+            Some(part) => Ok(Some(part.clone())),
+            None => {
+                let message = format!("there is no element {n}: there are {len}");
+                Err(self.error(codes::BAD_INDEX, expr.span, message))
+            }
+        }
+    }
+
+    /// One item for each axis, and the new axes between.
+    fn items(
+        &mut self,
+        x: NodeId,
+        ty: &TensorType,
+        args: &'w [ast::IndexArg],
+        span: Span,
+    ) -> Eval<Vec<Item>> {
+        let takes = |arg: &ast::IndexArg| {
+            matches!(arg, ast::IndexArg::Expr(_) | ast::IndexArg::Slice { .. })
+        };
+        let taken = args.iter().filter(|a| takes(a)).count();
+        let dots = args.iter().filter(|a| matches!(a, ast::IndexArg::Ellipsis(_))).count();
+        if dots > 1 {
+            return Err(self.error(codes::BAD_INDEX, span, "`...` can stand only once"));
+        }
+        if taken > ty.rank() {
+            let (n, s) = (ty.rank(), if ty.rank() == 1 { "axis" } else { "axes" });
+            let message = format!("{taken} indices for {ty}, which has {n} {s}");
+            return Err(self.error(codes::BAD_INDEX, span, message));
+        }
+        let mut items = Vec::new();
+        let mut axis = 0;
+        let mut failed = None;
+        for arg in args {
+            match arg {
+                ast::IndexArg::NewAxis(_) => items.push(Item::New),
+                ast::IndexArg::Ellipsis(_) => {
+                    for _ in 0..ty.rank() - taken {
+                        items.push(Item::Whole);
+                        axis += 1;
+                    }
+                }
+                ast::IndexArg::Slice { start, stop, step, span } => {
+                    let parts = [start, stop, step].map(|p| p.as_deref());
+                    match self.slice(x, ty, axis, parts, *span) {
+                        Ok(item) => items.push(item),
+                        Err(reported) => failed = Some(reported),
+                    }
+                    axis += 1;
+                }
+                ast::IndexArg::Expr(expr) => {
+                    match self.at(x, ty, axis, expr) {
+                        Ok(item) => items.push(item),
+                        Err(reported) => failed = Some(reported),
+                    }
+                    axis += 1;
+                }
+            }
+        }
+        if let Some(reported) = failed {
+            return Err(reported);
+        }
+        while axis < ty.rank() {
+            items.push(Item::Whole);
+            axis += 1;
+        }
+        Ok(items)
+    }
+
+    fn at(&mut self, x: NodeId, ty: &TensorType, axis: usize, expr: &'w ast::Expr) -> Eval<Item> {
+        let value = self.expr(expr, None);
+        let size = &ty.shape[axis];
+        match &value {
+            Value::Error => Err(self.reported()),
+            Value::Static(Static::Dim(at)) => {
+                let at = match at.known() {
+                    Some(n) if n < 0 => size.clone() + at.clone(),
+                    _ => at.clone(),
+                };
+                let room = (size.clone() - at.clone()).known();
+                if at.known().is_some_and(|n| n < 0) || room.is_some_and(|n| n <= 0) {
+                    let index = self.text(expr.span);
+                    let message = format!("index {index} is outside of axis {axis}, whose size is {size}");
+                    let diagnostic = Diagnostic::error(codes::BAD_INDEX, expr.span, message);
+                    let diagnostic = self.with_size(diagnostic, x, axis);
+                    return Err(self.report(diagnostic));
+                }
+                Ok(Item::At(at))
+            }
+            Value::Tensor(_) | Value::List(_) => {
+                let index = self.to_tensor(&value, None, expr.span)?;
+                let index = checked(self, index, size, expr.span)?;
+                Ok(Item::Gather(index, expr.span))
+            }
+            other => Err(self.expected("an index", other, expr.span)),
+        }
+    }
+
+    fn slice(
+        &mut self,
+        x: NodeId,
+        ty: &TensorType,
+        axis: usize,
+        [start, stop, step]: [Option<&'w ast::Expr>; 3],
+        span: Span,
+    ) -> Eval<Item> {
+        if start.is_none() && stop.is_none() && step.is_none() {
+            return Ok(Item::Whole);
+        }
+        let size = ty.shape[axis].clone();
+        let step = match step {
+            None => 1,
+            Some(expr) => {
+                let value = self.expr(expr, None);
+                match self.known_i64(&value, expr.span)? {
+                    0 => {
+                        let message = "a slice with a step of 0 has no end";
+                        return Err(self.error(codes::BAD_INDEX, expr.span, message));
+                    }
+                    step => step,
+                }
+            }
+        };
+        let (first, end) = match step > 0 {
+            true => (Dim::Const(0), size.clone()),
+            false => (size.clone() - Dim::Const(1), Dim::Const(-1)),
+        };
+        let from = self.bound(start, &size, first)?;
+        let to = self.bound(stop, &size, end)?;
+        // What is known to be outside is a mistake; what is not known is checked when it is.
+        let outside = |at: &Dim, low: i64, high: i64| {
+            let below = at.known().is_some_and(|n| n < low);
+            below || (size.clone() - at.clone()).known().is_some_and(|room| room < high)
+        };
+        let (low, high) = if step > 0 { (0, 0) } else { (-1, 1) };
+        let wrong = [(start, &from), (stop, &to)]
+            .into_iter()
+            .find(|(expr, at)| expr.is_some() && outside(at, low, high));
+        if let Some((Some(expr), _)) = wrong {
+            let at = self.text(expr.span);
+            let message = format!("the bound {at} is outside of axis {axis}, whose size is {size}");
+            let diagnostic = Diagnostic::error(codes::BAD_INDEX, expr.span, message);
+            let diagnostic = self.with_size(diagnostic, x, axis);
+            return Err(self.report(diagnostic));
+        }
+        let Some(len) = self.steps(&from, &to, step) else {
+            let message = format!(
+                "how many elements {} takes of an axis of size {size} is not a whole number of names",
+                self.text(span)
+            );
+            let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
+            let help = "a step needs a known size, or one that is written as a multiple";
+            return Err(self.report(diagnostic.help(help)));
+        };
+        Ok(Item::Slice { start: from, len, step, span })
+    }
+
+    /// A bound of a slice; a negative number counts from the end.
+    fn bound(&mut self, expr: Option<&'w ast::Expr>, size: &Dim, default: Dim) -> Eval<Dim> {
+        let Some(expr) = expr else { return Ok(default) };
+        let value = self.expr(expr, None);
+        let at = self.as_dim(&value, expr.span)?;
+        Ok(match at.known() {
+            Some(n) if n < 0 => size.clone() + at,
+            _ => at,
+        })
+    }
+
+    /// How many of `from, from + step, …` come before `to`, where that is a size.
+    pub(crate) fn steps(&self, from: &Dim, to: &Dim, step: i64) -> Option<Dim> {
+        let (distance, step) = match step > 0 {
+            true => (to.clone() - from.clone(), step),
+            false => (from.clone() - to.clone(), -step),
+        };
+        match distance.known() {
+            Some(n) => Some(Dim::Const((n.max(0) + step - 1) / step)),
+            None => distance.div_exact(&Dim::Const(step)),
+        }
+    }
+
+    fn sliced(
+        &mut self,
+        x: NodeId,
+        ty: &TensorType,
+        items: &[Item],
+        span: Span,
+    ) -> Eval<NodeId> {
+        let axes: Vec<&Item> = items.iter().filter(|i| !matches!(i, Item::New)).collect();
+        let changes = |i: &&&Item| matches!(i, Item::Slice { .. } | Item::At(_));
+        if !axes.iter().any(|i| changes(&i)) {
+            return Ok(x);
+        }
+        let mut starts = SmallVec::new();
+        let mut lens = SmallVec::new();
+        let mut steps = SmallVec::new();
+        for (axis, item) in axes.iter().enumerate() {
+            let (start, len, step) = match item {
+                Item::Slice { start, len, step, .. } => (start.clone(), len.clone(), *step),
+                Item::At(at) => (at.clone(), Dim::Const(1), 1),
+                Item::Whole | Item::Gather(..) | Item::New => {
+                    (Dim::Const(0), ty.shape[axis].clone(), 1)
+                }
+            };
+            starts.push(start);
+            lens.push(len);
+            steps.push(step);
+        }
+        let node = self.add(Op::Slice { starts, lens, steps }, &[x], span)?;
+        for (axis, item) in axes.iter().enumerate() {
+            if let Item::Slice { span, len, .. } = item
+                && *len != ty.shape[axis]
+            {
+                let source = SizeSource { span: *span, ty: None, owner: None };
+                self.set_origin(node, axis, SizeOrigin::Written(source));
+            }
+        }
+        Ok(node)
+    }
+
+    /// Gathers by the tensors of indices. Returns how many axes each item has become.
+    fn gathered(
+        &mut self,
+        x: NodeId,
+        items: &[Item],
+        span: Span,
+    ) -> Eval<(NodeId, Vec<usize>)> {
+        let axes: Vec<&Item> = items.iter().filter(|i| !matches!(i, Item::New)).collect();
+        let mut widths = vec![1; axes.len()];
+        let tensors: Vec<(usize, NodeId, Span)> = axes
+            .iter()
+            .enumerate()
+            .filter_map(|(axis, item)| match item {
+                Item::Gather(node, span) => Some((axis, *node, *span)),
+                _ => None,
+            })
+            .collect();
+        let (Some(&(first, ..)), Some(&(last, ..))) = (tensors.first(), tensors.last()) else {
+            return Ok((x, widths));
+        };
+        let ints = axes.iter().enumerate().any(|(axis, item)| {
+            matches!(item, Item::At(_)) && !(first..=last).contains(&axis)
+        });
+        let scalar = tensors.iter().all(|&(_, n, _)| self.node_ty(n).rank() == 0);
+        if (last - first + 1 != tensors.len() || ints) && !scalar {
+            let message = "indices by tensors must stand side by side, and apart from numbers";
+            let diagnostic = Diagnostic::error(codes::UNSUPPORTED, span, message);
+            return Err(self.report(diagnostic.help("index in two steps: x[…][…]")));
+        }
+        if scalar {
+            let mut node = x;
+            for &(axis, index, _) in tensors.iter().rev() {
+                node = self.add(Op::Gather(axis as u8), &[node, index], span)?;
+                widths[axis] = 0;
+            }
+            return Ok((node, widths));
+        }
+        let nodes: Vec<NodeId> = tensors.iter().map(|&(_, n, _)| n).collect();
+        let spans: Vec<Span> = tensors.iter().map(|&(_, _, s)| s).collect();
+        let nodes = self.broadcast("indexing", &nodes, &spans, span)?;
+        let rank = self.node_ty(nodes[0]).rank();
+        widths[first] = rank;
+        widths[first + 1..=last].fill(0);
+        // Several axes become one, whose index is row-major.
+        let shape = self.node_ty(x).shape.clone();
+        let merged = shape[first..=last].iter().cloned().fold(Dim::Const(1), |a, b| a * b);
+        let flat = shape[..first].iter().cloned().chain([merged]);
+        let flat: Vec<Dim> = flat.chain(shape[last + 1..].iter().cloned()).collect();
+        let x = self.reshape(x, flat, span)?;
+        let mut index = nodes[0];
+        for (i, &next) in nodes.iter().enumerate().skip(1) {
+            let of = self.node_ty(index).shape.clone();
+            let size = Value::dim(shape[first + i].clone());
+            let size = self.to_tensor(&size, Some(DType::I64), span)?;
+            let size = self.stretch(size, &of, span)?;
+            let scaled = self.add(MapOp::Mul, &[index, size], span)?;
+            index = self.add(MapOp::Add, &[scaled, next], span)?;
+        }
+        let node = self.add(Op::Gather(first as u8), &[x, index], span)?;
+        Ok((node, widths))
+    }
+
+    /// Drops the axes of integers and adds the new ones.
+    fn arranged(
+        &mut self,
+        x: NodeId,
+        items: &[Item],
+        widths: &[usize],
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let from = self.node_ty(x).shape.clone();
+        let mut shape: Vec<Dim> = Vec::new();
+        let mut origins: Vec<(usize, usize)> = Vec::new();
+        let mut axis = 0;
+        let mut widths = widths.iter();
+        for item in items {
+            match item {
+                Item::New => shape.push(Dim::Const(1)),
+                Item::At(_) => {
+                    widths.next();
+                    axis += 1;
+                }
+                Item::Whole | Item::Slice { .. } | Item::Gather(..) => {
+                    for _ in 0..*widths.next().expect("a width for each axis") {
+                        origins.push((shape.len(), axis));
+                        shape.push(from[axis].clone());
+                        axis += 1;
+                    }
+                }
+            }
+        }
+        let node = self.reshape(x, shape, span)?;
+        if node != x {
+            for (to, from) in origins {
+                self.set_origin(node, to, SizeOrigin::Axis(x, from));
+            }
+        }
+        Ok(self.tensor(node))
+    }
+}

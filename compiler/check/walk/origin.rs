@@ -1,0 +1,120 @@
+//! Where the size of an axis comes from: back through the operations to what was written.
+
+use super::Walk;
+use crate::check::value::{SizeOrigin, SizeSource};
+use crate::graph::{NodeId, Op};
+use rustc_hash::FxHashSet;
+
+impl Walk<'_> {
+    /// The place that determined the size of an axis of a node of the current graph.
+    pub(crate) fn trace(&self, node: NodeId, axis: usize) -> Option<SizeSource> {
+        self.trace_at(self.levels.len() - 1, node, axis, &mut FxHashSet::default())
+    }
+
+    fn trace_at(
+        &self,
+        level: usize,
+        node: NodeId,
+        axis: usize,
+        seen: &mut FxHashSet<(usize, NodeId, usize)>,
+    ) -> Option<SizeSource> {
+        if !seen.insert((level, node, axis)) {
+            return None;
+        }
+        match self.levels[level].origins.get(&(node, axis)) {
+            Some(SizeOrigin::Written(source)) => return Some(source.clone()),
+            Some(SizeOrigin::Axis(node, axis)) => return self.trace_at(level, *node, *axis, seen),
+            Some(SizeOrigin::Outer(node, axis)) => {
+                return self.trace_at(level - 1, *node, *axis, seen);
+            }
+            None => {}
+        }
+        let graph = &self.levels[level].graph;
+        let operands = graph.operands(node);
+        let mut from = |operand: usize, axis: usize| {
+            self.trace_at(level, operands[operand], axis, seen)
+        };
+        let found = match graph.op(node) {
+            Op::Map(_) => (0..operands.len()).find_map(|operand| from(operand, axis)),
+            Op::Convert(_) | Op::CheckIndex(_) => from(0, axis),
+            Op::Transpose(perm) => from(0, usize::from(perm[axis])),
+            Op::Broadcast { axes, .. } => {
+                axes.iter().position(|&a| usize::from(a) == axis).and_then(|at| from(0, at))
+            }
+            Op::Reshape(shape) => {
+                let size = &shape[axis];
+                let same: Vec<usize> = (0..graph.ty(operands[0]).rank())
+                    .filter(|&a| graph.ty(operands[0]).shape[a] == *size)
+                    .collect();
+                match same.as_slice() {
+                    &[one] => from(0, one),
+                    _ => None,
+                }
+            }
+            Op::Slice { lens, .. } => {
+                let whole = graph.ty(operands[0]).shape[axis] == lens[axis];
+                if whole { from(0, axis) } else { None }
+            }
+            Op::Reduce(_, axes) => from(0, kept(axes, axis)),
+            Op::ArgReduce(_, along) => from(0, kept(&[*along], axis)),
+            Op::Concat(along) if usize::from(*along) != axis => from(0, axis),
+            Op::Contract(c) => {
+                let left_rank = graph.ty(operands[0]).rank();
+                let right_rank = graph.ty(operands[1]).rank();
+                let free = |rank: usize, batch: &[u8], sum: &[u8]| -> Vec<usize> {
+                    let taken = |a: &usize| batch.iter().chain(sum).any(|&t| usize::from(t) == *a);
+                    (0..rank).filter(|a| !taken(a)).collect()
+                };
+                let left = free(left_rank, &c.left_batch, &c.left_sum);
+                let right = free(right_rank, &c.right_batch, &c.right_sum);
+                let batches = c.left_batch.len();
+                if axis < batches {
+                    from(0, usize::from(c.left_batch[axis]))
+                } else if axis < batches + left.len() {
+                    from(0, left[axis - batches])
+                } else {
+                    from(1, right[axis - batches - left.len()])
+                }
+            }
+            Op::Gather(along) => {
+                let (along, rank) = (usize::from(*along), graph.ty(operands[1]).rank());
+                match axis {
+                    a if a < along => from(0, a),
+                    a if a < along + rank => from(1, a - along),
+                    a => from(0, a + 1 - rank),
+                }
+            }
+            Op::ScatterAdd(_) => from(0, axis),
+            Op::Input(_)
+            | Op::Const(_)
+            | Op::Literal(_)
+            | Op::Size(..)
+            | Op::Iota { .. }
+            | Op::Pad { .. }
+            | Op::Concat(_)
+            | Op::Random { .. }
+            | Op::FoldKey
+            | Op::Fused(_) => None,
+        };
+        // What made the size up is the next best place.
+        found.or_else(|| {
+            let made = matches!(
+                graph.op(node),
+                Op::Literal(_) | Op::Iota { .. } | Op::Slice { .. } | Op::Concat(_) | Op::Reshape(_)
+            );
+            let span = graph.node(node).origin.span.filter(|_| made)?;
+            Some(SizeSource { span, ty: None, owner: None })
+        })
+    }
+}
+
+/// The axis before `axes` (ascending) were removed.
+fn kept(axes: &[u8], axis: usize) -> usize {
+    let mut at = axis;
+    for &removed in axes {
+        if usize::from(removed) <= at {
+            at += 1;
+        }
+    }
+    at
+}

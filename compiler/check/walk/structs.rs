@@ -1,0 +1,230 @@
+//! Struct literals.
+
+use super::expr::quoted;
+use super::{Eval, Walk};
+use crate::check::suggest::nearest;
+use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
+use crate::check::value::Value;
+use crate::check::world::{StructDef, StructId};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::syntax::ast;
+
+impl<'w> Walk<'w> {
+    /// `Mlp { hidden: h, out }`: the struct's arguments are inferred from the fields and from the type
+    /// asked for.
+    pub(crate) fn struct_literal(
+        &mut self,
+        path: &'w ast::Path,
+        inits: &'w [ast::FieldInit],
+        rest: Option<&'w ast::Expr>,
+        span: Span,
+        want: Option<&Type>,
+    ) -> Eval<Value<'w>> {
+        let Some(id) = self.world.resolve_struct(self.module(), path) else {
+            for init in inits {
+                self.expr(&init.value, None);
+            }
+            return Err(self.unknown_struct(path));
+        };
+        let def = self.world.structure(id);
+        let rest = rest.map(|expr| (self.expr(expr, want), expr.span));
+        let inits = self.assign_fields(def, inits, path.span, rest.is_some());
+        let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
+        let mut hints = bindings.clone();
+        if let Some(Type::Struct(wanted, args)) = want
+            && *wanted == id
+        {
+            for (binding, arg) in hints.0.iter_mut().zip(args.iter()) {
+                binding.value = Some(arg.clone());
+            }
+        }
+        let mut values: Vec<Option<Value<'w>>> = Vec::with_capacity(inits.len());
+        let mut failed = false;
+        for (i, (field, init)) in def.decl.fields.iter().zip(&inits).enumerate() {
+            let all = bindings.or(&hints);
+            let ty = self.try_ground(def.module, &all, &field.ty).ok();
+            let (value, at) = match (init, &rest) {
+                (Some(init), _) => (self.expr(&init.value, ty.as_ref()), init.value.span),
+                (None, Some((Value::Struct(other, _, values), at))) if *other == id => {
+                    (values[i].clone(), *at)
+                }
+                (None, Some((Value::Error, at))) => (Value::Error, *at),
+                (None, Some((other, at))) => {
+                    let what = def.decl.name.name.clone();
+                    self.expected(&what, &other.clone(), *at);
+                    (Value::Error, *at)
+                }
+                (None, None) => (Value::Error, span),
+            };
+            let before: Vec<(&ast::Type, &Value<'w>)> = def
+                .decl
+                .fields
+                .iter()
+                .zip(&values)
+                .filter_map(|(f, v)| Some((&f.ty, v.as_ref()?)))
+                .collect();
+            let fitted = self.field_value(id, field, (value, at), ty.as_ref(), &mut bindings, &before);
+            failed |= fitted.is_none();
+            values.push(fitted);
+        }
+        if failed {
+            return Err(self.reported());
+        }
+        let all = bindings.or(&hints);
+        let args = self.all_bound(&all, &def.decl.name.name, path.span)?;
+        let values: Vec<Value<'w>> = values.into_iter().flatten().collect();
+        Ok(Value::Struct(id, args.into(), values.into()))
+    }
+
+    /// A field's value, fitted to the field's type, whose open names it may bind.
+    fn field_value(
+        &mut self,
+        id: StructId,
+        field: &'w ast::StructField,
+        (value, at): (Value<'w>, Span),
+        ty: Option<&Type>,
+        bindings: &mut Bindings,
+        before: &[(&ast::Type, &Value<'w>)],
+    ) -> Option<Value<'w>> {
+        if value.is_error() {
+            return None;
+        }
+        let def = self.world.structure(id);
+        let value = match ty {
+            Some(ty) => self.coerce(&value, ty, at, Some(field.ty.span)).ok()?,
+            None => self.strengthen(&value, at).ok()?,
+        };
+        let found = self.ty(&value);
+        let mut unifier = Unifier::new(self.world, def.module, bindings);
+        let result = unifier.unify(&field.ty, &found).and_then(|()| unifier.finish());
+        match result {
+            Ok(()) => Some(value),
+            Err(mismatch) => {
+                let what = format!("the field `{}`", field.name.name);
+                self.does_not_fit(&what, &field.ty, &value, at, mismatch, before);
+                None
+            }
+        }
+    }
+
+    /// The initialiser of each field; reports those that are unknown, repeated or missing.
+    fn assign_fields(
+        &mut self,
+        def: &'w StructDef,
+        inits: &'w [ast::FieldInit],
+        at: Span,
+        rest: bool,
+    ) -> Vec<Option<&'w ast::FieldInit>> {
+        let fields = &def.decl.fields;
+        let mut assigned: Vec<Option<&'w ast::FieldInit>> = vec![None; fields.len()];
+        let name = &def.decl.name.name;
+        for init in inits {
+            let Some(i) = fields.iter().position(|f| f.name.name == init.name.name) else {
+                self.expr(&init.value, None);
+                let message = format!("`{name}` has no field `{}`", init.name.name);
+                let mut diagnostic =
+                    Diagnostic::error(codes::UNKNOWN_FIELD, init.name.span, message);
+                let names: Vec<&str> = fields.iter().map(|f| f.name.name.as_str()).collect();
+                diagnostic = match nearest(&init.name.name, names.iter().copied()) {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic.help(format!("it has {}", quoted(&names))),
+                };
+                self.report(diagnostic);
+                continue;
+            };
+            if let Some(first) = assigned[i] {
+                let message = format!("the field `{}` is given twice", init.name.name);
+                let code = codes::DUPLICATE;
+                let diagnostic = Diagnostic::error(code, init.name.span, message);
+                self.report(diagnostic.label(first.name.span, "first here"));
+            }
+            assigned[i] = Some(init);
+        }
+        let missing: Vec<&str> = fields
+            .iter()
+            .zip(&assigned)
+            .filter(|(_, init)| init.is_none() && !rest)
+            .map(|(f, _)| f.name.name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            let message = format!("`{name}` also has {}", quoted(&missing));
+            self.error(codes::MISSING_FIELD, at, message);
+        }
+        assigned
+    }
+
+    fn unknown_struct(&mut self, path: &ast::Path) -> super::Reported {
+        let module = self.module();
+        let names = self.world.structs().map(|s| s.decl.name.name.as_str());
+        let near = nearest(&path.last().name, names.chain(self.world.names(module)));
+        let message = format!("there is no struct `{path}`");
+        let mut diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, path.span, message);
+        diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
+        self.report(diagnostic)
+    }
+
+    /// The arguments of a struct or function, all of which must be known by now.
+    pub(crate) fn all_bound(
+        &mut self,
+        bindings: &Bindings,
+        name: &str,
+        span: Span,
+    ) -> Eval<Vec<Generic>> {
+        let open: Vec<&str> =
+            bindings.0.iter().filter(|b| b.value.is_none()).map(|b| b.name.as_str()).collect();
+        if open.is_empty() {
+            return Ok(bindings.0.iter().filter_map(|b| b.value.clone()).collect());
+        }
+        let message = format!("nothing tells what {} of `{name}` is here", quoted(&open));
+        let diagnostic = Diagnostic::error(codes::CANNOT_INFER, span, message);
+        let help = "say the type: `let x: … = …`, or give the sizes in brackets after the name";
+        Err(self.report(diagnostic.help(help)))
+    }
+
+    /// A value's type cannot be the declared one. `others` are what the names in it were bound by.
+    pub(crate) fn does_not_fit(
+        &mut self,
+        what: &str,
+        declared: &ast::Type,
+        value: &Value<'w>,
+        at: Span,
+        mismatch: Mismatch,
+        others: &[(&ast::Type, &Value<'w>)],
+    ) -> super::Reported {
+        let ty = self.ty(value).show(self.world);
+        let written = self.text(declared.span);
+        let message = format!("{what} is {written}, found {ty}");
+        match mismatch {
+            Mismatch::Size { written, wanted, found, path, axis } => {
+                let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+                let name = self.text(written);
+                let wanted_text = wanted.to_string();
+                let here = match name == wanted_text {
+                    true => format!("{wanted} is expected, this is {found}"),
+                    false => format!("`{name}` is {wanted} here, this is {found}"),
+                };
+                diagnostic = diagnostic.here(here);
+                let found_at = self.axis_of(value, &path, axis, &found);
+                let first = others.iter().find_map(|(ty, v)| self.axis_named(ty, v, &name));
+                let sources = (found_at, first);
+                let sources = (self.source_of(sources.0), self.source_of(sources.1));
+                diagnostic = self.with_sources(diagnostic, (&found, sources.0), (&wanted, sources.1));
+                self.report(diagnostic)
+            }
+            Mismatch::Rank => {
+                let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+                self.report(diagnostic.here("another number of axes"))
+            }
+            Mismatch::DType => {
+                self.report(Diagnostic::error(codes::DTYPE_MISMATCH, at, message))
+            }
+            Mismatch::Kind => self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message)),
+            Mismatch::Unknown(name) => self.unknown_type(&name),
+            Mismatch::Malformed(span, message) => self.error(codes::BAD_TYPE, span, message),
+            Mismatch::Open(name) => {
+                let message = format!("nothing tells what `{name}` is here");
+                self.error(codes::CANNOT_INFER, at, message)
+            }
+        }
+    }
+}
