@@ -4,8 +4,8 @@
 //! even where nobody calls it. What a function is generic over besides sizes is sampled: a pack by two
 //! sizes, an element type by `f32`, a tree by a vector; such a walk only looks for mistakes.
 
-use super::types::{Bindings, Generic, Type};
 use super::typed::{Function, Tree};
+use super::types::{Bindings, Generic, Type};
 use super::value::{Leaf, SizeOrigin, Static, Value};
 use super::walk::{Declared, Eval, Walk};
 use super::world::{DTypeBound, FnDef, FnId, GenericSort};
@@ -47,9 +47,9 @@ pub(crate) fn instantiate(
         let Some(ty) = &param.ty else { continue };
         let found = type_of(walk, def, ty, argument);
         let mut unifier = super::types::Unifier::new(walk.world, def.module, &mut bindings);
-        let fits = found.as_ref().is_some_and(|found| {
-            unifier.unify(ty, found).and_then(|()| unifier.finish()).is_ok()
-        });
+        let fits = found
+            .as_ref()
+            .is_some_and(|found| unifier.unify(ty, found).and_then(|()| unifier.finish()).is_ok());
         if !fits {
             let written = walk.text(ty.span);
             let leaves = argument.leaves("");
@@ -60,8 +60,7 @@ pub(crate) fn instantiate(
                     false => format!("{path}: {t}"),
                 })
                 .collect();
-            let message =
-                format!("`{}` is {written}, found {}", param.name.name, found.join(", "));
+            let message = format!("`{}` is {written}, found {}", param.name.name, found.join(", "));
             return Err(walk.error(codes::SHAPE_MISMATCH, ty.span, message));
         }
     }
@@ -76,12 +75,7 @@ pub(crate) fn instantiate(
 }
 
 /// The type that a written type and the types of its leaves make together.
-fn type_of(
-    walk: &Walk<'_>,
-    def: &FnDef,
-    ty: &ast::Type,
-    tree: &Tree<TensorType>,
-) -> Option<Type> {
+fn type_of(walk: &Walk<'_>, def: &FnDef, ty: &ast::Type, tree: &Tree<TensorType>) -> Option<Type> {
     match (&ty.kind, tree) {
         (ast::TypeKind::Paren(inner), _) => type_of(walk, def, inner, tree),
         (_, Tree::Leaf(leaf)) => Some(Type::Tensor(leaf.clone())),
@@ -134,11 +128,8 @@ fn rigid(walk: &mut Walk<'_>, def: &FnDef) -> Bindings {
         });
     }
     for constraint in &def.decl.constraints {
-        let scope = super::types::TypeScope {
-            world: walk.world,
-            module: def.module,
-            bindings: &bindings,
-        };
+        let scope =
+            super::types::TypeScope { world: walk.world, module: def.module, bindings: &bindings };
         let (left, right) = (scope.dim(&constraint.left), scope.dim(&constraint.right));
         let (Ok(left), Ok(right)) = (left, right) else { continue };
         let (name, value) = match constraint.relation {

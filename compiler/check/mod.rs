@@ -86,8 +86,7 @@ pub fn instantiate(
     let Checked { world, root, sources } = &**checked;
     let Some(Def::Fn(id)) = world.member(*root, name) else {
         let fns = world.module(*root).fns.iter();
-        let known: Vec<&str> =
-            fns.map(|&id| world.function(id).decl.name.name.as_str()).collect();
+        let known: Vec<&str> = fns.map(|&id| world.function(id).decl.name.name.as_str()).collect();
         return Err(define::unknown_function(name, &known).into());
     };
     deep(|| {

@@ -46,9 +46,8 @@ pub(crate) enum Generic {
 impl Type {
     /// As a user would write it.
     pub(crate) fn show(&self, world: &World) -> String {
-        let list = |types: &[Type]| {
-            types.iter().map(|t| t.show(world)).collect::<Vec<_>>().join(", ")
-        };
+        let list =
+            |types: &[Type]| types.iter().map(|t| t.show(world)).collect::<Vec<_>>().join(", ");
         match self {
             Type::Tensor(ty) => ty.to_string(),
             Type::Struct(def, args) => {
@@ -474,9 +473,7 @@ impl<'a, 'w> Unifier<'a, 'w> {
             },
             Generic::Tree(ty) => match &args[0] {
                 ast::GenericArg::Type(written) => self.unify(written, ty),
-                dim @ ast::GenericArg::Dim(_) => {
-                    self.unify_named(&as_path(dim)?, &[], span, ty)
-                }
+                dim @ ast::GenericArg::Dim(_) => self.unify_named(&as_path(dim)?, &[], span, ty),
             },
         }
     }

@@ -3,8 +3,8 @@
 //! A tensor is a node of a graph under construction, or a slot of the script; everything else is known to
 //! the compiler: trees of tensors, sizes, flags, text, functions.
 
-use super::types::{Bindings, Generic, Type};
 use super::typed::SlotId;
+use super::types::{Bindings, Generic, Type};
 use super::world::{FnId, ModuleId, StructId};
 use crate::diag::Span;
 use crate::graph::{Dim, NodeId};

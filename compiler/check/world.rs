@@ -59,7 +59,8 @@ impl SourceLoader {
 fn shown(base: &Path, file: &Path) -> String {
     let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
     let whole = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-    let below = base.canonicalize().ok().and_then(|b| Some(whole.strip_prefix(b).ok()?.to_path_buf()));
+    let below =
+        base.canonicalize().ok().and_then(|b| Some(whole.strip_prefix(b).ok()?.to_path_buf()));
     below.unwrap_or(whole).display().to_string()
 }
 
@@ -501,12 +502,7 @@ impl Reader<'_> {
     }
 
     /// The module of a file; says why there is none where a span is given.
-    fn try_file(
-        &mut self,
-        importer: ModuleId,
-        path: &str,
-        span: Option<Span>,
-    ) -> Option<ModuleId> {
+    fn try_file(&mut self, importer: ModuleId, path: &str, span: Option<Span>) -> Option<ModuleId> {
         let from = self.world.module(importer).name.clone();
         match (self.loader.read)(&from, path) {
             Ok((name, text)) => match self.by_name.get(&name) {
@@ -597,9 +593,8 @@ fn used_sorts(
 ) -> Vec<GenericSort> {
     let mut sorts = known.to_vec();
     let mut mark = |name: &str| {
-        let found = generics.iter().position(|g| {
-            g.name.name == name && g.kind == ast::GenericKind::Plain
-        });
+        let found =
+            generics.iter().position(|g| g.name.name == name && g.kind == ast::GenericKind::Plain);
         if let Some(i) = found {
             sorts[i] = GenericSort::Tree;
         }

@@ -86,12 +86,7 @@ impl<'w> Walk<'w> {
     }
 
     /// An axis of a tensor of this type; a negative one counts from the last.
-    pub(crate) fn axis(
-        &mut self,
-        value: &Value<'w>,
-        ty: &TensorType,
-        span: Span,
-    ) -> Eval<usize> {
+    pub(crate) fn axis(&mut self, value: &Value<'w>, ty: &TensorType, span: Span) -> Eval<usize> {
         let axis = self.known_i64(value, span)?;
         self.checked_axis(axis, ty.rank(), &ty.to_string(), span)
     }

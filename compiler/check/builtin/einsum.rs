@@ -83,10 +83,9 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
                     let (a, b) = (&w.node_ty(other).shape[other_axis], &ty.shape[axis]);
                     if a != b {
                         let message = format!("the axis `{name}` is {a} and {b}");
-                        let diagnostic =
-                            Diagnostic::error(codes::INNER_SIZES, *place, message)
-                                .here(format!("{b} here"))
-                                .label(there, format!("{a} here"));
+                        let diagnostic = Diagnostic::error(codes::INNER_SIZES, *place, message)
+                            .here(format!("{b} here"))
+                            .label(there, format!("{a} here"));
                         let diagnostic =
                             w.with_sizes(diagnostic, (other, other_axis), (*node, axis));
                         return Err(w.report(diagnostic));
@@ -127,12 +126,7 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
 
 /// The product of all factors with the axes of `result`: from left to right, what nobody needs any more is
 /// summed over as soon as possible.
-fn product(
-    w: &mut Walk<'_>,
-    factors: Vec<Factor>,
-    result: &[usize],
-    span: Span,
-) -> Eval<NodeId> {
+fn product(w: &mut Walk<'_>, factors: Vec<Factor>, result: &[usize], span: Span) -> Eval<NodeId> {
     let mut rest = factors.into_iter();
     let mut done = rest.next().expect("there is an operand");
     let mut rest: Vec<Factor> = rest.collect();
@@ -172,12 +166,7 @@ fn summed(
 
 /// The axes of each operand and of the result. Names stand apart (`b i d`); a word of as many letters as
 /// the operand has axes is read as letters (`bid`).
-fn parse(
-    w: &mut Walk<'_>,
-    pattern: &str,
-    at: Span,
-    ranks: &[usize],
-) -> Eval<(Vec<Axes>, Axes)> {
+fn parse(w: &mut Walk<'_>, pattern: &str, at: Span, ranks: &[usize]) -> Eval<(Vec<Axes>, Axes)> {
     let Some(arrow) = pattern.find("->") else {
         let message = "the pattern needs `->` and the axes of the result";
         return Err(w.error(codes::BAD_PATTERN, at, message));

@@ -43,11 +43,7 @@ fn reduce<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<Value<'w>
 }
 
 /// The reduction, its axes, and the type of what was reduced.
-fn reduced<'w>(
-    w: &mut Walk<'w>,
-    args: &Args<'w>,
-    op: ReduceOp,
-) -> Eval<(NodeId, Reduced)> {
+fn reduced<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<(NodeId, Reduced)> {
     let x = w.tensor_arg(args, 0)?;
     let ty = w.node_ty(x).clone();
     let axes = w.axes_arg(args, 1, &ty)?;
@@ -96,8 +92,7 @@ fn keep_axes<'w>(
         false => d.clone(),
     };
     let shape: Vec<Dim> = reduced.shape.iter().enumerate().map(size).collect();
-    let kept: Vec<usize> =
-        (0..shape.len()).filter(|axis| !reduced.axes.contains(axis)).collect();
+    let kept: Vec<usize> = (0..shape.len()).filter(|axis| !reduced.axes.contains(axis)).collect();
     let wide = w.reshape(node, shape, args.span)?;
     if wide != node {
         for (from, to) in kept.into_iter().enumerate() {
@@ -134,12 +129,7 @@ fn mean<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     Ok(w.tensor(node))
 }
 
-fn extreme<'w>(
-    w: &mut Walk<'w>,
-    args: &Args<'w>,
-    op: ReduceOp,
-    map: MapOp,
-) -> Eval<Value<'w>> {
+fn extreme<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp, map: MapOp) -> Eval<Value<'w>> {
     if let Some((y, at)) = args.given(1) {
         if let Some((_, span)) = args.given(2).or(args.given(3)) {
             let message = format!("`{}` of two tensors has no axis", op.name());

@@ -82,13 +82,7 @@ fn one_hot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 /// `bool[x..., size]`: where the last position is the index.
-fn hot_mask<'w>(
-    w: &mut Walk<'w>,
-    x: NodeId,
-    size: &Dim,
-    at: Span,
-    span: Span,
-) -> Eval<NodeId> {
+fn hot_mask<'w>(w: &mut Walk<'w>, x: NodeId, size: &Dim, at: Span, span: Span) -> Eval<NodeId> {
     let index = checked(w, x, size, at)?;
     let mut shape = w.node_ty(index).shape.clone();
     let rank = shape.len();

@@ -220,8 +220,8 @@ fn concat<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     };
     for &(part, at) in &parts[1..] {
         let ty = w.node_ty(part).clone();
-        let differs = (0..ty.rank().min(first.rank()))
-            .find(|&a| a != axis && ty.shape[a] != first.shape[a]);
+        let differs =
+            (0..ty.rank().min(first.rank())).find(|&a| a != axis && ty.shape[a] != first.shape[a]);
         if ty.rank() != first.rank() || ty.dtype != first.dtype || differs.is_some() {
             let message = format!("{ty} cannot follow {first} along axis {axis}");
             let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);

@@ -1,8 +1,8 @@
 //! What only the host can do: files, printing, assertions.
 
 use crate::check::builtin::Form;
-use crate::check::types::{Generic, Type};
 use crate::check::typed::{LoadLeaf, Step, Text, TextFormat, TextPart};
+use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Leaf, Static, Value};
 use crate::check::walk::{Declared, Eval, Slot, Walk};
 use crate::check::world::GenericSort;
@@ -268,8 +268,8 @@ impl<'w> Walk<'w> {
 
     pub(crate) fn assert_close(&mut self, form: &Form<'w>) -> Eval<Value<'w>> {
         self.only_in_script("assert_close", form.callee)?;
-        let slots = ["actual", "expected", "tol"]
-            .map(|name| Slot { name, optional: name == "tol" });
+        let slots =
+            ["actual", "expected", "tol"].map(|name| Slot { name, optional: name == "tol" });
         let assigned = self.assign("assert_close", &slots, form.args, form.callee)?;
         let (a, b) = (assigned[0].expect("given"), assigned[1].expect("given"));
         let actual = self.expr(&a.value, None);

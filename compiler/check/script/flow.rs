@@ -1,7 +1,7 @@
 //! The statements of `main`: loops, branches, and what interrupts a region.
 
-use crate::check::types::{Generic, Type};
 use crate::check::typed::{SlotId, Step};
+use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Leaf, SizeSource, Static, Value};
 use crate::check::walk::{Eval, Slot, Walk};
 use crate::diag::{Diagnostic, Span, codes};
@@ -70,9 +70,7 @@ impl<'w> Walk<'w> {
     fn script_expr(&mut self, expr: &'w ast::Expr) -> Eval<()> {
         self.cover(expr.span);
         match &expr.unparenthesized().kind {
-            ExprKind::If { cond, then, otherwise } => {
-                self.branch(cond, then, otherwise.as_deref())
-            }
+            ExprKind::If { cond, then, otherwise } => self.branch(cond, then, otherwise.as_deref()),
             ExprKind::Block(block) => {
                 self.script_block(block);
                 Ok(())
@@ -218,9 +216,7 @@ impl<'w> Walk<'w> {
         let (size, size_at) = values[1].clone().expect("it is not optional");
         let size = self.scalar_slot("size", &size, DType::I64, "rows of a batch", size_at)?;
         let shuffle = match &values[2] {
-            Some((key, at)) => {
-                Some(self.scalar_slot("shuffle", key, DType::I64, "a key", *at)?)
-            }
+            Some((key, at)) => Some(self.scalar_slot("shuffle", key, DType::I64, "a key", *at)?),
             None => None,
         };
         let order = match &values[3] {
@@ -360,7 +356,9 @@ impl<'w> Walk<'w> {
             let message = "`while` says how often it turns at most";
             let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, cond.span, message);
             let text = self.text(cond.span);
-            return Err(self.report(diagnostic.help(format!("write while {text} limit 1000 {{ … }}"))));
+            return Err(
+                self.report(diagnostic.help(format!("write while {text} limit 1000 {{ … }}")))
+            );
         };
         let limit = self.expr(limit_expr, None);
         let limit = self.scalar_slot("limit", &limit, DType::I64, "the limit", limit_expr.span);

@@ -95,8 +95,7 @@ pub(crate) fn tests(walk: &mut Walk<'_>, root: ModuleId) -> Vec<Test> {
 
 fn lower<'w>(walk: &mut Walk<'w>, root: ModuleId, body: &'w ast::Block) -> Option<Script> {
     walk.reset();
-    walk.script =
-        Some(ScriptState { blocks: vec![Vec::new()], ..ScriptState::default() });
+    walk.script = Some(ScriptState { blocks: vec![Vec::new()], ..ScriptState::default() });
     walk.push_frame("main", None, root, Rc::default(), None);
     let errors = walk.diags.len();
     for input in &walk.world.module(root).inputs {
@@ -146,12 +145,7 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    fn input_default(
-        &mut self,
-        value: &Value<'w>,
-        ty: &TensorType,
-        span: Span,
-    ) -> Eval<Scalar> {
+    fn input_default(&mut self, value: &Value<'w>, ty: &TensorType, span: Span) -> Eval<Scalar> {
         match value {
             Value::Error => Err(self.reported()),
             Value::Static(Static::Str(..)) => Err(self.expected(ty.dtype.name(), value, span)),

@@ -95,9 +95,7 @@ impl<'w> Walk<'w> {
     fn input_slot(&self, node: NodeId) -> Option<SlotId> {
         let level = &self.levels[0];
         match level.graph.op(node) {
-            Op::Input(_) => {
-                level.slots.iter().find(|(_, n)| **n == node).map(|(slot, _)| *slot)
-            }
+            Op::Input(_) => level.slots.iter().find(|(_, n)| **n == node).map(|(slot, _)| *slot),
             _ => None,
         }
     }

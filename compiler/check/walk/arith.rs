@@ -70,9 +70,7 @@ impl<'w> Walk<'w> {
                 });
                 Ok(Value::Static(Static::Float(-x, text)))
             }
-            (UnaryOp::Not, Value::Static(Static::Bool(b))) => {
-                Ok(Value::Static(Static::Bool(!b)))
-            }
+            (UnaryOp::Not, Value::Static(Static::Bool(b))) => Ok(Value::Static(Static::Bool(!b))),
             (UnaryOp::Neg, _) => self.elementwise(MapOp::Neg, "`-`", &[operand], span),
             (UnaryOp::Not, _) => self.elementwise(MapOp::Not, "`!`", &[operand], span),
         }
@@ -110,15 +108,17 @@ impl<'w> Walk<'w> {
             BinaryOp::Sub => Some(Static::Dim(a.clone() - b.clone())),
             BinaryOp::Mul => Some(Static::Dim(a.clone() * b.clone())),
             BinaryOp::Div => match (a.div_exact(b), known) {
-                _ if b.is(0) => return Err(self.error(codes::INEXACT_DIVISION, span, "division by 0")),
+                _ if b.is(0) => {
+                    return Err(self.error(codes::INEXACT_DIVISION, span, "division by 0"));
+                }
                 (Some(quotient), _) => Some(Static::Dim(quotient)),
                 // Numbers that do not divide are a fraction; sizes that do not must say so.
                 (None, Some((a, b))) => Some(Static::Float(a as f64 / b as f64, None)),
                 (None, None) => None,
             },
-            BinaryOp::Rem => known
-                .and_then(|(a, b)| a.checked_rem(b))
-                .map(|r| Static::Dim(Dim::Const(r))),
+            BinaryOp::Rem => {
+                known.and_then(|(a, b)| a.checked_rem(b)).map(|r| Static::Dim(Dim::Const(r)))
+            }
             BinaryOp::Pow => {
                 let power = known.and_then(|(a, b)| a.checked_pow(u32::try_from(b).ok()?));
                 power.map(|p| Static::Dim(Dim::Const(p)))
@@ -309,7 +309,9 @@ impl<'w> Walk<'w> {
         let mut giver: Vec<Option<(usize, usize)>> = vec![None; rank];
         for axis in (0..rank).rev() {
             for (i, &node) in nodes.iter().enumerate() {
-                let Some(own) = (axis + self.node_ty(node).rank()).checked_sub(rank) else { continue };
+                let Some(own) = (axis + self.node_ty(node).rank()).checked_sub(rank) else {
+                    continue;
+                };
                 let size = &self.node_ty(node).shape[own];
                 match giver[axis] {
                     None => giver[axis] = Some((i, own)),

@@ -183,8 +183,7 @@ impl<'w> Walk<'w> {
     ) -> Eval<FnCall<'w>> {
         let def = self.world.function(id);
         let params = &def.decl.params;
-        let slot =
-            |p: &'w ast::Param| Slot { name: &p.name.name, optional: p.default.is_some() };
+        let slot = |p: &'w ast::Param| Slot { name: &p.name.name, optional: p.default.is_some() };
         let slots: Vec<Slot<'_>> = params.iter().map(slot).collect();
         let assigned = self.assign(&def.decl.name.name, &slots, args, callee)?;
         let mut binder = Binder {
@@ -400,13 +399,7 @@ impl<'w> Binder<'w> {
         Ok(value)
     }
 
-    fn unify(
-        &mut self,
-        walk: &mut Walk<'w>,
-        i: usize,
-        value: &Value<'w>,
-        at: Span,
-    ) -> Eval<()> {
+    fn unify(&mut self, walk: &mut Walk<'w>, i: usize, value: &Value<'w>, at: Span) -> Eval<()> {
         let Some(ty) = &self.def.decl.params[i].ty else { return Ok(()) };
         let found = walk.ty(value);
         let mut unifier = Unifier::new(walk.world, self.def.module, &mut self.bindings);
@@ -481,9 +474,8 @@ impl<'w> Binder<'w> {
     fn is_open_scalar(&self, ty: &ast::Type) -> bool {
         let ast::TypeKind::Named { path, args } = &ty.kind else { return false };
         let binding = path.as_name().and_then(|name| self.bindings.get(&name.name));
-        let open = binding.is_some_and(|b| {
-            b.value.is_none() && matches!(b.sort, GenericSort::DType(_))
-        });
+        let open =
+            binding.is_some_and(|b| b.value.is_none() && matches!(b.sort, GenericSort::DType(_)));
         open && args.is_empty()
     }
 

@@ -28,10 +28,7 @@ impl<'w> Walk<'w> {
 
     /// Whether the statements walked are those of `main` or a test, not of a function.
     pub(crate) fn in_script(&self) -> bool {
-        self.script.is_some()
-            && self.frames.len() == 1
-            && self.levels.len() == 1
-            && !self.both_ways
+        self.script.is_some() && self.frames.len() == 1 && self.levels.len() == 1 && !self.both_ways
     }
 
     /// A statement; mistakes in it have been reported.

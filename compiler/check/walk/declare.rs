@@ -85,10 +85,9 @@ impl<'w> Walk<'w> {
                 }
                 Ok(Value::Record(parts.into()))
             }
-            ast::TypeKind::Fn { .. } => Err(Mismatch::Malformed(
-                ty.span,
-                "a function cannot come from outside".to_string(),
-            )),
+            ast::TypeKind::Fn { .. } => {
+                Err(Mismatch::Malformed(ty.span, "a function cannot come from outside".to_string()))
+            }
             ast::TypeKind::Named { args, .. } => {
                 match self.try_ground(around.module, around.bindings, ty)? {
                     Type::Tensor(tensor) => {
@@ -127,13 +126,7 @@ impl<'w> Walk<'w> {
     }
 
     /// A value of a type that nobody wrote: what a tree parameter stands for.
-    fn tree_leaves(
-        &mut self,
-        path: &str,
-        ty: &Type,
-        span: Span,
-        make: Maker<'_, 'w>,
-    ) -> Value<'w> {
+    fn tree_leaves(&mut self, path: &str, ty: &Type, span: Span, make: Maker<'_, 'w>) -> Value<'w> {
         match ty {
             Type::Tensor(tensor) => {
                 let sources = vec![None; tensor.rank()];

@@ -76,7 +76,9 @@ impl<'w> Walk<'w> {
             }
             ExprKind::Block(block) => Ok(self.block(block, want)),
             ExprKind::As { value, ty } => self.load_as(value, ty, span),
-            ExprKind::Lambda { params, ret, body } => Ok(self.lambda(params, ret.as_ref(), body, span)),
+            ExprKind::Lambda { params, ret, body } => {
+                Ok(self.lambda(params, ret.as_ref(), body, span))
+            }
             ExprKind::Scan { .. } => Err(self.unsupported("`scan`", span)),
             ExprKind::Comprehension { .. } => Err(self.unsupported("an index comprehension", span)),
             ExprKind::Reduction { .. } => Err(self.unsupported("an index reduction", span)),
@@ -116,7 +118,8 @@ impl<'w> Walk<'w> {
                 Ok(Value::Static(Static::Str(value.as_str().into(), *span)))
             }
             _ => {
-                let message = "values can be put into text only where it is printed or names a file";
+                let message =
+                    "values can be put into text only where it is printed or names a file";
                 Err(self.error(codes::MISPLACED, span, message))
             }
         }

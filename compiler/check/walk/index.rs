@@ -149,7 +149,8 @@ impl<'w> Walk<'w> {
                 let room = (size.clone() - at.clone()).known();
                 if at.known().is_some_and(|n| n < 0) || room.is_some_and(|n| n <= 0) {
                     let index = self.text(expr.span);
-                    let message = format!("index {index} is outside of axis {axis}, whose size is {size}");
+                    let message =
+                        format!("index {index} is outside of axis {axis}, whose size is {size}");
                     let diagnostic = Diagnostic::error(codes::BAD_INDEX, expr.span, message);
                     let diagnostic = self.with_size(diagnostic, x, axis);
                     return Err(self.report(diagnostic));
@@ -247,13 +248,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn sliced(
-        &mut self,
-        x: NodeId,
-        ty: &TensorType,
-        items: &[Item],
-        span: Span,
-    ) -> Eval<NodeId> {
+    fn sliced(&mut self, x: NodeId, ty: &TensorType, items: &[Item], span: Span) -> Eval<NodeId> {
         let axes: Vec<&Item> = items.iter().filter(|i| !matches!(i, Item::New)).collect();
         let changes = |i: &&&Item| matches!(i, Item::Slice { .. } | Item::At(_));
         if !axes.iter().any(|i| changes(&i)) {
@@ -287,12 +282,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Gathers by the tensors of indices. Returns how many axes each item has become.
-    fn gathered(
-        &mut self,
-        x: NodeId,
-        items: &[Item],
-        span: Span,
-    ) -> Eval<(NodeId, Vec<usize>)> {
+    fn gathered(&mut self, x: NodeId, items: &[Item], span: Span) -> Eval<(NodeId, Vec<usize>)> {
         let axes: Vec<&Item> = items.iter().filter(|i| !matches!(i, Item::New)).collect();
         let mut widths = vec![1; axes.len()];
         let tensors: Vec<(usize, NodeId, Span)> = axes
@@ -306,9 +296,10 @@ impl<'w> Walk<'w> {
         let (Some(&(first, ..)), Some(&(last, ..))) = (tensors.first(), tensors.last()) else {
             return Ok((x, widths));
         };
-        let ints = axes.iter().enumerate().any(|(axis, item)| {
-            matches!(item, Item::At(_)) && !(first..=last).contains(&axis)
-        });
+        let ints = axes
+            .iter()
+            .enumerate()
+            .any(|(axis, item)| matches!(item, Item::At(_)) && !(first..=last).contains(&axis));
         let scalar = tensors.iter().all(|&(_, n, _)| self.node_ty(n).rank() == 0);
         if (last - first + 1 != tensors.len() || ints) && !scalar {
             let message = "indices by tensors must stand side by side, and apart from numbers";

@@ -30,8 +30,8 @@ pub(crate) use declare::Declared;
 pub(crate) use report::Reported;
 
 use super::script::ScriptState;
-use super::types::{Bindings, Mismatch, Type, TypeScope};
 use super::typed::{SlotId, Tree};
+use super::types::{Bindings, Mismatch, Type, TypeScope};
 use super::value::{Leaf, SizeOrigin, Value};
 use super::world::{FnId, ModuleId, World};
 use crate::diag::{Diagnostics, Sources, Span};

@@ -31,9 +31,8 @@ impl Walk<'_> {
         }
         let graph = &self.levels[level].graph;
         let operands = graph.operands(node);
-        let mut from = |operand: usize, axis: usize| {
-            self.trace_at(level, operands[operand], axis, seen)
-        };
+        let mut from =
+            |operand: usize, axis: usize| self.trace_at(level, operands[operand], axis, seen);
         let found = match graph.op(node) {
             Op::Map(_) => (0..operands.len()).find_map(|operand| from(operand, axis)),
             Op::Convert(_) | Op::CheckIndex(_) => from(0, axis),
@@ -100,7 +99,11 @@ impl Walk<'_> {
         found.or_else(|| {
             let made = matches!(
                 graph.op(node),
-                Op::Literal(_) | Op::Iota { .. } | Op::Slice { .. } | Op::Concat(_) | Op::Reshape(_)
+                Op::Literal(_)
+                    | Op::Iota { .. }
+                    | Op::Slice { .. }
+                    | Op::Concat(_)
+                    | Op::Reshape(_)
             );
             let span = graph.node(node).origin.span.filter(|_| made)?;
             Some(SizeSource { span, ty: None, owner: None })

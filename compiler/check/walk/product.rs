@@ -38,9 +38,9 @@ impl<'w> Walk<'w> {
                 "`@` needs operands of one element type, found {} and {}",
                 ta.dtype, tb.dtype
             );
-            return Err(self.report(
-                Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here),
-            ));
+            return Err(
+                self.report(Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here))
+            );
         }
         let (inner_a, inner_b) = (ta.rank() - 1, tb.rank().saturating_sub(2));
         let (m, k) = (&ta.shape[inner_a], &tb.shape[inner_b]);
@@ -75,13 +75,7 @@ impl<'w> Walk<'w> {
 
     /// Both operands have at least two axes and one has more. Batch axes that one of them lacks or has
     /// as a literal 1 are not repeated: they become free axes of the other, put in their place after.
-    fn batched(
-        &mut self,
-        a: NodeId,
-        b: NodeId,
-        spans: (Span, Span),
-        span: Span,
-    ) -> Eval<NodeId> {
+    fn batched(&mut self, a: NodeId, b: NodeId, spans: (Span, Span), span: Span) -> Eval<NodeId> {
         let (ta, tb) = (self.node_ty(a).clone(), self.node_ty(b).clone());
         let batches = ta.rank().max(tb.rank()) - 2;
         let own = |ty: &TensorType, i: usize| (i + ty.rank()).checked_sub(batches + 2);

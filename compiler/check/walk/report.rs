@@ -18,12 +18,7 @@ const MAX_CALLS: usize = 3;
 
 impl<'w> Walk<'w> {
     /// Reports an error at a place.
-    pub(crate) fn error(
-        &mut self,
-        code: Code,
-        span: Span,
-        message: impl Into<String>,
-    ) -> Reported {
+    pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Reported {
         self.report(Diagnostic::error(code, span, message))
     }
 
@@ -96,12 +91,7 @@ impl<'w> Walk<'w> {
     }
 
     /// A value of another kind was expected.
-    pub(crate) fn expected(
-        &mut self,
-        what: &str,
-        found: &Value<'w>,
-        span: Span,
-    ) -> Reported {
+    pub(crate) fn expected(&mut self, what: &str, found: &Value<'w>, span: Span) -> Reported {
         if found.is_error() {
             return Reported(());
         }
@@ -132,7 +122,12 @@ impl<'w> Walk<'w> {
     }
 
     /// Adds where the size of an axis comes from.
-    pub(crate) fn with_size(&self, diagnostic: Diagnostic, node: NodeId, axis: usize) -> Diagnostic {
+    pub(crate) fn with_size(
+        &self,
+        diagnostic: Diagnostic,
+        node: NodeId,
+        axis: usize,
+    ) -> Diagnostic {
         let size = self.node_ty(node).shape[axis].clone();
         match self.trace(node, axis) {
             Some(source) => self.with_source(diagnostic, &size, &source),
@@ -251,7 +246,8 @@ impl<'w> Walk<'w> {
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, message);
         diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
         if diagnostic.help.is_empty() && name.name.len() == 1 {
-            let help = format!("declare a size in the brackets of the function: `fn f[{}](…)`", name.name);
+            let help =
+                format!("declare a size in the brackets of the function: `fn f[{}](…)`", name.name);
             diagnostic = diagnostic.help(help);
         }
         self.report(diagnostic)

@@ -63,7 +63,8 @@ impl<'w> Walk<'w> {
                 .zip(&values)
                 .filter_map(|(f, v)| Some((&f.ty, v.as_ref()?)))
                 .collect();
-            let fitted = self.field_value(id, field, (value, at), ty.as_ref(), &mut bindings, &before);
+            let fitted =
+                self.field_value(id, field, (value, at), ty.as_ref(), &mut bindings, &before);
             failed |= fitted.is_none();
             values.push(fitted);
         }
@@ -208,16 +209,15 @@ impl<'w> Walk<'w> {
                 let first = others.iter().find_map(|(ty, v)| self.axis_named(ty, v, &name));
                 let sources = (found_at, first);
                 let sources = (self.source_of(sources.0), self.source_of(sources.1));
-                diagnostic = self.with_sources(diagnostic, (&found, sources.0), (&wanted, sources.1));
+                diagnostic =
+                    self.with_sources(diagnostic, (&found, sources.0), (&wanted, sources.1));
                 self.report(diagnostic)
             }
             Mismatch::Rank => {
                 let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
                 self.report(diagnostic.here("another number of axes"))
             }
-            Mismatch::DType => {
-                self.report(Diagnostic::error(codes::DTYPE_MISMATCH, at, message))
-            }
+            Mismatch::DType => self.report(Diagnostic::error(codes::DTYPE_MISMATCH, at, message)),
             Mismatch::Kind => self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message)),
             Mismatch::Unknown(name) => self.unknown_type(&name),
             Mismatch::Malformed(span, message) => self.error(codes::BAD_TYPE, span, message),

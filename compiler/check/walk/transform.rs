@@ -42,9 +42,7 @@ impl<'w> Walk<'w> {
         }
         let walk = &*self;
         let replaced = inner.args_mut(walk).into_iter().enumerate();
-        for (position, (_, (_, slot))) in
-            replaced.filter(|(i, _)| chosen.contains(i)).enumerate()
-        {
+        for (position, (_, (_, slot))) in replaced.filter(|(i, _)| chosen.contains(i)).enumerate() {
             slot.0 = parameters[position].value.clone();
         }
         let result = self.apply(inner).and_then(|value| self.only_output(&value, span));
@@ -184,7 +182,8 @@ impl<'w> Walk<'w> {
             (Some(node), Some(ty)) if ty.rank() == 0 && ty.dtype.is_float() => Ok(node),
             _ => {
                 let found = self.show(value);
-                let message = format!("a gradient is that of one float, the function gives {found}");
+                let message =
+                    format!("a gradient is that of one float, the function gives {found}");
                 let diagnostic = Diagnostic::error(codes::GRAD_RESULT, span, message);
                 let help = "reduce it to a scalar first, with mean or sum";
                 Err(self.report(diagnostic.help(help)))

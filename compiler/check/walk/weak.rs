@@ -111,7 +111,9 @@ impl<'w> Walk<'w> {
                         self.float_scalar(*x, text.as_deref(), Some(dtype), at)?
                     }
                     Static::Bool(b) if dtype == DType::Bool => Scalar::new(*b),
-                    other => return Err(self.expected(dtype.name(), &Value::Static(other.clone()), at)),
+                    other => {
+                        return Err(self.expected(dtype.name(), &Value::Static(other.clone()), at));
+                    }
                 });
             }
             let node = self.add(Op::Literal(literal(dtype, &shape, &scalars)), &[], span)?;
