@@ -1,14 +1,16 @@
 //! What rewriting and fusion did to a graph, in words and with the places in the source.
 //!
-//! Three parts: the cost and the kernels before and after; the rules, by phase, with the expressions
-//! they were applied to; and what each kernel of the result holds. A rule that is listed added an equal
-//! term to the e-graph; whether the term was chosen is the extraction's decision, by cost.
+//! In this order: the cost and the kernels before and after; the rules, by phase, with the
+//! expressions they were applied to; what is stored and what recomputed; which kernels were joined;
+//! and what each kernel of the result holds. A rule that is listed added an equal term to the
+//! e-graph; whether the term was chosen is the extraction's decision, by cost.
 
 use crate::diag::{Sources, Span};
-use crate::graph::{Origin, Via};
-use crate::kernel::{Call, Kernel, Program, Work};
+use crate::graph::{Graph, Origin, Via};
+use crate::kernel::fuse::{self, Note};
+use crate::kernel::{Call, Kernel, Program, Work, lower};
 use crate::rewrite::explain::Choice;
-use crate::rewrite::{Applied, Phase, Report, Rule, rules};
+use crate::rewrite::{self, Applied, Phase, Report, Rule, rules};
 use std::fmt::{self, Write};
 
 /// Everything there is to tell about one graph.
@@ -22,6 +24,17 @@ pub struct Explanation<'a> {
     pub before: &'a Program,
     /// The kernels with them.
     pub after: &'a Program,
+    /// The joins of kernels.
+    pub joins: &'a [Note],
+}
+
+/// What happens to a concrete graph when it is compiled with these options.
+pub fn explanation_of(sources: &Sources, graph: &Graph, options: &rewrite::Options) -> String {
+    let (optimised, report) = rewrite::optimise(graph, options);
+    let before = lower(graph);
+    let (after, joins) = fuse::explained(lower(&optimised));
+    let (report, before, after, joins) = (&report, &before, &after, joins.as_slice());
+    Explanation { sources, report, before, after, joins }.to_string()
 }
 
 /// Places listed under one rule.
@@ -34,6 +47,7 @@ impl fmt::Display for Explanation<'_> {
         self.summary(f)?;
         self.rules(f)?;
         self.choices(f)?;
+        self.joins(f)?;
         self.kernels(f)
     }
 }
@@ -114,6 +128,18 @@ impl Explanation<'_> {
             let uses = counted(*uses, "use");
             writeln!(f, "  {done:10} {value} ({uses}{place})")?;
             writeln!(f, "             the whole takes {cost}, with it {instead} {against}")?;
+        }
+        Ok(())
+    }
+
+    fn joins(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.joins.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nKernels joined")?;
+        for Note { host, guest, why } in self.joins {
+            writeln!(f, "  {host} + {guest}")?;
+            writeln!(f, "      {why}")?;
         }
         Ok(())
     }
@@ -294,8 +320,13 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
         let before = Program { kernels: vec![one(), one(), one()], ..Program::default() };
         let kernels = vec![product(vec![forward]), nest("sub_mul", vec![backward, forward])];
         let after = Program { kernels, ..Program::default() };
-        let explanation =
-            Explanation { sources: &sources, report: &report, before: &before, after: &after };
+        let joins = [Note {
+            host: "contract".to_string(),
+            guest: "add_max".to_string(),
+            why: "the elements of the product go on in registers".to_string(),
+        }];
+        let (report, before, after) = (&report, &before, &after);
+        let explanation = Explanation { sources: &sources, report, before, after, joins: &joins };
         let text = explanation.to_string();
         insta::assert_snapshot!(text, @r#"
     estimated time   12.35 us -> 2.00 us
@@ -320,6 +351,10 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
       recomputed max: f32[32, 10] (2 uses, model.tx:2)
                  the whole takes 2.00 us, with it stored 2.50 us
 
+    Kernels joined
+      contract + add_max
+          the elements of the product go on in registers
+
     Kernels
         0  contract_add_max: [32 x 784] by [784 x 10]
            of model.tx:2
@@ -333,10 +368,9 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
     fn says_why_nothing_changed() {
         let report =
             Report { kept_input: Some("nothing cheaper was found".into()), ..Report::default() };
-        let program = Program::default();
-        let sources = Sources::default();
-        let explanation =
-            Explanation { sources: &sources, report: &report, before: &program, after: &program };
+        let (sources, report, program) = (&Sources::default(), &report, &Program::default());
+        let (before, after) = (program, program);
+        let explanation = Explanation { sources, report, before, after, joins: &[] };
         assert!(explanation.to_string().contains("stays as it is: nothing cheaper was found.\n"));
     }
 }

@@ -1,10 +1,13 @@
 //! Gradients of small functions as text, and the text read back.
 
+use super::{Head, Names, function, tree_type, tuple_type};
 use crate::check::typed::{Function, Tree};
 use crate::diag::{SourceId, Sources, Span};
-use crate::graph::ops::Contraction;
-use crate::graph::{Builder, Dim, DimVar, Graph, NodeId, Origin, TensorType};
+use crate::graph::ops::{Contraction, ROWS};
+use crate::graph::testing::{Options, random_case};
+use crate::graph::{Builder, Dim, DimVar, Graph, NodeId, Op, Origin, TensorType};
 use crate::inspect::gradient::gradient_of;
+use crate::syntax::ast::{Ident, NOWHERE, Param};
 use crate::syntax::parse;
 use tensc_runtime::DType;
 
@@ -175,4 +178,57 @@ fn loss[B](m: Mlp, x: f32[B, 784], t: f32[B, 10]) -> f32 = mean(-sum(t * log_sof
         )
     }
     "#);
+}
+
+/// A graph whose inputs are tensors, as a function `f` with a tuple of its outputs as result.
+fn printed(graph: &Graph) -> String {
+    let param = |(name, node): &(String, NodeId)| Param {
+        is_static: false,
+        name: Ident { name: name.clone(), span: NOWHERE },
+        ty: Some(tree_type(&Tree::Leaf(graph.ty(*node).clone()))),
+        default: None,
+        span: NOWHERE,
+    };
+    let outputs = graph.outputs().iter().map(|(_, node)| *node);
+    let types = outputs.clone().map(|n| tree_type(&Tree::Leaf(graph.ty(n).clone())));
+    let head = Head {
+        docs: Vec::new(),
+        name: "f".to_string(),
+        generics: Vec::new(),
+        params: graph.inputs().iter().map(param).collect(),
+        ret: tuple_type(types.collect()),
+        constraints: Vec::new(),
+    };
+    let result = Tree::Tuple(outputs.map(Tree::Leaf).collect());
+    let text = function(head, graph, &result, &Names::default());
+    let (file, diagnostics) = parse(SourceId(0), &text);
+    assert!(diagnostics.is_empty(), "{text}\n{diagnostics:?}");
+    assert_eq!(crate::syntax::print(&file), text, "it is formatted");
+    text
+}
+
+#[test]
+fn every_operation_has_a_form() {
+    for row in ROWS {
+        for sample in (row.samples)() {
+            if matches!(sample.op, Op::Input(_) | Op::Fused(_)) {
+                continue;
+            }
+            let mut graph = Graph::new();
+            let operands: Vec<NodeId> = (sample.operands.iter().enumerate())
+                .map(|(i, (ty, _))| graph.add_input(format!("x{i}"), ty.clone(), Origin::default()))
+                .collect();
+            let node =
+                graph.add(sample.op.clone(), &operands, Origin::default()).expect("a sample");
+            graph.add_output("result", node);
+            printed(&graph);
+        }
+    }
+}
+
+#[test]
+fn random_graphs_have_a_form() {
+    for seed in 0..200 {
+        printed(&random_case(seed, &Options::default()).graph);
+    }
 }
