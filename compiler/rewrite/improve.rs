@@ -359,11 +359,22 @@ impl<'p> Search<'p> {
                 if other == usize::from(kept) || !self.is_acyclic(plan, class, other) {
                     continue;
                 }
+                let left = &self.problem.class(class).alternatives[usize::from(kept)].children;
                 plan.choice[at] = other as u8;
                 let cost = self.cost(plan);
                 if cost < plan.cost - 1e-6 {
                     plan.cost = cost;
+                    continue;
+                }
+                // What the other e-node read may have been stored for its sake only.
+                let freed: SmallVec<[ClassNumber; 4]> =
+                    left.iter().copied().filter(|&c| plan.stored[c as usize]).collect();
+                freed.iter().for_each(|&c| plan.stored[c as usize] = false);
+                let cost = if freed.is_empty() { f64::INFINITY } else { self.cost(plan) };
+                if cost < plan.cost - 1e-6 {
+                    plan.cost = cost;
                 } else {
+                    freed.iter().for_each(|&c| plan.stored[c as usize] = true);
                     plan.choice[at] = kept;
                 }
             }

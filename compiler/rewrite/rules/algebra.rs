@@ -165,8 +165,7 @@ fn mirror(site: &mut Site<'_>, node: &ENode) {
 
 fn mask_by_max(site: &mut Site<'_>, node: &ENode) {
     let (x, y) = (node.children[0], node.children[1]);
-    let Some(bound) = site.constant(y) else { return };
-    if bound.to_f64().is_nan() {
+    if site.constant(y).is_none() || site.dtype(y) == DType::Bool {
         return;
     }
     let max = site.lookup(MapOp::Max, &[x, y]).or_else(|| site.lookup(MapOp::Max, &[y, x]));

@@ -9,6 +9,7 @@ use super::super::language::{ENode, Kind};
 use super::super::site::{Ref, Site};
 use crate::graph::MapOp;
 use egg::Id;
+use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar};
 
 /// What the variables of a term stand for.
@@ -88,7 +89,7 @@ impl Term {
     }
 
     /// Builds the term; `like` is what its type is known from. `None` where a number has no
-    /// counterpart in the type.
+    /// counterpart in the type, or an operation does not take it.
     pub fn build(&self, site: &mut Site<'_>, bound: &Bound, like: Ref) -> Option<Ref> {
         match self {
             Term::Var(name) => Some(Ref::Class(bound.get(*name))),
@@ -103,9 +104,12 @@ impl Term {
                     Some(term) => term.build(site, bound, like)?,
                     None => like,
                 };
-                let operands: Option<Vec<Ref>> =
+                let operands: Option<SmallVec<[Ref; 3]>> =
                     operands.iter().map(|t| t.build(site, bound, like)).collect();
-                Some(site.map(*op, &operands?))
+                let operands = operands?;
+                let last = *operands.last().expect("an operation has operands");
+                let accepted = op.row().takes.accepts(site.ty(last).dtype);
+                accepted.then(|| site.map(*op, &operands))
             }
         }
     }

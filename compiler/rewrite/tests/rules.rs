@@ -160,7 +160,9 @@ impl Build<'_> {
             Term::Map(op, operands) => {
                 let mut nodes = Vec::new();
                 for (i, operand) in operands.iter().enumerate() {
-                    let mask = *op == MapOp::Select && i == 0;
+                    // A mask is a variable of its own, or compares values of the term's type.
+                    let compares = matches!(operand, Term::Map(MapOp::Gt, _));
+                    let mask = *op == MapOp::Select && i == 0 && !compares;
                     let dtype = self.dtype;
                     if mask {
                         self.dtype = DType::Bool;
