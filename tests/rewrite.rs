@@ -140,7 +140,10 @@ fn mnist_step_timing() {
         let (_, report) = optimise(&step, &Options::default());
         println!("round {round}: {:?} of {} nodes", start.elapsed(), step.len());
         for phase in &report.phases {
-            println!("  {:12} {:2} {:5} {:?}", phase.name, phase.iterations, phase.nodes, phase.time);
+            println!(
+                "  {:12} {:2} {:5} {:?}",
+                phase.name, phase.iterations, phase.nodes, phase.time
+            );
         }
     }
 }
