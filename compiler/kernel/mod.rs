@@ -15,8 +15,10 @@
 pub mod cost;
 pub mod fuse;
 pub mod lower;
+mod order;
 pub mod plan;
 pub mod reference;
+pub mod text;
 pub mod touch;
 pub mod verify;
 pub mod walk;

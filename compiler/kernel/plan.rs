@@ -5,6 +5,7 @@
 //! that, a buffer whose elements are written where the last reads of another one happen is put in
 //! that one's memory. The verifier checks the result without asking how it was found.
 
+use super::order::order;
 use super::touch::{Site, in_place, touches};
 use super::{BufferId, Place, Plan, Program, Work};
 use std::cmp::Reverse;
@@ -12,8 +13,9 @@ use std::cmp::Reverse;
 /// Every offset is a multiple of this.
 pub const ALIGNMENT: usize = 64;
 
-/// Fills in the plan of a program.
+/// Puts the kernels of a program in order and fills in its plan.
 pub fn plan(program: &mut Program) {
+    order(program);
     let lives = lives(program);
     let mut plan = Plan {
         offsets: vec![None; program.buffers.len()],
@@ -199,4 +201,15 @@ pub fn may_take(program: &Program, input: BufferId, output: BufferId) -> Option<
         }
         _ => Some(false),
     }
+}
+
+/// Whether one kernel alone writes the output, and reads the input in step with that.
+pub fn may_take_in_step(program: &Program, input: BufferId, output: BufferId) -> bool {
+    let mut writers = program
+        .kernels
+        .iter()
+        .filter(|k| touches(k).iter().any(|t| t.buffer == output && t.writes));
+    let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
+    let reads = touches(writer).iter().any(|t| t.buffer == input);
+    reads && in_place(writer, input, output)
 }

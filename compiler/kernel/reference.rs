@@ -413,7 +413,7 @@ fn each_point(extents: &[usize], mut f: impl FnMut(&[usize])) {
     }
 }
 
-fn decode(dtype: DType, bytes: &[u8]) -> Scalar {
+pub(super) fn decode(dtype: DType, bytes: &[u8]) -> Scalar {
     let mut word = [0; 8];
     word[..bytes.len()].copy_from_slice(bytes);
     let bits = u64::from_le_bytes(word);

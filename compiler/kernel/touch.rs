@@ -149,7 +149,7 @@ pub fn in_place(kernel: &Kernel, read: BufferId, written: BufferId) -> bool {
         return false;
     }
     let touches = touches(kernel);
-    let mut writes = touches.iter().filter(|t| t.buffer == written);
+    let mut writes = touches.iter().filter(|t| t.buffer == written && t.writes);
     let (Some(write), None) = (writes.next(), writes.next()) else { return false };
     let reads = touches.iter().filter(|t| t.buffer == read);
     reads.into_iter().all(|r| !r.writes && before(kernel, r, write))

@@ -115,11 +115,12 @@ fn choose_lane(axes: &[Axis], walks: &[Walk], memory: &[bool]) -> Option<usize> 
             .map(|(w, _)| match w.strides[lane] {
                 0 => 0.25,
                 1 => 1.0,
-                _ => VECTOR as f64,
+                // Each lane is moved on its own.
+                _ => 1.5 * VECTOR as f64,
             })
             .sum();
         let rows = total / extent as f64;
-        let finish = if axes[lane].reduced { 8.0 * kept } else { 0.0 };
+        let finish = if axes[lane].reduced { 4.0 * kept } else { 0.0 };
         rows * (extent.div_ceil(VECTOR) as f64 * (moves + 1.0) + 1.0) + finish
     };
     // `min_by` keeps the first of equals.

@@ -343,6 +343,9 @@ impl Lowering<'_> {
     fn name(&self, id: NodeId) -> String {
         match self.graph.op(id) {
             Op::Fused(fused) => fused_name(fused),
+            Op::Reduce(reduce, _) => reduce.name().to_owned(),
+            Op::ArgReduce(reduce, _) => format!("arg{}", reduce.name()),
+            Op::Contract(_) => "matmul".to_owned(),
             op => op.name().to_owned(),
         }
     }
