@@ -215,7 +215,7 @@ impl Function {
         session: &Session,
         arguments: &[TensorView<'_>],
     ) -> Result<Arc<Compiled>, CallError> {
-        Ok(session.compile_graph(&self.specialise(arguments)?))
+        session.compile_graph(&self.specialise(arguments)?)
     }
 
     /// Calls it on borrowed tensors, which are not copied: one for each parameter leaf; the

@@ -4,7 +4,7 @@
 //! concrete); everything after is calling. Each pass is a pure function; the IR is verified after each
 //! one in debug builds and wherever [`Options::verify`] asks for it, and a failure names the pass.
 
-use crate::codegen::{self, Executable};
+use crate::codegen::{self, CompileError, Executable};
 use crate::graph::Graph;
 use crate::rewrite::{self, Report};
 use crate::{graph, kernel};
@@ -17,8 +17,8 @@ pub struct Options {
     pub optimise: bool,
     /// What rewriting may do.
     pub rewrite: rewrite::Options,
-    /// What code is emitted for.
-    pub target: codegen::Target,
+    /// What code is emitted for, and how.
+    pub emit: codegen::Options,
     /// Verify the IR after every pass; always on in debug builds.
     pub verify: bool,
 }
@@ -28,7 +28,7 @@ impl Default for Options {
         Options {
             optimise: true,
             rewrite: rewrite::Options::default(),
-            target: codegen::Target::host(),
+            emit: codegen::Options::default(),
             verify: cfg!(debug_assertions),
         }
     }
@@ -80,9 +80,16 @@ pub trait Observer {
 
 /// Compiles a concrete graph.
 ///
+/// # Errors
+/// Where the system gives no memory for code.
+///
 /// # Panics
 /// Where a pass breaks an invariant: that is a bug of the compiler, and the message names the pass.
-pub fn compile(graph: &Graph, options: &Options, observer: &mut dyn Observer) -> Executable {
+pub fn compile(
+    graph: &Graph,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Executable, CompileError> {
     let mut driver = Driver { options, observer, started: Instant::now() };
     driver.graph(ELABORATE, graph);
     let optimised = options.optimise.then(|| {
@@ -99,10 +106,11 @@ pub fn compile(graph: &Graph, options: &Options, observer: &mut dyn Observer) ->
     }
     kernel::plan(&mut program);
     driver.program(PLAN, &program);
-    let wants_text = driver.observer.wants(EMIT);
-    let (executable, listing) = codegen::emit(program, &options.target, wants_text);
-    driver.finish(EMIT, || listing);
-    executable
+    let keep_text = driver.observer.wants(EMIT);
+    let emit = codegen::Options { keep_text, ..options.emit };
+    let executable = codegen::compile(program, &emit)?;
+    driver.executable(EMIT, &executable);
+    Ok(executable)
 }
 
 struct Driver<'a> {
@@ -132,9 +140,10 @@ impl Driver<'_> {
         self.show(pass, || program.to_string());
     }
 
-    fn finish(&mut self, pass: Pass, text: impl FnOnce() -> String) {
+    fn executable(&mut self, pass: Pass, executable: &Executable) {
         self.observer.time(pass, self.started.elapsed());
-        self.show(pass, text);
+        let text = |t: &codegen::KernelText| format!("// {}\n{}\n{}\n", t.name, t.clif, t.assembly);
+        self.show(pass, || executable.texts().iter().map(text).collect());
     }
 
     fn show(&mut self, pass: Pass, text: impl FnOnce() -> String) {

@@ -45,7 +45,8 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
             return Err(Error::usage(format!("`{after}` has no drawing, only text")));
         }
         let options = dump.engine.options()?;
-        pipeline::compile(&concrete, &options.compile, &mut recorder);
+        pipeline::compile(&concrete, &options.compile, &mut recorder)
+            .map_err(|e| Error::usage(e.to_string()))?;
         for (_, text) in &recorder.texts {
             match dump.format {
                 DumpFormat::Text => write_out(format_args!("{text}")),

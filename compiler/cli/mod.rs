@@ -13,7 +13,7 @@ mod terminal;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tensc::codegen::Target;
+use tensc::codegen::Isa;
 use tensc::module::{Failure, Module, RunOptions};
 use tensc::session::{Backend, Options, Session};
 
@@ -151,7 +151,10 @@ impl Engine {
         };
         options.compile.optimise = !self.no_optimise;
         if let Some(isa) = &self.isa {
-            options.compile.target = Target::named(isa).map_err(output::Error::usage)?;
+            let known = || Isa::ALL.map(Isa::name).join(", ");
+            options.compile.emit.isa = Isa::from_name(isa).ok_or_else(|| {
+                output::Error::usage(format!("no instruction set `{isa}`: there are {}", known()))
+            })?;
         }
         Ok(options)
     }

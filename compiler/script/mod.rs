@@ -163,6 +163,7 @@ impl Executor<'_> {
             Diagnostic::error(codes::BAD_SIZE, region.span, e.to_string())
         })?;
         let compiled = self.environment.session.compile_graph(&graph);
+        let compiled = compiled.map_err(|e| self.failed_call(&e, region.span))?;
         self.compiled.insert((id, sizes), Arc::clone(&compiled));
         Ok(compiled)
     }

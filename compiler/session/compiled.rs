@@ -62,6 +62,8 @@ pub enum CallError {
         /// The argument's.
         found: String,
     },
+    /// The system gave no memory for code.
+    Memory(String),
     /// An index was out of range while the code ran.
     Index {
         /// Where it was written.
@@ -76,7 +78,7 @@ impl CallError {
     pub fn origin(&self) -> Option<Origin> {
         match self {
             CallError::Index { origin, .. } => Some(*origin),
-            CallError::Count { .. } | CallError::Type { .. } => None,
+            CallError::Count { .. } | CallError::Type { .. } | CallError::Memory(_) => None,
         }
     }
 }
@@ -90,12 +92,15 @@ impl fmt::Display for CallError {
             CallError::Type { input, expected, found } => {
                 write!(f, "`{input}` needs {expected}, found {found}")
             }
+            CallError::Memory(message) => f.write_str(message),
             CallError::Index { message, .. } => f.write_str(message),
         }
     }
 }
 
 impl std::error::Error for CallError {}
+
+const OUT_OF_RANGE: &str = "an index is out of range";
 
 enum Engine {
     Code { executable: Executable, idle: Mutex<Vec<Workspace>> },
@@ -194,16 +199,16 @@ impl Compiled {
             })
             .collect();
         let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
-        let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace());
+        let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
         // SAFETY: `check` has shown that each input pointer leads to a dense tensor of the input's
         // type and shape, which `arguments` and `results` keep alive; each output pointer leads to
         // unshared memory of the output's size. An output is an input's memory only for the pairs
         // that the plan names as donations, and then the argument was the only handle on it.
-        let done = unsafe { executable.run(pool, &inputs, &outputs, &mut workspace) };
+        let done = unsafe { executable.run(pool, &mut workspace, &inputs, &outputs) };
         lock(idle).push(workspace);
         done.map(|()| results).map_err(|fault| {
             let origin = executable.program().sites[fault.site as usize];
-            CallError::Index { origin, message: fault.to_string() }
+            CallError::Index { origin, message: OUT_OF_RANGE.to_string() }
         })
     }
 

@@ -71,25 +71,36 @@ impl Session {
     }
 
     /// The executable of a concrete graph: compiled now, or before.
-    pub fn compile_graph(&self, graph: &Graph) -> Arc<Compiled> {
+    ///
+    /// # Errors
+    /// Where the system gives no memory for code.
+    pub fn compile_graph(&self, graph: &Graph) -> Result<Arc<Compiled>, CallError> {
         self.compile_observed(graph, &mut Unobserved)
     }
 
     /// As [`Session::compile_graph`]; the observer sees the passes of a graph that is new.
-    pub fn compile_observed(&self, graph: &Graph, observer: &mut dyn Observer) -> Arc<Compiled> {
+    ///
+    /// # Errors
+    /// Where the system gives no memory for code.
+    pub fn compile_observed(
+        &self,
+        graph: &Graph,
+        observer: &mut dyn Observer,
+    ) -> Result<Arc<Compiled>, CallError> {
         let key = graph.content_hash();
         if let Some(compiled) = self.cache().get(&key) {
-            return Arc::clone(compiled);
+            return Ok(Arc::clone(compiled));
         }
         let compiled = Arc::new(match self.options.backend {
             Backend::Interpreter => Compiled::interpreted(graph),
             Backend::Jit if Compiled::is_trivial(graph) => Compiled::interpreted(graph),
             Backend::Jit => {
-                Compiled::jit(graph, pipeline::compile(graph, &self.options.compile, observer))
+                let executable = pipeline::compile(graph, &self.options.compile, observer);
+                Compiled::jit(graph, executable.map_err(|e| CallError::Memory(e.to_string()))?)
             }
         });
         self.cache().insert(key, Arc::clone(&compiled));
-        compiled
+        Ok(compiled)
     }
 
     /// Number of different graphs compiled so far.
