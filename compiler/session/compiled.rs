@@ -1,6 +1,6 @@
 //! One compiled graph and how it is called.
 //!
-//! Invariant: `call` checks every argument's element type and shape against the graph's inputs
+//! Invariant: a call checks every argument's element type and shape against the graph's inputs
 //! before code runs, so that calling is safe whatever the caller passes.
 
 #![allow(unsafe_code, reason = "hands checked buffers to machine code; each block argues its safety")]
@@ -174,7 +174,7 @@ impl Compiled {
         pool: &Pool,
         mut arguments: Vec<Argument<'_>>,
     ) -> Result<Vec<Tensor>, CallError> {
-        self.check(&arguments)?;
+        self.check_types(&self.inputs, arguments.iter().map(|a| (a.dtype(), a.shape())))?;
         let (executable, idle) = match &self.engine {
             Engine::Interpreter(graph) => return interpreted_call(graph, arguments),
             Engine::Code { executable, idle } => (executable, idle),
@@ -199,30 +199,71 @@ impl Compiled {
             })
             .collect();
         let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
+        self.run(pool, executable, idle, &inputs, &outputs)?;
+        Ok(results)
+    }
+
+    /// As [`Compiled::call`] on borrowed tensors, with the results written to tensors of the
+    /// caller's: nothing is allocated after the first call.
+    ///
+    /// # Errors
+    /// As `call`; `results` must be of the outputs' types, and are void after an error.
+    pub fn call_into(
+        &self,
+        pool: &Pool,
+        arguments: &[TensorView<'_>],
+        results: &mut [Tensor],
+    ) -> Result<(), CallError> {
+        let given = arguments.iter().map(|a| (a.dtype(), a.shape()));
+        self.check_types(&self.inputs, given)?;
+        self.check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
+        let Engine::Code { executable, idle } = &self.engine else {
+            let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
+            let values = self.call(pool, arguments)?;
+            results.iter_mut().zip(values).for_each(|(result, value)| *result = value);
+            return Ok(());
+        };
+        let inputs: SmallVec<[*const u8; 16]> =
+            arguments.iter().map(|a| a.as_bytes().as_ptr()).collect();
+        let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
+        self.run(pool, executable, idle, &inputs, &outputs)
+    }
+
+    fn run(
+        &self,
+        pool: &Pool,
+        executable: &Executable,
+        idle: &Mutex<Vec<Workspace>>,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+    ) -> Result<(), CallError> {
         let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
-        // SAFETY: `check` has shown that each input pointer leads to a dense tensor of the input's
-        // type and shape, which `arguments` and `results` keep alive; each output pointer leads to
-        // unshared memory of the output's size. An output is an input's memory only for the pairs
-        // that the plan names as donations, and then the argument was the only handle on it.
-        let done = unsafe { executable.run(pool, &mut workspace, &inputs, &outputs) };
+        // SAFETY: the callers have shown that each input pointer leads to a dense tensor of the
+        // input's type and shape, which they keep alive, and each output pointer to unshared memory
+        // of the output's size. An output is an input's memory only for the pairs that the plan
+        // names as donations, and then the caller's handle on it was the only one.
+        let done = unsafe { executable.run(pool, &mut workspace, inputs, outputs) };
         lock(idle).push(workspace);
-        done.map(|()| results).map_err(|fault| {
+        done.map_err(|fault| {
             let origin = executable.program().sites[fault.site as usize];
             CallError::Index { origin, message: OUT_OF_RANGE.to_string() }
         })
     }
 
-    fn check(&self, arguments: &[Argument<'_>]) -> Result<(), CallError> {
-        if arguments.len() != self.inputs.len() {
-            let (expected, found) = (self.inputs.len(), arguments.len());
-            return Err(CallError::Count { expected, found });
+    fn check_types<'a>(
+        &self,
+        declared: &[(String, DType, Shape)],
+        given: impl ExactSizeIterator<Item = (DType, &'a Shape)>,
+    ) -> Result<(), CallError> {
+        if given.len() != declared.len() {
+            return Err(CallError::Count { expected: declared.len(), found: given.len() });
         }
-        for ((input, dtype, shape), argument) in self.inputs.iter().zip(arguments) {
-            if argument.dtype() != *dtype || argument.shape() != shape {
+        for ((name, dtype, shape), (found, found_shape)) in declared.iter().zip(given) {
+            if found != *dtype || found_shape != shape {
                 return Err(CallError::Type {
-                    input: input.clone(),
+                    input: name.clone(),
                     expected: format!("{dtype}{shape}"),
-                    found: format!("{}{}", argument.dtype(), argument.shape()),
+                    found: format!("{found}{found_shape}"),
                 });
             }
         }

@@ -122,3 +122,10 @@ impl std::fmt::Debug for Session {
             .finish()
     }
 }
+
+impl Default for Session {
+    /// A session with the default options: all cores, machine code, optimised.
+    fn default() -> Session {
+        Session::new(Options::default())
+    }
+}
