@@ -6,6 +6,7 @@
 
 use crate::codegen::{self, CompileError, Executable};
 use crate::graph::Graph;
+use crate::kernel::fuse::Note;
 use crate::rewrite::{self, Report};
 use crate::{graph, kernel};
 use std::time::{Duration, Instant};
@@ -60,7 +61,7 @@ passes! {
     LOWER = "lower";
     /// kernels after products took their epilogues and rows their passes
     FUSE = "fuse";
-    /// every buffer at its place in the arena
+    /// every nest divided and every buffer at its place in the arena
     PLAN = "plan";
     /// machine code
     EMIT = "emit";
@@ -76,6 +77,8 @@ pub trait Observer {
     fn time(&mut self, pass: Pass, time: Duration);
     /// What rewriting did.
     fn rewritten(&mut self, report: Report);
+    /// Which kernels were joined, and why.
+    fn joined(&mut self, notes: Vec<Note>);
 }
 
 /// Compiles a concrete graph.
@@ -101,9 +104,12 @@ pub fn compile(
     let mut program = kernel::lower(optimised.as_ref().unwrap_or(graph));
     driver.program(LOWER, &program);
     if options.optimise {
-        kernel::fuse(&mut program);
+        let (fused, notes) = kernel::fuse::explained(program);
+        program = fused;
         driver.program(FUSE, &program);
+        driver.observer.joined(notes);
     }
+    kernel::schedule(&mut program);
     kernel::plan(&mut program);
     driver.program(PLAN, &program);
     let keep_text = driver.observer.wants(EMIT);
@@ -165,6 +171,7 @@ impl Observer for Unobserved {
     fn text(&mut self, _pass: Pass, _text: String) {}
     fn time(&mut self, _pass: Pass, _time: Duration) {}
     fn rewritten(&mut self, _report: Report) {}
+    fn joined(&mut self, _notes: Vec<Note>) {}
 }
 
 /// An observer that keeps the times, the report, and the text after the passes it was asked for.
@@ -178,6 +185,8 @@ pub struct Recorder {
     pub times: Vec<(Pass, Duration)>,
     /// What rewriting did.
     pub report: Option<Report>,
+    /// Which kernels were joined, and why.
+    pub notes: Vec<Note>,
 }
 
 impl Observer for Recorder {
@@ -192,5 +201,8 @@ impl Observer for Recorder {
     }
     fn rewritten(&mut self, report: Report) {
         self.report = Some(report);
+    }
+    fn joined(&mut self, notes: Vec<Note>) {
+        self.notes = notes;
     }
 }

@@ -308,6 +308,12 @@ impl fmt::Debug for Tensor {
     }
 }
 
+impl fmt::Debug for TensorView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, self.shape)
+    }
+}
+
 /// A borrowed dense row-major tensor: what a compiled function reads without copying.
 #[derive(Clone)]
 pub struct TensorView<'a> {
