@@ -2,10 +2,11 @@
 
 use crate::check::typed::{self, Tree, TypedProgram};
 use crate::check::{self, SourceLoader};
-use crate::diag::{Diagnostic, Diagnostics, Sources, codes, render};
+use crate::diag::{Diagnostic, Diagnostics, SourceId, Sources, codes, render};
 use crate::graph::{Graph, TensorType};
 use crate::script::{self, Console, Environment};
 use crate::session::sizes::{Sizes, bind};
+use crate::syntax;
 use crate::session::{Argument, CallError, Compiled, Session};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,15 @@ impl Module {
     pub fn program(&self) -> &TypedProgram {
         &self.program
     }
+    /// The `input`s of `main`: what a run can be given.
+    pub fn inputs(&self) -> &[typed::Input] {
+        self.program.main.as_ref().map_or(&[], |main| &main.inputs)
+    }
+    /// The syntax of the source itself, in the one formatting.
+    pub fn formatted(&self) -> String {
+        let root = SourceId(0);
+        syntax::print(&syntax::parse(root, &self.sources.get(root).text).0)
+    }
     /// What is probably not meant.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
@@ -140,7 +150,8 @@ impl Module {
         script::run(script, environment).map_err(|diagnostic| self.failure(diagnostic))
     }
 
-    fn failure(&self, diagnostic: Diagnostic) -> Failure {
+    /// One message about this module, with its sources.
+    pub fn failure(&self, diagnostic: Diagnostic) -> Failure {
         Failure { sources: self.sources.clone(), diagnostics: diagnostic.into() }
     }
 }

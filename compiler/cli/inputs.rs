@@ -20,7 +20,7 @@ pub fn with_model_inputs(
     };
     let module = Module::from_file(file);
     let inputs: Vec<Input> = match &module {
-        Ok(module) => module.program().inputs.clone(),
+        Ok(module) => module.inputs().to_vec(),
         Err(_) => Vec::new(),
     };
     let command = command.mut_subcommand("run", |run| {
@@ -63,9 +63,9 @@ pub fn given(
         let Some((name, text)) = assignment.split_once('=') else {
             return Err(Error::usage(format!("`--set {assignment}`: expected NAME=VALUE")));
         };
-        let Some(input) = module.program().inputs.iter().find(|i| i.name == name) else {
+        let Some(input) = module.inputs().iter().find(|i| i.name == name) else {
             let names: Vec<&str> =
-                module.program().inputs.iter().map(|i| i.name.as_str()).collect();
+                module.inputs().iter().map(|i| i.name.as_str()).collect();
             let known = match names.as_slice() {
                 [] => "the model has no inputs".to_string(),
                 names => format!("the model's inputs are {}", names.join(", ")),
@@ -76,7 +76,7 @@ pub fn given(
             .map_err(|e| Error::usage(format!("`--set {assignment}`: {e}")))?;
         values.push((name.to_string(), value));
     }
-    for input in &module.program().inputs {
+    for input in module.inputs() {
         let id = format!("input.{}", input.name);
         if let Ok(Some(value)) = matches.try_get_one::<Scalar>(&id) {
             values.push((input.name.clone(), *value));

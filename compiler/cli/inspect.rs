@@ -3,7 +3,9 @@
 use super::output::{Error, Output, write_out};
 use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
 use tensc::graph::{Graph, dot};
-use tensc::inspect;
+use tensc::inspect::explain::Explanation;
+use tensc::inspect::gradient::gradient_of;
+use tensc::kernel;
 use tensc::module::Module;
 use tensc::pipeline::{self, PASSES, Recorder};
 
@@ -24,7 +26,7 @@ pub fn list(output: &Output) -> Result<(), Error> {
 pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> {
     let after = dump.after.as_deref().unwrap_or(CHECK);
     if after == "ast" {
-        write_out(format_args!("{}", module.syntax()));
+        write_out(format_args!("{}", module.formatted()));
         return Ok(());
     }
     let known = after == CHECK || PASSES.iter().any(|pass| pass.name == after);
@@ -51,7 +53,7 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
             match dump.format {
                 DumpFormat::Text => write_out(format_args!("{text}")),
                 DumpFormat::Dot => {
-                    let graph = Graph::parse(text).map_err(|e| Error::usage(e.to_string()))?;
+                    let graph = tensc::graph::text::parse(text).map_err(|e| Error::usage(e.to_string()))?;
                     show(&graph, DumpFormat::Dot);
                 }
             }
@@ -68,8 +70,9 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
 
 /// Prints the gradient of a function as source.
 pub fn grad(module: &Module, grad: &Grad, _output: &Output) -> Result<(), Error> {
-    calls::function(module, &grad.function)?;
-    let text = inspect::gradient_source(module, &grad.function, &grad.wrt)?;
+    let function = calls::function(module, &grad.function)?;
+    let text = gradient_of(module.sources(), function.typed(), &grad.wrt)
+        .map_err(|diagnostic| module.failure(diagnostic))?;
     write_out(format_args!("{text}"));
     Ok(())
 }
@@ -79,9 +82,19 @@ pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<()
     for (title, graph) in subjects(module, &explain.subject)? {
         let concrete = with_sizes(&graph, &explain.subject)?;
         let options = explain.engine.options()?;
-        output.line(format_args!("// {title}"));
-        let text = inspect::explanation(module, &concrete, &options.compile);
-        write_out(format_args!("{text}"));
+        let mut recorder = Recorder::default();
+        let executable = pipeline::compile(&concrete, &options.compile, &mut recorder)
+            .map_err(|e| Error::usage(e.to_string()))?;
+        let explanation = Explanation {
+            sources: module.sources(),
+            report: &recorder.report.unwrap_or_default(),
+            before: &kernel::lower(&concrete),
+            after: executable.program(),
+        };
+        output.line(format_args!("// {title}\n{explanation}"));
+        for note in &recorder.notes {
+            output.line(format_args!("joined {note}"));
+        }
     }
     Ok(())
 }

@@ -83,6 +83,17 @@ codes! {
     UNKNOWN_MEMBER = 502, "a name that the module does not have";
     IMPORT_CYCLE = 503, "files that import each other";
     UNREADABLE_IMPORT = 504, "a file that cannot be imported";
+    CANNOT_READ_SOURCE = 505, "a source file that cannot be read";
+    NO_MAIN = 506, "a program without `main` that is to be run";
+
+    // E06xx: what only running can tell.
+    BAD_DATA_FILE = 601, "a data file that is missing, malformed, or lacks a tensor";
+    DATA_SHAPE = 602, "data of another type or shape than the program declares";
+    CANNOT_SAVE = 603, "a file that cannot be written";
+    INDEX_OUT_OF_RANGE = 604, "an index outside of its axis";
+    BAD_SIZE = 605, "a size that is negative, or makes no sense";
+    ASSERTION_FAILED = 606, "an assertion that does not hold";
+    LOOP_LIMIT = 607, "a loop that did not end within its limit";
 }
 
 /// What a code means, if it is one.

@@ -84,6 +84,22 @@ impl Graph {
         vars
     }
 
+    /// Every named size that occurs anywhere: what [`Graph::with_sizes`] asks for.
+    pub fn named_sizes(&self) -> Vec<DimVar> {
+        let mut names = Vec::new();
+        let mut note = |dim: &Dim| {
+            names.extend(dim.vars());
+            dim.clone()
+        };
+        for id in self.nodes() {
+            self.ty(id).map_dims(&mut note);
+            self.op(id).map_dims(&mut note);
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// A hash of what the graph computes: operations, types, edges, names of inputs and outputs,
     /// but neither origins nor nodes that no output needs. The same in every run of one binary.
     pub fn content_hash(&self) -> u128 {

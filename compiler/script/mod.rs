@@ -21,6 +21,7 @@ pub use format::{format_tensor, format_value};
 use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
 use crate::diag::codes;
 use crate::diag::{Diagnostic, Span};
+use crate::graph::DimVar;
 use crate::session::sizes::Sizes;
 use crate::session::{Argument, CallError, Compiled, Session};
 use rustc_hash::FxHashMap;
@@ -45,11 +46,12 @@ pub struct Environment<'a> {
 /// # Errors
 /// What only running can tell: a file that is missing, malformed or of another shape, an index out
 /// of range, a failed assertion, a size that comes out negative.
-pub fn run(script: &Script, environment: Environment<'_>) -> Result<(), Diagnostic> {
+pub fn run<'a>(script: &'a Script, environment: Environment<'a>) -> Result<(), Diagnostic> {
     let mut executor = Executor {
         script,
         slots: vec![None; script.slots.len()],
         sizes: Sizes::default(),
+        names: FxHashMap::default(),
         compiled: FxHashMap::default(),
         environment,
     };
@@ -76,6 +78,8 @@ struct Executor<'a> {
     slots: Vec<Option<Tensor>>,
     /// Sizes bound so far, by data and by loops.
     sizes: Sizes,
+    /// The named sizes of each region reached so far.
+    names: FxHashMap<RegionId, Vec<DimVar>>,
     /// Regions compiled so far, by the values of the sizes they mention.
     compiled: FxHashMap<(RegionId, Vec<i64>), Arc<Compiled>>,
     environment: Environment<'a>,
@@ -152,7 +156,8 @@ impl Executor<'_> {
     }
 
     fn compile(&mut self, id: RegionId, region: &Region) -> Result<Arc<Compiled>, Diagnostic> {
-        let sizes: Vec<i64> = (region.graph.named_sizes().iter())
+        let names = self.names.entry(id).or_insert_with(|| region.graph.named_sizes());
+        let sizes: Vec<i64> = (names.iter())
             .map(|var| *self.sizes.get(var).expect("a size is bound before it is used"))
             .collect();
         if let Some(compiled) = self.compiled.get(&(id, sizes.clone())) {
