@@ -90,11 +90,9 @@ pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<()
             report: &recorder.report.unwrap_or_default(),
             before: &kernel::lower(&concrete),
             after: executable.program(),
+            joins: &recorder.notes,
         };
         output.line(format_args!("// {title}\n{explanation}"));
-        for note in &recorder.notes {
-            output.line(format_args!("joined {note}"));
-        }
     }
     Ok(())
 }
