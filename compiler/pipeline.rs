@@ -141,9 +141,9 @@ impl Driver<'_> {
         if self.options.verify
             && let Err(e) = kernel::verify(program)
         {
-            panic!("the program is broken after `{}`: {e}\n{program:#?}", pass.name);
+            panic!("the program is broken after `{}`: {e}\n{program}", pass.name);
         }
-        self.show(pass, || format!("{program:#?}"));
+        self.show(pass, || program.to_string());
     }
 
     fn executable(&mut self, pass: Pass, executable: &Executable) {
