@@ -64,8 +64,7 @@ pub fn given(
             return Err(Error::usage(format!("`--set {assignment}`: expected NAME=VALUE")));
         };
         let Some(input) = module.inputs().iter().find(|i| i.name == name) else {
-            let names: Vec<&str> =
-                module.inputs().iter().map(|i| i.name.as_str()).collect();
+            let names: Vec<&str> = module.inputs().iter().map(|i| i.name.as_str()).collect();
             let known = match names.as_slice() {
                 [] => "the model has no inputs".to_string(),
                 names => format!("the model's inputs are {}", names.join(", ")),

@@ -53,7 +53,8 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
             match dump.format {
                 DumpFormat::Text => write_out(format_args!("{text}")),
                 DumpFormat::Dot => {
-                    let graph = tensc::graph::text::parse(text).map_err(|e| Error::usage(e.to_string()))?;
+                    let graph =
+                        tensc::graph::text::parse(text).map_err(|e| Error::usage(e.to_string()))?;
                     show(&graph, DumpFormat::Dot);
                 }
             }

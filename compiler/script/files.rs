@@ -16,9 +16,8 @@ impl Executor<'_> {
         span: Span,
     ) -> Result<(), Diagnostic> {
         let path = self.environment.base.join(self.text(path));
-        let unreadable = |e: data::DataError| {
-            Diagnostic::error(codes::BAD_DATA_FILE, span, e.to_string())
-        };
+        let unreadable =
+            |e: data::DataError| Diagnostic::error(codes::BAD_DATA_FILE, span, e.to_string());
         let names: Vec<&str> = leaves.iter().filter_map(|leaf| leaf.key.as_deref()).collect();
         let file = match names.len() == leaves.len() {
             true => data::load_members(&path, &names),

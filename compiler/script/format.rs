@@ -94,7 +94,10 @@ mod tests {
         assert_eq!(format_value(&share, percent), "98.1%");
         let wide = format(Some(2), Some(8), FormatStyle::Plain);
         assert_eq!(format_value(&share, wide), "    0.98");
-        assert_eq!(format_value(&share, TextFormat { align: Some(Align::Left), ..wide }), "0.98    ");
+        assert_eq!(
+            format_value(&share, TextFormat { align: Some(Align::Left), ..wide }),
+            "0.98    "
+        );
         assert_eq!(format_value(&share, format(Some(2), None, FormatStyle::Exponent)), "9.81e-1");
     }
 

@@ -164,9 +164,8 @@ impl Executor<'_> {
             return Ok(Arc::clone(compiled));
         }
         let graph = region.graph.with_sizes(&|var| self.sizes.get(var).copied());
-        let graph = graph.map_err(|e| {
-            Diagnostic::error(codes::BAD_SIZE, region.span, e.to_string())
-        })?;
+        let graph =
+            graph.map_err(|e| Diagnostic::error(codes::BAD_SIZE, region.span, e.to_string()))?;
         let compiled = self.environment.session.compile_graph(&graph);
         let compiled = compiled.map_err(|e| self.failed_call(&e, region.span))?;
         self.compiled.insert((id, sizes), Arc::clone(&compiled));

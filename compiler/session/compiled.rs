@@ -3,7 +3,10 @@
 //! Invariant: a call checks every argument's element type and shape against the graph's inputs
 //! before code runs, so that calling is safe whatever the caller passes.
 
-#![allow(unsafe_code, reason = "hands checked buffers to machine code; each block argues its safety")]
+#![allow(
+    unsafe_code,
+    reason = "hands checked buffers to machine code; each block argues its safety"
+)]
 
 use crate::codegen::{Executable, Workspace};
 use crate::graph::interpret::interpret;
@@ -237,7 +240,8 @@ impl Compiled {
         inputs: &[*const u8],
         outputs: &[*mut u8],
     ) -> Result<(), CallError> {
-        let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
+        let mut workspace =
+            lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
         // SAFETY: the callers have shown that each input pointer leads to a dense tensor of the
         // input's type and shape, which they keep alive, and each output pointer to unshared memory
         // of the output's size. An output is an input's memory only for the pairs that the plan
@@ -271,10 +275,7 @@ impl Compiled {
     }
 }
 
-fn interpreted_call(
-    graph: &Graph,
-    arguments: Vec<Argument<'_>>,
-) -> Result<Vec<Tensor>, CallError> {
+fn interpreted_call(graph: &Graph, arguments: Vec<Argument<'_>>) -> Result<Vec<Tensor>, CallError> {
     let inputs: Vec<Tensor> = arguments
         .into_iter()
         .map(|argument| match argument {
