@@ -2,6 +2,8 @@
 //!
 //! Only what the functions of `math` use is there. A test compares it with the reference executor.
 
+use std::borrow::Cow;
+
 use crate::vector::{Binary, Compare, Inst, Param, Program, Type, Unary, Value, verify};
 use tensc_runtime::Scalar;
 
@@ -99,29 +101,27 @@ pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
     for inst in &program.insts {
         let at = |v: Value| (&columns[v.0 as usize], types[v.0 as usize].unwrap());
         let floats = |v| match at(v).0 {
-            Column::Floats(x) => x.clone(),
-            Column::Same(x) => vec![F::number(*x); lanes],
+            Column::Floats(x) => Cow::Borrowed(&x[..]),
+            Column::Same(x) => Cow::Owned(vec![F::number(*x); lanes]),
             _ => panic!("not floats"),
         };
         let ints = |v| match at(v).0 {
-            Column::Ints(x) => x.clone(),
-            Column::Same(x) => vec![F::integer(*x); lanes],
+            Column::Ints(x) => Cow::Borrowed(&x[..]),
+            Column::Same(x) => Cow::Owned(vec![F::integer(*x); lanes]),
             _ => panic!("not integers"),
         };
         let masks = |v| match at(v).0 {
-            Column::Masks(x) => x.clone(),
-            Column::Same(x) => vec![x.to_i64() != 0; lanes],
+            Column::Masks(x) => Cow::Borrowed(&x[..]),
+            Column::Same(x) => Cow::Owned(vec![x.to_i64() != 0; lanes]),
             _ => panic!("not masks"),
         };
         let column = match *inst {
             Inst::Const(x) => Column::Same(x),
             Inst::Param(Param(p)) => Column::Floats(arguments[p as usize].to_vec()),
             Inst::Unary(Unary::Bitcast(to), x) if to == F::TYPE => {
-                Column::Floats(ints(x).into_iter().map(F::from_bits).collect())
+                Column::Floats(one(ints(x), F::from_bits))
             }
-            Inst::Unary(Unary::Bitcast(_), x) => {
-                Column::Ints(floats(x).into_iter().map(F::to_bits).collect())
-            }
+            Inst::Unary(Unary::Bitcast(_), x) => Column::Ints(one(floats(x), F::to_bits)),
             Inst::Unary(Unary::Not, x) => Column::Masks(masks(x).into_iter().map(|x| !x).collect()),
             Inst::Unary(op, x) => Column::Floats(one(floats(x), F::unary(op))),
             Inst::Binary(op, a, b) => match at(a).1 {
@@ -135,10 +135,9 @@ pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
                 _ => Column::Ints(two(ints(a), ints(b), F::logic(op))),
             },
             Inst::Fma(a, b, c) => {
-                let mut sum = floats(c);
-                let (a, b) = (floats(a), floats(b));
-                sum.iter_mut().zip(a.iter().zip(&b)).for_each(|(c, (a, b))| *c = a.fma(*b, *c));
-                Column::Floats(sum)
+                let (a, b, c) = (floats(a), floats(b), floats(c));
+                let products = a.iter().zip(&b[..]).zip(&c[..]);
+                Column::Floats(products.map(|((a, b), c)| a.fma(*b, *c)).collect())
             }
             Inst::Compare(op, a, b) if at(a).1 == F::TYPE => {
                 let (a, b) = (floats(a), floats(b));
@@ -179,16 +178,14 @@ pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
     }
 }
 
-fn one<T: Copy>(mut a: Vec<T>, f: impl Fn(T) -> T) -> Vec<T> {
-    a.iter_mut().for_each(|a| *a = f(*a));
-    a
+fn one<T: Copy, R>(a: Cow<'_, [T]>, f: impl Fn(T) -> R) -> Vec<R> {
+    a.iter().map(|&a| f(a)).collect()
 }
 
-fn two<T: Copy, R>(a: Vec<T>, b: Vec<T>, f: impl Fn(T, T) -> R) -> Vec<R> {
-    a.into_iter().zip(b).map(|(a, b)| f(a, b)).collect()
+fn two<T: Copy, R>(a: Cow<'_, [T]>, b: Cow<'_, [T]>, f: impl Fn(T, T) -> R) -> Vec<R> {
+    a.iter().zip(&b[..]).map(|(&a, &b)| f(a, b)).collect()
 }
 
-fn choose<T: Copy>(mask: &[bool], mut a: Vec<T>, b: &[T]) -> Vec<T> {
-    a.iter_mut().zip(mask.iter().zip(b)).for_each(|(a, (m, b))| *a = if *m { *a } else { *b });
-    a
+fn choose<T: Copy>(mask: &[bool], a: Cow<'_, [T]>, b: &[T]) -> Vec<T> {
+    mask.iter().zip(a.iter().zip(b)).map(|(&m, (&a, &b))| if m { a } else { b }).collect()
 }

@@ -189,7 +189,7 @@ fn every_f32_is_within_limits() {
     println!("| function | instructions | largest error (ULP) | at |");
     for row in ROWS {
         let program = program::<f32>(row.build);
-        let chunks = 1 << 18;
+        let chunks = 1 << 21;
         let search = |thread: u32| {
             let mut worst = (0.0, 0.0);
             for chunk in (thread..chunks).step_by(threads as usize) {
