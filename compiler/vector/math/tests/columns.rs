@@ -7,7 +7,9 @@ use std::borrow::Cow;
 use crate::vector::{Binary, Compare, Inst, Param, Program, Type, Unary, Value, verify};
 use tensc_runtime::Scalar;
 
-/// The types of one width.
+type Ints<'a, F> = Cow<'a, [<F as Format>::Bits]>;
+
+/// The types of one width. Operations take columns, so that each is a loop of its own.
 pub trait Format: Copy + PartialOrd + std::fmt::LowerExp + std::fmt::Debug + Send + Sync {
     type Bits: Copy + PartialEq + Send + Sync;
     const TYPE: Type;
@@ -15,9 +17,9 @@ pub trait Format: Copy + PartialOrd + std::fmt::LowerExp + std::fmt::Debug + Sen
     fn from_bits(bits: Self::Bits) -> Self;
     fn number(scalar: Scalar) -> Self;
     fn integer(scalar: Scalar) -> Self::Bits;
-    fn unary(op: Unary) -> fn(Self) -> Self;
-    fn arithmetic(op: Binary) -> fn(Self, Self) -> Self;
-    fn logic(op: Binary) -> fn(Self::Bits, Self::Bits) -> Self::Bits;
+    fn unary(op: Unary, a: Cow<'_, [Self]>) -> Vec<Self>;
+    fn arithmetic(op: Binary, a: Cow<'_, [Self]>, b: Cow<'_, [Self]>) -> Vec<Self>;
+    fn logic(op: Binary, a: Ints<'_, Self>, b: Ints<'_, Self>) -> Vec<Self::Bits>;
     fn fma(self, b: Self, c: Self) -> Self;
     fn less(a: Self::Bits, b: Self::Bits) -> bool;
 }
@@ -39,37 +41,37 @@ macro_rules! format {
             fn integer(scalar: Scalar) -> $int {
                 scalar.to_i64() as $int
             }
-            fn unary(op: Unary) -> fn($float) -> $float {
+            fn unary(op: Unary, a: Cow<'_, [$float]>) -> Vec<$float> {
                 match op {
-                    Unary::Neg => |x| -x,
-                    Unary::Abs => |x| x.abs(),
-                    Unary::Sqrt => |x| x.sqrt(),
-                    Unary::Trunc => |x| x.trunc(),
+                    Unary::Neg => one(a, |x| -x),
+                    Unary::Abs => one(a, <$float>::abs),
+                    Unary::Sqrt => one(a, <$float>::sqrt),
+                    Unary::Trunc => one(a, <$float>::trunc),
                     other => panic!("{other:?} has no column form"),
                 }
             }
-            fn arithmetic(op: Binary) -> fn($float, $float) -> $float {
+            fn arithmetic(op: Binary, a: Cow<'_, [$float]>, b: Cow<'_, [$float]>) -> Vec<$float> {
                 match op {
-                    Binary::Add => |a, b| a + b,
-                    Binary::Sub => |a, b| a - b,
-                    Binary::Mul => |a, b| a * b,
-                    Binary::Div => |a, b| a / b,
+                    Binary::Add => two(a, b, |a, b| a + b),
+                    Binary::Sub => two(a, b, |a, b| a - b),
+                    Binary::Mul => two(a, b, |a, b| a * b),
+                    Binary::Div => two(a, b, |a, b| a / b),
                     other => panic!("{other:?} has no column form"),
                 }
             }
-            fn logic(op: Binary) -> fn($int, $int) -> $int {
-                const WIDTH: $unsigned = <$int>::BITS as $unsigned;
+            fn logic(op: Binary, a: Ints<'_, $float>, b: Ints<'_, $float>) -> Vec<$int> {
+                let fits = |n: $int| (n as $unsigned) < <$int>::BITS as $unsigned;
                 match op {
-                    Binary::Add => |a, b| a.wrapping_add(b),
-                    Binary::Sub => |a, b| a.wrapping_sub(b),
-                    Binary::Mul => |a, b| a.wrapping_mul(b),
-                    Binary::And => |a, b| a & b,
-                    Binary::Or => |a, b| a | b,
-                    Binary::Xor => |a, b| a ^ b,
-                    Binary::Shl => |a, b| if (b as $unsigned) < WIDTH { a << b } else { 0 },
-                    Binary::Shr => |a, b| {
-                        if (b as $unsigned) < WIDTH { ((a as $unsigned) >> b) as $int } else { 0 }
-                    },
+                    Binary::Add => two(a, b, <$int>::wrapping_add),
+                    Binary::Sub => two(a, b, <$int>::wrapping_sub),
+                    Binary::Mul => two(a, b, <$int>::wrapping_mul),
+                    Binary::And => two(a, b, |a, b| a & b),
+                    Binary::Or => two(a, b, |a, b| a | b),
+                    Binary::Xor => two(a, b, |a, b| a ^ b),
+                    Binary::Shl => two(a, b, |a, n| if fits(n) { a << n } else { 0 }),
+                    Binary::Shr => {
+                        two(a, b, |a, n| if fits(n) { ((a as $unsigned) >> n) as $int } else { 0 })
+                    }
                     other => panic!("{other:?} has no column form"),
                 }
             }
@@ -95,8 +97,23 @@ enum Column<F: Format> {
 
 /// The program's one yield, for `arguments` of equal length as its parameters.
 pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
-    let lanes = arguments[0].len();
+    // Few lanes at a time, so that all columns stay in the nearest cache.
+    const BLOCK: usize = 256;
     let types = verify::types(program).unwrap();
+    let block = |start: usize| {
+        let end = (start + BLOCK).min(arguments[0].len());
+        let arguments: Vec<&[F]> = arguments.iter().map(|a| &a[start..end]).collect();
+        evaluate_block(program, &types, &arguments)
+    };
+    (0..arguments[0].len()).step_by(BLOCK).flat_map(block).collect()
+}
+
+fn evaluate_block<F: Format>(
+    program: &Program,
+    types: &[Option<Type>],
+    arguments: &[&[F]],
+) -> Vec<F> {
+    let lanes = arguments[0].len();
     let mut columns: Vec<Column<F>> = Vec::new();
     for inst in &program.insts {
         let at = |v: Value| (&columns[v.0 as usize], types[v.0 as usize].unwrap());
@@ -123,7 +140,7 @@ pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
             }
             Inst::Unary(Unary::Bitcast(_), x) => Column::Ints(one(floats(x), F::to_bits)),
             Inst::Unary(Unary::Not, x) => Column::Masks(masks(x).into_iter().map(|x| !x).collect()),
-            Inst::Unary(op, x) => Column::Floats(one(floats(x), F::unary(op))),
+            Inst::Unary(op, x) => Column::Floats(F::unary(op, floats(x))),
             Inst::Binary(op, a, b) => match at(a).1 {
                 Type::Mask => Column::Masks(match op {
                     Binary::And => two(masks(a), masks(b), |a, b| a & b),
@@ -131,8 +148,8 @@ pub fn evaluate<F: Format>(program: &Program, arguments: &[&[F]]) -> Vec<F> {
                     Binary::Xor => two(masks(a), masks(b), |a, b| a ^ b),
                     other => panic!("{other:?} of masks"),
                 }),
-                ty if ty == F::TYPE => Column::Floats(two(floats(a), floats(b), F::arithmetic(op))),
-                _ => Column::Ints(two(ints(a), ints(b), F::logic(op))),
+                ty if ty == F::TYPE => Column::Floats(F::arithmetic(op, floats(a), floats(b))),
+                _ => Column::Ints(F::logic(op, ints(a), ints(b))),
             },
             Inst::Fma(a, b, c) => {
                 let (a, b, c) = (floats(a), floats(b), floats(c));
