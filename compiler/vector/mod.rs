@@ -100,7 +100,8 @@ pub enum Unary {
     /// Bitwise or logical complement; integers and masks.
     Not,
     /// Lane conversion by value between any two types. Float to integer truncates, saturates, and
-    /// takes NaN to 0; I64 to I32 keeps the low bits; a mask converts to 0 or 1; to a mask is `!= 0`.
+    /// takes NaN to 0; I64 to I32 keeps the low bits; a mask converts to 0 or 1; to a mask is
+    /// `!= 0`.
     Convert(Type),
     /// Same bits, other type: I32<->F32, I64<->F64.
     Bitcast(Type),

@@ -1,8 +1,8 @@
 //! The inverses of the circular functions.
 //!
 //! `atan` has one polynomial on [0, 1], larger arguments going by their reciprocals; `asin` and
-//! `acos` one on [0, 1/2], larger arguments going by the half angle: `asin x = π/2 - 2 asin √((1-x)/2)`.
-//! Multiples of π are added in two parts.
+//! `acos` one on [0, 1/2], larger arguments going by the half angle:
+//! `asin x = π/2 - 2 asin √((1-x)/2)`. Multiples of π are added in two parts.
 
 use super::Float;
 use super::coefficients::{ASIN, ATAN, FRAC_PI_2};
@@ -41,9 +41,7 @@ pub fn asin(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let a = c.abs(x);
     let Halved { large, s, rest } = Halved::of(&c, a);
-    let far = c.add(c.fma(s, c.num(-2.0), c.part(&FRAC_PI_2, 0, 1.0)), {
-        c.fma(rest, c.num(-2.0), c.part(&FRAC_PI_2, 1, 1.0))
-    });
+    let far = doubled_complement(&c, s, rest, 1.0);
     c.with_sign(c.select(large, far, c.add(s, rest)), x)
 }
 
@@ -52,12 +50,8 @@ pub fn acos(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let Halved { large, s, rest } = Halved::of(&c, c.abs(x));
     let (high, low) = (c.part(&FRAC_PI_2, 0, 1.0), c.part(&FRAC_PI_2, 1, 1.0));
-    let two = c.num(2.0);
-    let near_one = c.mul(c.add(s, rest), two);
-    let near_minus_one = {
-        let low = c.fma(rest, c.num(-2.0), c.mul(low, two));
-        c.add(c.fma(s, c.num(-2.0), c.mul(high, two)), low)
-    };
+    let near_one = c.mul(c.add(s, rest), c.num(2.0));
+    let near_minus_one = doubled_complement(&c, s, rest, 2.0);
     let far = c.select(c.lt(x, c.num(0.0)), near_minus_one, near_one);
     // π/2 - asin x, where asin x has the sign of x.
     let sign = c.sign(x);
@@ -95,4 +89,13 @@ fn atan_small(c: &Float<'_>, t: Value) -> Value {
 /// `n · π/2 - angle`, where n is 1 or 2.
 fn complement(c: &Float<'_>, angle: Value, n: f64) -> Value {
     c.sub(c.part(&FRAC_PI_2, 0, n), c.sub(angle, c.part(&FRAC_PI_2, 1, n)))
+}
+
+/// `n · π/2 - 2 (s + rest)`, where n is 1 or 2, and `rest` is small beside `s`.
+fn doubled_complement(c: &Float<'_>, s: Value, rest: Value, n: f64) -> Value {
+    let (minus_two, right) = (c.num(-2.0), c.part(&FRAC_PI_2, 0, n));
+    let high = c.fma(s, minus_two, right);
+    let lost = c.fma(s, minus_two, c.sub(right, high));
+    let low = c.fma(rest, minus_two, c.part(&FRAC_PI_2, 1, n));
+    c.add(high, c.add(lost, low))
 }

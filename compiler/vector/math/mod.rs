@@ -3,7 +3,7 @@
 //!
 //! Each function appends straight-line instructions for a value of type `F32` or `F64` and is
 //! right at ±0, ±∞, NaN and subnormals, at both ends of its range. `spec/math.md` has the measured
-//! errors; the targets are 1 ULP for `exp`, `exp2` and `log`, 4 for `pow`, 2 for the others. Nothing
+//! errors; the limits are 1 ULP for `exp`, `exp2` and `log`, 4 for `pow`, 2 for the others. Nothing
 //! but loop-free arithmetic is used: no tables, no branches, no wider type than the argument's.
 //!
 //! Two idioms matter to emitters. `select(lt(a, b), a, b)` and `select(gt(a, b), a, b)` are what

@@ -1,9 +1,9 @@
 //! Arguments of the circular functions, reduced to `|r| ≤ π/4` and a quadrant.
 //!
-//! Up to [`limit`], `n · π/2` is subtracted in three parts (Cody and Waite), with `fma`, which makes
-//! the first step exact. Beyond, `x · 2/π` modulo 4 is computed from a window of the binary digits
-//! of 2/π (Payne and Hanek): those further left contribute multiples of 4. With `x = M · 2ᵉ`, the
-//! window starts at a bit that `e` tells, and is
+//! Up to [`limit`], `n · π/2` is subtracted in three parts (Cody and Waite), with `fma`, which
+//! makes the first step exact. Beyond, `x · 2/π` modulo 4 is computed from a window of the binary
+//! digits of 2/π (Payne and Hanek): those further left contribute multiples of 4. With
+//! `x = M · 2ᵉ`, the window starts at a bit that `e` tells, and is
 //!
 //! - a word `w₀` whose product with `M` modulo 2^width holds two bits of quadrant and a fraction;
 //! - two floats `u`, `v` of the digits that follow, whose products with `M` are added.
@@ -112,7 +112,7 @@ fn reduce_far(c: &Float<'_>, a: Value) -> Reduced {
 /// argument of `reduce_far`.
 fn window(c: &Float<'_>, start: Value) -> [Value; 3] {
     let width = c.width();
-    // Bit 0 of the window of `x = M · 2ᵉ`, with e = exponent - mantissa, weighs 2 after the product.
+    // The first digit of the window weighs 2 in the product.
     let leading_zeros = c.mantissa + 2 - limit(c);
     let levels = c.pick(2u32, 4);
     let mut words: Vec<Value> = (0..(1 << levels) + 3)
