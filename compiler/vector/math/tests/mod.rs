@@ -186,6 +186,7 @@ fn errors_of_f32_functions_are_within_limits() {
 /// largest error and the argument that has it.
 #[test]
 #[ignore = "takes minutes a function"]
+#[allow(clippy::print_stdout, reason = "the table is what it is run for")]
 fn every_f32_is_within_limits() {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     println!("| function | instructions | largest error (ULP) | at |");
@@ -255,6 +256,7 @@ fn errors_of_f64_functions_are_within_limits() {
 /// `cargo test --lib many_f64 -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
+#[allow(clippy::print_stdout, reason = "the table is what it is run for")]
 fn many_f64_are_within_limits() {
     println!("| function | instructions | largest error (ULP) | at |");
     for row in ROWS {
