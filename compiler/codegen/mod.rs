@@ -90,7 +90,7 @@ pub fn compile(program: Program, options: &Options) -> Result<Executable, Compil
             None => Entry::Call(number),
         },
         tasks: compiled.tasks,
-        parallel: compiled.tasks > 1 && worth_dividing(&kernel.work),
+        parallel: compiled.tasks > 1 && (options.divide_all || worth_dividing(&kernel.work)),
         checks: checks(kernel),
     };
     let steps = program.kernels.iter().zip(compiled).enumerate().map(step).collect();

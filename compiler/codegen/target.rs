@@ -34,10 +34,18 @@ pub struct Options {
     pub keep_text: bool,
     /// Whether Cranelift verifies every function.
     pub verify: bool,
+    /// Whether to divide every kernel that can be, however little it does: slow, and a test of
+    /// the claim that results do not depend on it.
+    pub divide_all: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { isa: Isa::default(), keep_text: false, verify: cfg!(debug_assertions) }
+        Options {
+            isa: Isa::default(),
+            keep_text: false,
+            verify: cfg!(debug_assertions),
+            divide_all: false,
+        }
     }
 }
