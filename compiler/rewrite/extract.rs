@@ -238,7 +238,11 @@ pub fn greedy(problem: &Problem) -> Vec<u8> {
                     .map(|m| best[m].as_ref().map_or(0.0, |b| weights[m][b.choice as usize]))
                     .sum();
                 let cost = below + weights[c][a];
-                if best[c].as_ref().is_none_or(|b| cost < b.cost - 1e-9) {
+                let better = match &best[c] {
+                    None => true,
+                    Some(b) => cost < b.cost - 1e-9 && !reaches(problem, &best, alternative, c),
+                };
+                if better {
                     union[c / 64] |= 1 << (c % 64);
                     best[c] = Some(Best { cost, choice: a as u8, set: union.clone() });
                     changed = true;
@@ -248,6 +252,25 @@ pub fn greedy(problem: &Problem) -> Vec<u8> {
     }
     let choice = |b: Option<Best>| b.map_or(0, |b| b.choice);
     best.into_iter().map(choice).collect()
+}
+
+/// Whether the choices made so far lead from the e-node to the class. The sets do not tell: a set is
+/// not made anew when a choice under it changes.
+fn reaches(problem: &Problem, best: &[Option<Best>], from: &Alternative, class: usize) -> bool {
+    let mut seen = vec![false; best.len()];
+    let mut stack: SmallVec<[ClassNumber; 32]> = from.children.iter().copied().collect();
+    while let Some(at) = stack.pop() {
+        let at = at as usize;
+        if at == class {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            let chosen = best[at].as_ref().expect("operands are chosen before their users").choice;
+            let chosen = &problem.classes[at].alternatives[usize::from(chosen)];
+            stack.extend(chosen.children.iter().copied());
+        }
+    }
+    false
 }
 
 #[derive(Clone)]
