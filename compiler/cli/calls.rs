@@ -134,7 +134,7 @@ pub fn test(module: &Module, test: &Test, output: &Output) -> Result<(), Error> 
     output.line(format_args!("{passed} passed, {failed} failed{filtered}"));
     match failed {
         0 => Ok(()),
-        1 => Err(Error::usage("1 test failed")),
-        n => Err(Error::usage(format!("{n} tests failed"))),
+        1 => Err(Error::other("1 test failed")),
+        n => Err(Error::other(format!("{n} tests failed"))),
     }
 }

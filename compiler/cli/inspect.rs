@@ -35,8 +35,8 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
         return Err(Error::usage(message));
     }
     for (title, graph) in subjects(module, &dump.subject)? {
-        output.line(format_args!("// {title}"));
         if after == CHECK && !dump.time_passes {
+            output.line(format_args!("// {title}"));
             show(&graph, dump.format);
             continue;
         }
@@ -48,13 +48,14 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
         }
         let options = dump.engine.options()?;
         pipeline::compile(&concrete, &options.compile, &mut recorder)
-            .map_err(|e| Error::usage(e.to_string()))?;
+            .map_err(|e| Error::other(e.to_string()))?;
+        output.line(format_args!("// {title}"));
         for (_, text) in &recorder.texts {
             match dump.format {
                 DumpFormat::Text => write_out(format_args!("{text}")),
                 DumpFormat::Dot => {
                     let graph =
-                        tensc::graph::text::parse(text).map_err(|e| Error::usage(e.to_string()))?;
+                        tensc::graph::text::parse(text).map_err(|e| Error::other(e.to_string()))?;
                     show(&graph, DumpFormat::Dot);
                 }
             }
@@ -85,7 +86,7 @@ pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<()
         let options = explain.engine.options()?;
         let mut recorder = Recorder::default();
         let executable = pipeline::compile(&concrete, &options.compile, &mut recorder)
-            .map_err(|e| Error::usage(e.to_string()))?;
+            .map_err(|e| Error::other(e.to_string()))?;
         let explanation = Explanation {
             sources: module.sources(),
             report: &recorder.report.unwrap_or_default(),

@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
-            ExitCode::from(1)
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -11,14 +11,29 @@ use tensc::session::CallError;
 pub enum Error {
     /// Messages about the program.
     Program(Box<Failure>),
+    /// The command was used wrongly: how, in one sentence.
+    Usage(String),
     /// Anything else, in one sentence.
     Other(String),
 }
 
 impl Error {
-    /// An error in one sentence.
+    /// Wrong usage, in one sentence.
     pub fn usage(message: impl Into<String>) -> Error {
+        Error::Usage(message.into())
+    }
+
+    /// A failure, in one sentence.
+    pub fn other(message: impl Into<String>) -> Error {
         Error::Other(message.into())
+    }
+
+    /// The exit code of a command that ends with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) => 2,
+            Error::Program(_) | Error::Other(_) => 1,
+        }
     }
 }
 
@@ -72,7 +87,7 @@ impl Output {
     pub fn error(&self, error: &Error) {
         match error {
             Error::Program(failure) => self.diagnostics(&failure.sources, &failure.diagnostics),
-            Error::Other(message) => match self.format {
+            Error::Usage(message) | Error::Other(message) => match self.format {
                 MessageFormat::Human => eprintln!("error: {message}"),
                 MessageFormat::Json => {
                     eprintln!("{}", serde_json::json!({ "severity": "error", "message": message }));

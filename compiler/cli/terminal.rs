@@ -42,7 +42,7 @@ impl Terminal {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
             file.map(BufWriter::new)
-                .map_err(|e| Error::usage(format!("cannot write {}: {e}", path.display())))
+                .map_err(|e| Error::other(format!("cannot write {}: {e}", path.display())))
         };
         let mode = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Mode::Quiet,
