@@ -1,0 +1,377 @@
+//! The command line as a Unix user meets it: exit codes, streams, files, and the helps.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+use tensc::Tensor;
+use tensc_runtime::data;
+
+const MODEL: &str = r#"
+/// How many turns.
+input epochs: i64 = 2
+input rate: f32 = 0.5
+input loud: bool = false
+
+struct Line { w: f32[2], b: f32 }
+
+fn predict[N](p: Line, x: f32[N, 2]) -> f32[N] = x @ p.w + p.b
+
+fn loss[N](p: Line, x: f32[N, 2], y: f32[N]) -> f32 = mean(square(predict(p, x) - y))
+
+fn both[N](x: f32[N]) -> (f32[N], f32) = (2.0 * x, sum(x))
+
+fn double[N](x: f32[N]) -> f32[N] = 2.0 * x
+
+test "doubling" {
+    assert_close(double([1.0, 2.0]), [2.0, 4.0])
+}
+
+test "losing" {
+    let p = Line { w: [1.0, 1.0], b: 0.0 }
+    assert(loss(p, [[1.0, 2.0]], [3.0]) == 0.0)
+}
+
+main {
+    for epoch in 0..epochs {
+        let value = rate * f32(epoch)
+        log value = value
+        print("epoch {epoch}: {value}")
+    }
+    if loud {
+        print("LOUD")
+    }
+}
+"#;
+
+#[test]
+fn main_runs_with_its_inputs_as_options() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let out = tensc(&dir, &["run", "model.tx"]);
+    assert_success(&out);
+    assert_eq!(stdout(&out), "epoch 0: 0.0\nepoch 1: 0.5\n");
+    let out = tensc(&dir, &["run", "model.tx", "--epochs", "3", "--rate", "-2", "--loud", "true"]);
+    assert_success(&out);
+    assert_eq!(stdout(&out), "epoch 0: -0.0\nepoch 1: -2.0\nepoch 2: -4.0\nLOUD\n");
+    let out = tensc(&dir, &["run", "model.tx", "--set", "epochs=1", "--set", "rate=0.25"]);
+    assert_eq!(stdout(&out), "epoch 0: 0.0\n");
+}
+
+#[test]
+fn results_do_not_depend_on_the_engine() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let plain = stdout(&tensc(&dir, &["run", "model.tx"]));
+    let engines: [&[&str]; 5] = [
+        &["--threads", "1"],
+        &["--threads", "3"],
+        &["--backend", "interpreter"],
+        &["--no-optimise"],
+        &["--isa", "portable"],
+    ];
+    for engine in engines {
+        let out = tensc(&dir, &[&["run", "model.tx"], engine].concat());
+        assert_success(&out);
+        assert_eq!(stdout(&out), plain, "{engine:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let cases: [(&[&str], &str); 12] = [
+        (&[], "Usage"),
+        (&["fly", "model.tx"], "fly"),
+        (&["run"], "required"),
+        (&["run", "model.tx", "--epoch", "3"], "--epochs"),
+        (&["run", "model.tx", "--epochs", "three"], "three"),
+        (&["run", "model.tx", "--threads", "0"], "threads"),
+        (&["run", "model.tx", "--set", "epochs"], "NAME=VALUE"),
+        (&["run", "model.tx", "--set", "epoch=3"], "epochs"),
+        (&["run", "model.tx", "--fn", "treble", "--in", "x=x.npy"], "double"),
+        (&["run", "model.tx", "--isa", "z80"], "portable"),
+        (&["dump", "model.tx", "--fn", "double", "--after", "lunch"], "--list"),
+        (&["dump", "model.tx", "--fn", "double", "--after", "rewrite"], "--size N="),
+    ];
+    for (arguments, hint) in cases {
+        let out = tensc(&dir, arguments);
+        assert_eq!(out.status.code(), Some(2), "{arguments:?}: {}", stderr(&out));
+        assert!(stderr(&out).contains(hint), "{arguments:?}: {}", stderr(&out));
+        assert_eq!(stdout(&out), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_programs_exit_with_1_and_a_message_on_standard_error() {
+    let wrong = "fn f(a: f32[2, 3]) -> f32[2, 3] = a @ a\n\nmain { print(\"never\") }\n";
+    let fails = "main {\n    print(\"first\")\n    let x = load(\"gone.npy\") as f32[N]\n}\n";
+    let dir =
+        folder(&[("wrong.tx", wrong), ("fails.tx", fails), ("pure.tx", "fn f() -> f32 = 1.0\n")]);
+    for command in ["run", "check", "test"] {
+        let out = tensc(&dir, &[command, "wrong.tx"]);
+        assert_eq!(out.status.code(), Some(1), "{command}");
+        assert_eq!(stdout(&out), "", "{command}");
+        let message = stderr(&out);
+        assert!(message.contains("error[E0203]") && message.contains("wrong.tx:1:"), "{message}");
+    }
+    let out = tensc(&dir, &["run", "fails.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(stdout(&out), "first\n", "what was printed before stays");
+    assert!(stderr(&out).contains("gone.npy"), "{}", stderr(&out));
+    let out = tensc(&dir, &["run", "nowhere.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains("nowhere.tx"), "{}", stderr(&out));
+    let out = tensc(&dir, &["run", "pure.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains("main"), "{}", stderr(&out));
+}
+
+#[test]
+fn check_is_silent_about_what_is_right() {
+    let dir = folder(&[("model.tx", MODEL), ("other.tx", "fn f() -> f32 = 1.0\n")]);
+    let out = tensc(&dir, &["check", "model.tx", "other.tx"]);
+    assert_success(&out);
+    assert_eq!((stdout(&out), stderr(&out)), (String::new(), String::new()));
+}
+
+#[test]
+fn messages_are_json_where_asked() {
+    let dir = folder(&[("wrong.tx", "fn f(x: f32[3]) -> f32[3] = y\nfn g() -> f32 = z\n")]);
+    let out = tensc(&dir, &["check", "wrong.tx", "--message-format", "json"]);
+    assert_eq!(out.status.code(), Some(1));
+    let lines: Vec<serde_json::Value> =
+        stderr(&out).lines().map(|l| serde_json::from_str(l).expect("a line is JSON")).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["code"], "E0301");
+    assert_eq!(lines[0]["severity"], "error");
+    assert_eq!(lines[0]["labels"][0]["from"]["line"], 1);
+    assert_eq!(lines[1]["labels"][0]["from"]["line"], 2);
+}
+
+#[test]
+fn a_function_is_called_on_files() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0], [3]);
+    data::save(&dir.path().join("x.npy"), &x).expect("saved");
+    data::save_named(&dir.path().join("x.npz"), &[("x", &x), ("z", &x)]).expect("saved");
+    let out = tensc(&dir, &["run", "model.tx", "--fn", "double", "--in", "x=x.npy"]);
+    assert_success(&out);
+    assert_eq!(stdout(&out), "result = [2.0, 4.0, 6.0]\n");
+    let arguments = ["run", "model.tx", "--fn", "double", "--in", "x=x.npz:z", "--out", "y.npy"];
+    let out = tensc(&dir, &arguments);
+    assert_success(&out);
+    assert_eq!(stdout(&out), "");
+    let y = data::load(&dir.path().join("y.npy")).expect("written").into_tensor().expect("one");
+    assert_eq!(y.as_slice::<f32>(), [2.0, 4.0, 6.0]);
+    let out = tensc(&dir, &["run", "model.tx", "--fn", "both", "--in", "x=x.npy"]);
+    assert_eq!(stdout(&out).lines().count(), 2, "a line for each part of the result");
+}
+
+#[test]
+fn a_struct_is_taken_from_a_file_of_its_fields() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let w = Tensor::from_slice(&[1.0f32, 2.0], [2]);
+    let parts = [("w", &w), ("b", &Tensor::scalar(0.5f32))];
+    data::save_named(&dir.path().join("p.safetensors"), &parts).expect("saved");
+    let x = Tensor::from_slice(&[1.0f32, 1.0, 0.0, 1.0], [2, 2]);
+    data::save(&dir.path().join("x.npy"), &x).expect("saved");
+    let arguments =
+        ["run", "model.tx", "--fn", "predict", "--in", "p=p.safetensors", "--in", "x=x.npy"];
+    let out = tensc(&dir, &arguments);
+    assert_success(&out);
+    assert_eq!(stdout(&out), "result = [3.5, 2.5]\n");
+}
+
+#[test]
+fn a_call_that_fails_writes_no_file() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let x = Tensor::from_slice(&[1.0f64, 2.0], [2]);
+    data::save(&dir.path().join("x.npy"), &x).expect("saved");
+    fs::write(dir.path().join("short.npy"), b"\x93NUMPY").expect("written");
+    for input in ["x=x.npy", "x=short.npy", "x=gone.npy"] {
+        let arguments = ["run", "model.tx", "--fn", "double", "--in", input, "--out", "y.npy"];
+        let out = tensc(&dir, &arguments);
+        assert_eq!(out.status.code(), Some(1), "{input}: {}", stderr(&out));
+        assert!(stderr(&out).starts_with("error"), "{input}: {}", stderr(&out));
+        assert!(!dir.path().join("y.npy").exists(), "{input}");
+    }
+    let out = tensc(&dir, &["run", "model.tx", "--fn", "double", "--out", "y.npy"]);
+    assert_eq!(out.status.code(), Some(2), "{}", stderr(&out));
+}
+
+#[test]
+fn save_writes_beside_the_caller_and_whole_or_not_at_all() {
+    let saves = "main {\n    save(\"out.npy\", [1.0, 2.0])\n    assert(false, \"late\")\n}\n";
+    let format = "main {\n    save(\"x.xyz\", [1.0])\n}\n";
+    let two =
+        "struct P { a: f32, b: f32 }\n\nmain {\n    save(\"x.npy\", P { a: 1.0, b: 2.0 })\n}\n";
+    let bad = "main {\n    save(\"no/dir/x.npy\", [1.0])\n}\n";
+    let files = [("sub/saves.tx", saves), ("bad.tx", bad), ("format.tx", format), ("two.tx", two)];
+    let dir = folder(&files);
+    let out = tensc(&dir, &["run", "sub/saves.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains("late"), "{}", stderr(&out));
+    let saved = data::load(&dir.path().join("out.npy")).expect("saved before the failure");
+    assert_eq!(saved.into_tensor().expect("one").as_slice::<f32>(), [1.0, 2.0]);
+    for (file, named) in [("bad.tx", "no/dir/x.npy"), ("format.tx", "x.xyz"), ("two.tx", "x.npy")] {
+        let out = tensc(&dir, &["run", file]);
+        assert_eq!(out.status.code(), Some(1), "{file}");
+        assert!(stderr(&out).contains(named), "{}", stderr(&out));
+    }
+    let mut left: Vec<String> = fs::read_dir(dir.path())
+        .expect("readable")
+        .map(|e| e.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["bad.tx", "format.tx", "out.npy", "sub", "two.tx"],
+        "no temporary file stays"
+    );
+}
+
+#[test]
+fn steps_are_logged_as_json_lines() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let out = tensc(&dir, &["run", "model.tx", "--log", "steps.jsonl", "--quiet"]);
+    assert_success(&out);
+    let log = fs::read_to_string(dir.path().join("steps.jsonl")).expect("written");
+    let steps: Vec<serde_json::Value> =
+        log.lines().map(|l| serde_json::from_str(l).expect("a line is JSON")).collect();
+    assert_eq!(steps.len(), 2);
+    assert_eq!((&steps[1]["step"], &steps[1]["value"]), (&2.into(), &0.5.into()));
+}
+
+#[test]
+fn tests_of_a_file_run() {
+    let failing =
+        format!("{MODEL}\ntest \"wrong\" {{\n    print(\"here\")\n    assert(1 > 2)\n}}\n");
+    let dir = folder(&[("model.tx", MODEL), ("failing.tx", &failing)]);
+    let out = tensc(&dir, &["test", "model.tx"]);
+    assert_success(&out);
+    assert_eq!(stdout(&out), "test doubling ... ok\ntest losing ... ok\n2 passed, 0 failed\n");
+    let out = tensc(&dir, &["test", "model.tx", "dou"]);
+    assert_eq!(stdout(&out), "test doubling ... ok\n1 passed, 0 failed, 1 filtered out\n");
+    let out = tensc(&dir, &["test", "failing.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stdout(&out).contains("test wrong ... FAILED\n    here\n2 passed, 1 failed"));
+    assert!(stderr(&out).contains("assert(1 > 2)"), "{}", stderr(&out));
+}
+
+#[test]
+fn dump_shows_every_pass() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let out = tensc(&dir, &["dump", "--list"]);
+    assert_success(&out);
+    let passes: Vec<String> = stdout(&out)
+        .lines()
+        .map(|l| l.split_whitespace().next().expect("a pass has a name").to_string())
+        .collect();
+    assert!(passes.len() >= 7, "{passes:?}");
+    for pass in &passes {
+        let size = ["--size", "N=4"];
+        let arguments =
+            [&["dump", "model.tx", "--fn", "double", "--after", pass][..], &size].concat();
+        let out = tensc(&dir, &arguments);
+        assert_success(&out);
+        assert!(!stdout(&out).trim().is_empty(), "{pass}");
+    }
+    let out = tensc(&dir, &["dump", "model.tx", "--fn", "double", "--format", "dot"]);
+    assert_success(&out);
+    assert!(stdout(&out).contains("digraph"), "{}", stdout(&out));
+    let arguments = ["dump", "model.tx", "--fn", "double", "--size", "N=4", "--time-passes"];
+    let out = tensc(&dir, &arguments);
+    assert!(stdout(&out).contains("rewrite") && stdout(&out).contains("us"), "{}", stdout(&out));
+}
+
+#[test]
+fn grad_prints_a_function_that_belongs_to_the_program() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let out = tensc(&dir, &["grad", "model.tx", "--fn", "loss"]);
+    assert_success(&out);
+    let both = format!("{MODEL}\n{}", stdout(&out));
+    fs::write(dir.path().join("gradient.tx"), both).expect("written");
+    assert_success(&tensc(&dir, &["check", "gradient.tx"]));
+    let out = tensc(&dir, &["grad", "model.tx", "--fn", "predict"]);
+    assert_eq!(out.status.code(), Some(1), "the result is no scalar");
+    assert_eq!(stdout(&out), "");
+}
+
+#[test]
+fn explain_names_the_rules() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let out = tensc(&dir, &["explain", "model.tx", "--fn", "loss", "--size", "N=8"]);
+    assert_success(&out);
+    assert!(stdout(&out).contains("fn loss"), "{}", stdout(&out));
+    assert!(stdout(&out).lines().count() > 3, "{}", stdout(&out));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly() {
+    let endless = "main {\n    for i in 0..100000 {\n        print(\"line {i}\")\n    }\n}\n";
+    let dir = folder(&[("endless.tx", endless)]);
+    let mut child = command(&dir, &["run", "endless.tx"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut first = [0; 6];
+    child.stdout.take().expect("piped").read_exact(&mut first).expect("a line comes");
+    let out = child.wait_with_output().expect("it ends");
+    assert_eq!(&first, b"line 0");
+    assert!(!out.status.success());
+    assert_eq!(stderr(&out), "");
+}
+
+#[test]
+fn the_helps_are_worth_reading() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let out = tensc(&dir, &["--help"]);
+    assert_success(&out);
+    insta::assert_snapshot!("help", stdout(&out));
+    for command in ["run", "check", "test", "dump", "grad", "explain"] {
+        let out = tensc(&dir, &[command, "--help"]);
+        assert_success(&out);
+        assert!(stdout(&out).contains("Usage: tensc"), "{command}");
+        assert!(stdout(&out).lines().count() > 8, "{command}");
+    }
+    let out = tensc(&dir, &["run", "model.tx", "--help"]);
+    assert_success(&out);
+    assert!(stdout(&out).contains("--epochs <i64>"), "{}", stdout(&out));
+    assert!(stdout(&out).contains("How many turns. [default: 2]"), "{}", stdout(&out));
+    let out = tensc(&dir, &["--version"]);
+    assert_eq!(stdout(&out), format!("tensc {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    dir
+}
+
+fn command(dir: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_tensc")));
+    command.current_dir(dir.path()).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn tensc(dir: &TempDir, arguments: &[&str]) -> Output {
+    command(dir, arguments).output().expect("it runs")
+}
+
+fn stdout(out: &Output) -> String {
+    String::from_utf8(out.stdout.clone()).expect("output is UTF-8")
+}
+
+fn stderr(out: &Output) -> String {
+    String::from_utf8(out.stderr.clone()).expect("messages are UTF-8")
+}
+
+#[track_caller]
+fn assert_success(out: &Output) {
+    assert!(out.status.success(), "{:?}\n{}", out.status.code(), stderr(out));
+}
