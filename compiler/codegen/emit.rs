@@ -137,47 +137,65 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// A loop over `start, start + step, …` below `end` that carries `state`; gives the state
-    /// after the last iteration. With `nonempty` the first iteration is not asked for.
+    /// after the last iteration.
+    ///
+    /// The state that an iteration makes is used once, as arguments of the jump back: what is
+    /// used twice Cranelift joins with no load.
     pub fn count(
         &mut self,
         range: Range,
         state: &[ir::Value],
         body: impl FnOnce(&mut Self, ir::Value, &[ir::Value]) -> Vec<ir::Value>,
     ) -> Vec<ir::Value> {
-        let (inside, after) = (self.b.create_block(), self.b.create_block());
-        let position = self.b.append_block_param(inside, types::I64);
-        let params = |e: &mut Self, block| -> Vec<ir::Value> {
-            let types = state.iter().map(|&x| e.b.func.dfg.value_type(x)).collect::<Vec<_>>();
-            types.into_iter().map(|ty| e.b.append_block_param(block, ty)).collect()
-        };
-        let carried = params(self, inside);
-        let finals = params(self, after);
-
-        let enter = arguments(range.start, state);
-        let leave: Vec<BlockArg> = state.iter().map(|&x| x.into()).collect();
-        if range.nonempty {
-            self.b.ins().jump(inside, &enter);
-        } else {
-            let any = self.b.ins().icmp(IntCC::SignedLessThan, range.start, range.end);
-            self.b.ins().brif(any, inside, &enter, after, &leave);
-        }
+        let [head, inside, after] = [(); 3].map(|()| self.b.create_block());
+        let position = self.b.append_block_param(head, types::I64);
+        let types: Vec<ir::Type> = state.iter().map(|&x| self.b.func.dfg.value_type(x)).collect();
+        let carried: Vec<ir::Value> =
+            types.into_iter().map(|ty| self.b.append_block_param(head, ty)).collect();
+        self.b.ins().jump(head, &arguments(range.start, state));
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, position, range.end);
+        self.b.ins().brif(more, inside, &[], after, &[]);
         self.b.switch_to_block(inside);
         let next_state = body(self, position, &carried);
         let next = self.b.ins().iadd_imm_s(position, range.step);
-        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, range.end);
-        let again = arguments(next, &next_state);
-        let leave: Vec<BlockArg> = next_state.iter().map(|&x| x.into()).collect();
-        self.b.ins().brif(more, inside, &again, after, &leave);
+        self.b.ins().jump(head, &arguments(next, &next_state));
         self.b.switch_to_block(after);
-        finals
+        carried
     }
 
-    /// A loop that carries nothing.
+    /// A loop that carries nothing. With `nonempty` the first iteration is not asked for.
     pub fn each(&mut self, range: Range, body: impl FnOnce(&mut Self, ir::Value)) {
-        self.count(range, &[], |e, position, _| {
-            body(e, position);
-            Vec::new()
-        });
+        let (inside, after) = (self.b.create_block(), self.b.create_block());
+        let position = self.b.append_block_param(inside, types::I64);
+        if range.nonempty {
+            self.b.ins().jump(inside, &[range.start.into()]);
+        } else {
+            let any = self.b.ins().icmp(IntCC::SignedLessThan, range.start, range.end);
+            self.b.ins().brif(any, inside, &[range.start.into()], after, &[]);
+        }
+        self.b.switch_to_block(inside);
+        body(self, position);
+        let next = self.b.ins().iadd_imm_s(position, range.step);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, range.end);
+        self.b.ins().brif(more, inside, &[next.into()], after, &[]);
+        self.b.switch_to_block(after);
+    }
+
+    /// [`Emitter::count`], or [`Emitter::each`] where there is nothing to carry.
+    pub fn repeat(
+        &mut self,
+        range: Range,
+        state: &[ir::Value],
+        body: impl FnOnce(&mut Self, ir::Value, &[ir::Value]) -> Vec<ir::Value>,
+    ) -> Vec<ir::Value> {
+        if state.is_empty() {
+            self.each(range, |e, position| {
+                body(e, position, &[]);
+            });
+            return Vec::new();
+        }
+        self.count(range, state, body)
     }
 
     /// Nested loops over all positions of axes of these extents, none of them 0, carrying `state`.
@@ -200,7 +218,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         }
         let end = self.int(extent as i64);
         let range = Range { start, end, step: 1, nonempty: true };
-        self.count(range, &state, |e, position, carried| {
+        self.repeat(range, &state, |e, position, carried| {
             outer.push(position);
             let state = e.nested(inner, outer, carried.to_vec(), body);
             outer.pop();

@@ -196,11 +196,7 @@ impl Group<'_, '_> {
     pub fn store(&mut self, slot: &SlotDecl, at: Address, x: &Lanes) {
         match slot.stride {
             Stride::Unit if !self.scalar() => self.store_unit(slot.dtype, at, x),
-            // Every lane's element is the same one: that of the last lane stays.
-            Stride::Splat => {
-                let last = self.lane(x, self.lanes - 1);
-                self.store_element(slot.dtype, last, at.pointer, 0);
-            }
+            Stride::Splat => unreachable!("a store to one element passed the verifier"),
             Stride::Unit | Stride::Far => {
                 for lane in 0..self.lanes {
                     let element = self.lane(x, lane);

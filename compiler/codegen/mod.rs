@@ -40,7 +40,7 @@ use alias::Aliases;
 use emit::Emitter;
 use executable::{Entry, Step};
 use module::{Function, KERNEL_PARAMS};
-use product::{Micro, Tiling};
+use product::{Limits, Micro, Tiling};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use work::{checks, worth_dividing};
@@ -73,7 +73,17 @@ pub struct KernelText {
 /// # Errors
 /// Where the system gives no memory for code.
 pub fn compile(program: Program, options: &Options) -> Result<Executable, CompileError> {
+    compile_within(program, options, Limits::default())
+}
+
+/// As [`compile`], with the sizes that cache blocks keep within.
+fn compile_within(
+    program: Program,
+    options: &Options,
+    limits: Limits,
+) -> Result<Executable, CompileError> {
     let mut compiler = Compiler {
+        limits,
         module: module::Builder::new(options)?,
         micro: FxHashMap::default(),
         scratch: program.plan.row_bytes,
@@ -99,6 +109,7 @@ pub fn compile(program: Program, options: &Options) -> Result<Executable, Compil
 
 /// Compilation of one program.
 struct Compiler {
+    limits: Limits,
     module: module::Builder,
     /// Micro-kernels that products share.
     micro: FxHashMap<product::Key, Function>,
@@ -146,7 +157,7 @@ impl Compiler {
         kernel: &Kernel,
         product: &Product,
     ) -> Result<Compiled, CompileError> {
-        let tiling = Tiling::of(product);
+        let tiling = Tiling::of(product, &self.limits);
         let tasks = product::tasks(product, &tiling);
         if tasks == 0 {
             return Ok(Compiled { function: None, tasks });
@@ -173,8 +184,8 @@ impl Compiler {
         if let Some(&function) = self.micro.get(&key) {
             return Ok(function);
         }
-        let has_fma = self.module.has_fma();
         let params = &product::MICRO_PARAMS;
+        let has_fma = self.module.has_fma();
         let function = self
             .module
             .define(&key.name(), params, &[], |b, _| product::emit_micro(b, key, has_fma))?;
@@ -182,3 +193,6 @@ impl Compiler {
         Ok(function)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -396,6 +396,5 @@ fn in_phase(
     if phase.once {
         return body(e, phase.range.start, state);
     }
-    // The closure takes any emitter lifetime, `count` its own.
-    e.count(phase.range, state, |e, lane, carried| body(e, lane, carried))
+    e.repeat(phase.range, state, body)
 }

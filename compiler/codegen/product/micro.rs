@@ -3,7 +3,7 @@
 use super::super::lanes::{invariant, plain};
 use super::tiling::Tiling;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, BlockArg, InstBuilder, types};
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
 
 /// What a micro-kernel is made for: equal keys, equal code.
@@ -39,14 +39,28 @@ impl Key {
         let columns = self.vectors * 16 / self.size;
         format!("micro_f{}_{}x{columns}", 8 * self.size, self.rows)
     }
+
+    fn vector(&self) -> ir::Type {
+        if self.size == 8 { types::F64X2 } else { types::F32X4 }
+    }
+
+    fn accumulators(&self) -> usize {
+        self.rows * self.vectors
+    }
+
+    /// Steps of depth an iteration. Cranelift places each instruction where its result is wanted, so
+    /// that several steps keep as many rows of B alive: one vector each may.
+    fn unrolled(&self) -> usize {
+        if self.vectors == 1 { 2 } else { 1 }
+    }
 }
 
 /// The parameters: A, B, bytes from row to row of B, depth, tile to start from (or null), where
 /// to store the tile, bytes from row to row there.
 pub const PARAMS: [ir::Type; 7] = [types::I64; 7];
 
-/// Emits the function. One step of depth an iteration: Cranelift places each multiply-add where its
-/// result is wanted, and over several steps that would keep too many rows of B alive.
+/// Emits the function. Each element is the chain of its multiply-adds in order of depth, fused
+/// where that is an instruction.
 pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder {
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
@@ -54,80 +68,14 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
     let &[left, right, right_bytes, depth, start, out, out_bytes] = b.block_params(entry) else {
         unreachable!("the signature has seven parameters");
     };
-    let vector = if key.size == 8 { types::F64X2 } else { types::F32X4 };
-    let element = vector.lane_type();
-    let count = key.rows * key.vectors;
-
-    // The accumulators: zeros, or the sums of the blocks before.
-    let (load, ready) = (b.create_block(), b.create_block());
-    let zero = {
-        let bytes = b.func.dfg.constants.insert(vec![0u8; 16].into());
-        b.ins().vconst(vector, bytes)
-    };
-    for _ in 0..count {
-        b.append_block_param(ready, vector);
-    }
-    let zeros = vec![BlockArg::from(zero); count];
-    b.ins().brif(start, load, &[], ready, &zeros);
-    b.switch_to_block(load);
-    let before: Vec<BlockArg> =
-        (0..count).map(|i| b.ins().load(vector, plain(), start, 16 * i as i32).into()).collect();
-    b.ins().jump(ready, &before);
-
-    b.switch_to_block(ready);
-    let accumulators = b.block_params(ready).to_vec();
-    let (step, done) = (b.create_block(), b.create_block());
-    for block in [step, done] {
-        if block == step {
-            for _ in 0..3 {
-                b.append_block_param(step, types::I64);
-            }
-        }
-        for _ in 0..count {
-            b.append_block_param(block, vector);
-        }
-    }
-    let args = |first: &[ir::Value], rest: &[ir::Value]| -> Vec<BlockArg> {
-        first.iter().chain(rest).map(|&x| x.into()).collect()
-    };
-    let enter = args(&[left, right, depth], &accumulators);
-    let leave = args(&[], &accumulators);
-    b.ins().brif(depth, step, &enter, done, &leave);
-
-    b.switch_to_block(step);
-    let params = b.block_params(step).to_vec();
-    let (&[left, right, left_to_do], sums) = params.split_at(3) else {
-        unreachable!("three scalars come first");
-    };
-    let row: Vec<ir::Value> =
-        (0..key.vectors).map(|v| b.ins().load(vector, invariant(), right, 16 * v as i32)).collect();
-    let mut next = Vec::with_capacity(count);
-    for r in 0..key.rows {
-        let offset = i32::try_from(key.row_bytes * r as i64).expect("the tiling checked the reach");
-        let x = b.ins().load(element, invariant(), left, offset);
-        let x = b.ins().splat(vector, x);
-        for (v, &y) in row.iter().enumerate() {
-            let sum = sums[r * key.vectors + v];
-            next.push(if has_fma {
-                b.ins().fma(x, y, sum)
-            } else {
-                let product = b.ins().fmul(x, y);
-                b.ins().fadd(sum, product)
-            });
-        }
-    }
-    let left = b.ins().iadd_imm_s(left, key.step_bytes);
-    let right = b.ins().iadd(right, right_bytes);
-    let left_to_do = b.ins().iadd_imm_s(left_to_do, -1);
-    let again = args(&[left, right, left_to_do], &next);
-    let leave = args(&[], &next);
-    let more = b.ins().icmp_imm_s(IntCC::NotEqual, left_to_do, 0);
-    b.ins().brif(more, step, &again, done, &leave);
-
-    b.switch_to_block(done);
-    let sums = b.block_params(done).to_vec();
+    let accumulators = start_tile(&mut b, key, start);
+    let before = State { left, right, depth, sums: accumulators };
+    let micro = Micro { key, has_fma, right_bytes };
+    let unrolled = key.unrolled() as i64;
+    let after = micro.repeat(&mut b, before, unrolled, true);
+    let after = if unrolled == 1 { after } else { micro.repeat(&mut b, after, 1, false) };
     let mut to = out;
-    for row in sums.chunks(key.vectors) {
+    for row in after.sums.chunks(key.vectors) {
         for (v, &sum) in row.iter().enumerate() {
             b.ins().store(plain(), sum, to, 16 * v as i32);
         }
@@ -136,4 +84,125 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
     b.ins().return_(&[]);
     b.seal_all_blocks();
     b
+}
+
+/// The accumulators: zeros, or the sums of the blocks before.
+fn start_tile(b: &mut FunctionBuilder, key: Key, start: Value) -> Vec<Value> {
+    let (load, ready) = (b.create_block(), b.create_block());
+    let bytes = b.func.dfg.constants.insert(vec![0u8; 16].into());
+    let zero = b.ins().vconst(key.vector(), bytes);
+    let count = key.accumulators();
+    let sums: Vec<Value> =
+        (0..count).map(|_| b.append_block_param(ready, key.vector())).collect();
+    b.ins().brif(start, load, &[], ready, &vec![BlockArg::from(zero); count]);
+    b.switch_to_block(load);
+    let before: Vec<BlockArg> = (0..count)
+        .map(|i| b.ins().load(key.vector(), plain(), start, 16 * i as i32).into())
+        .collect();
+    b.ins().jump(ready, &before);
+    b.switch_to_block(ready);
+    sums
+}
+
+/// What the loop over the depth carries.
+struct State {
+    left: Value,
+    right: Value,
+    /// Steps to do.
+    depth: Value,
+    sums: Vec<Value>,
+}
+
+impl State {
+    fn arguments(&self) -> Vec<BlockArg> {
+        let scalars = [self.left, self.right, self.depth];
+        scalars.iter().chain(&self.sums).map(|&x| x.into()).collect()
+    }
+
+    fn params(b: &mut FunctionBuilder, block: ir::Block, key: Key) -> State {
+        let mut scalar = || b.append_block_param(block, types::I64);
+        let (left, right, depth) = (scalar(), scalar(), scalar());
+        let sums =
+            (0..key.accumulators()).map(|_| b.append_block_param(block, key.vector())).collect();
+        State { left, right, depth, sums }
+    }
+}
+
+struct Micro {
+    key: Key,
+    has_fma: bool,
+    right_bytes: Value,
+}
+
+impl Micro {
+    /// `steps` at a time while there are as many: in a loop, or at most once.
+    ///
+    /// The sums that an iteration makes are used once, as arguments of the jump back: what is
+    /// used twice Cranelift joins with no load.
+    fn repeat(&self, b: &mut FunctionBuilder, before: State, steps: i64, looping: bool) -> State {
+        let (head, inside, after) = (b.create_block(), b.create_block(), b.create_block());
+        let here = State::params(b, head, self.key);
+        b.ins().jump(head, &before.arguments());
+        b.switch_to_block(head);
+        let enough = b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, here.depth, steps);
+        if looping {
+            b.ins().brif(enough, inside, &[], after, &[]);
+            b.switch_to_block(inside);
+            let next = self.steps(b, &here, steps);
+            b.ins().jump(head, &next.arguments());
+            b.switch_to_block(after);
+            return here;
+        }
+        let done = State::params(b, after, self.key);
+        b.ins().brif(enough, inside, &[], after, &here.arguments());
+        b.switch_to_block(inside);
+        let next = self.steps(b, &here, steps);
+        b.ins().jump(after, &next.arguments());
+        b.switch_to_block(after);
+        done
+    }
+
+    fn steps(&self, b: &mut FunctionBuilder, here: &State, steps: i64) -> State {
+        let depth = b.ins().iadd_imm_s(here.depth, -steps);
+        let left = b.ins().iadd_imm_s(here.left, steps * self.key.step_bytes);
+        let (mut sums, mut right) = (here.sums.clone(), here.right);
+        for step in 0..steps {
+            sums = self.step(b, here.left, step * self.key.step_bytes, right, &sums);
+            right = b.ins().iadd(right, self.right_bytes);
+        }
+        State { left, right, depth, sums }
+    }
+
+    /// One step of depth: every row's element of A with every vector of B's row.
+    fn step(
+        &self,
+        b: &mut FunctionBuilder,
+        left: Value,
+        left_offset: i64,
+        right: Value,
+        sums: &[Value],
+    ) -> Vec<Value> {
+        let vector = self.key.vector();
+        let row: Vec<Value> = (0..self.key.vectors)
+            .map(|v| b.ins().load(vector, invariant(), right, 16 * v as i32))
+            .collect();
+        let mut next = Vec::with_capacity(sums.len());
+        for r in 0..self.key.rows {
+            let offset = self.key.row_bytes * r as i64 + left_offset;
+            let offset = i32::try_from(offset).expect("the tiling checked the reach");
+            let x = b.ins().load(vector.lane_type(), invariant(), left, offset);
+            let x = b.ins().splat(vector, x);
+            for (v, &y) in row.iter().enumerate() {
+                let sum = sums[r * self.key.vectors + v];
+                next.push(if self.has_fma {
+                    // The first factor is overwritten on x86: let it be the one used once.
+                    b.ins().fma(x, y, sum)
+                } else {
+                    let product = b.ins().fmul(x, y);
+                    b.ins().fadd(sum, product)
+                });
+            }
+        }
+        next
+    }
 }

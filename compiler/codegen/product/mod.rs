@@ -16,7 +16,7 @@ mod pack;
 mod tiling;
 
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, emit as emit_micro};
-pub(super) use tiling::Tiling;
+pub(super) use tiling::{Limits, Tiling};
 
 use super::body::{self, Argument, Scene, SlotAt};
 use super::emit::{Emitter, Range};
@@ -199,14 +199,24 @@ impl Loops<'_> {
             if self.t.pack_left {
                 self.pack_left(e, batch, some_rows, depth);
             }
-            e.each(columns.range(1), |e, column| {
-                let right = self.right_panel(e, batch, columns, column, depth);
+            // The panel with more elements stays in the first-level cache for the inner loop.
+            if self.t.mr >= self.t.nr {
                 e.each(some_rows.range(1), |e, row| {
                     let left = self.left_panel(e, batch, some_rows, row, depth);
-                    let tile = Tile { row, column, rows, columns };
-                    self.tile(e, batch, &tile, left, right, depth);
+                    e.each(columns.range(1), |e, column| {
+                        let right = self.right_panel(e, batch, columns, column, depth);
+                        self.tile(e, batch, &Tile { row, column, rows, columns }, left, right, depth);
+                    });
                 });
-            });
+            } else {
+                e.each(columns.range(1), |e, column| {
+                    let right = self.right_panel(e, batch, columns, column, depth);
+                    e.each(some_rows.range(1), |e, row| {
+                        let left = self.left_panel(e, batch, some_rows, row, depth);
+                        self.tile(e, batch, &Tile { row, column, rows, columns }, left, right, depth);
+                    });
+                });
+            }
         });
     }
 

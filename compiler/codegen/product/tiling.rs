@@ -3,23 +3,37 @@
 use crate::kernel::{Access, Product};
 use crate::vector::{Inst, Stride};
 
-/// Register tiles: rows, and vectors of columns. Each leaves room in 16 registers for a row of B
-/// and an element of A; those of few rows serve products of few rows.
-const TILES: [(usize, usize); 6] = [(6, 2), (4, 3), (3, 4), (2, 6), (1, 8), (12, 1)];
+/// Register tiles: rows, and vectors of columns. Each leaves room in 16 registers for what a step
+/// of depth loads. With one vector the elements of A are broadcast as they are loaded; the others
+/// serve products of few rows.
+const TILES: [(usize, usize); 6] = [(12, 1), (8, 1), (6, 2), (3, 3), (2, 4), (1, 8)];
 
-/// Multiply-adds in flight that keep the units busy: their number times their latency.
-const IN_FLIGHT: usize = 8;
+/// Sizes that a tiling keeps within.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a block's depth: a panel of B and one of A stay in the first-level cache.
+    pub depth_bytes: usize,
+    /// Bytes of a block of A, packed or not: it stays in the second-level cache.
+    pub left_bytes: usize,
+    /// Bytes of a packed block of B.
+    pub right_bytes: usize,
+    /// Rows of partial sums that wait for the next block of depth.
+    pub waiting_rows: usize,
+    /// Elements of an operand below which packing it is not worth while.
+    pub small: usize,
+}
 
-/// Bytes of a block's depth: a panel of B and one of A stay in the first-level cache.
-const DEPTH_BYTES: usize = 1536;
-/// Bytes of a packed block of A: it stays in the second-level cache.
-const LEFT_BYTES: usize = 192 << 10;
-/// Bytes of a packed block of B.
-const RIGHT_BYTES: usize = 768 << 10;
-/// Rows of partial sums that wait for the next block of depth.
-const PARTIAL_ROWS: usize = 768;
-/// Elements of an operand below which packing it is not worth while.
-const SMALL: usize = 16 << 10;
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            depth_bytes: 1536,
+            left_bytes: 192 << 10,
+            right_bytes: 768 << 10,
+            waiting_rows: 768,
+            small: 16 << 10,
+        }
+    }
+}
 
 /// Which axis of C the tasks of a batch divide.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,21 +79,21 @@ pub struct Tiling {
 
 impl Tiling {
     /// The decisions for `product`.
-    pub fn of(product: &Product) -> Tiling {
+    pub fn of(product: &Product, limits: &Limits) -> Tiling {
         let Product { m, n, k, .. } = *product;
         let size = product.dtype.size();
         let width = 16 / size;
         let (mr, vectors) = best_tile(m, n, width);
         let nr = vectors * width;
-        let (kc, blocks, last_kc) = depth(k, DEPTH_BYTES / size);
+        let (kc, blocks, last_kc) = depth(k, limits.depth_bytes / size);
         let (m_panels, n_panels) = (m.div_ceil(mr), n.div_ceil(nr));
-        let pack_left = k > 0 && packs_left(product, nr);
-        let pack_right = k > 0 && packs_right(product, mr);
+        let pack_left = k > 0 && packs_left(product, nr, limits);
+        let pack_right = k > 0 && packs_right(product, mr, limits);
         let fitting = |bytes: usize, rows: usize| (bytes / (rows * kc.max(1) * size)).max(1);
-        let left_block = if pack_left { fitting(LEFT_BYTES, mr).min(m_panels) } else { m_panels };
+        let left_block = fitting(limits.left_bytes, mr).min(m_panels);
         let right_block =
-            if pack_right { fitting(RIGHT_BYTES, nr).min(n_panels) } else { n_panels };
-        let waiting = if blocks > 1 { (PARTIAL_ROWS / mr).min(m_panels) } else { m_panels };
+            if pack_right { fitting(limits.right_bytes, nr).min(n_panels) } else { n_panels };
+        let waiting = if blocks > 1 { (limits.waiting_rows / mr).min(m_panels) } else { m_panels };
         // Those who divide rows each pack all of B, those who divide columns all of A.
         let columns = if pack_left == pack_right { n > m } else { pack_right };
         let enough = |panels: usize| panels >= 8;
@@ -154,12 +168,17 @@ pub struct Scratch {
     pub bytes: usize,
 }
 
-/// The tile that costs least. A step of depth costs a tile its multiply-adds, its loads, or the
-/// latency that too few accumulators leave open.
+/// The tile that costs least. In sixths of a cycle, a step of depth takes a tile its multiply-adds
+/// (two a cycle), its loads (two), its instructions (six), or the latency of a sum (four cycles).
 fn best_tile(m: usize, n: usize, width: usize) -> (usize, usize) {
-    let step = |rows: usize, vectors: usize| match rows {
-        0 => 0,
-        _ => (rows * vectors).max(rows + vectors).max(IN_FLIGHT),
+    let step = |rows: usize, vectors: usize| {
+        let (sums, loads) = (rows * vectors, rows + vectors);
+        // Cranelift moves sums and copies factors; a loop of two steps halves its own cost.
+        let moves = if vectors == 1 { sums / 2 + 3 } else { 2 * sums + rows + 5 };
+        match rows {
+            0 => 0,
+            _ => (3 * sums).max(3 * loads).max(24).max(sums + loads + moves),
+        }
     };
     let cost = |&(rows, vectors): &(usize, usize)| {
         let panels = n.div_ceil(vectors * width);
@@ -185,24 +204,26 @@ pub fn strides(access: &Access) -> (i64, i64) {
     (row, column)
 }
 
-/// A step of depth reads a tile's rows of A: near each other (or each its own stream) they need no
-/// packing; far apart they do, unless few tiles would use the copy.
-fn packs_left(product: &Product, nr: usize) -> bool {
+/// A step of depth reads a tile's rows of A: each its own stream, or near each other. They need
+/// packing where few cache sets would have to hold them, where they are far apart along the
+/// depth, or where A is large; and only if enough tiles use the copy.
+fn packs_left(product: &Product, nr: usize, limits: &Limits) -> bool {
     let (row, column) = strides(&product.left);
-    let reach = 12 * row.unsigned_abs().max(1) * product.dtype.size() as u64;
-    if reach > u64::from(u32::MAX) / 4 {
+    let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
+    if row_bytes > u64::from(u32::MAX) / 64 {
         return true;
     }
     let elements = product.m * product.k;
-    let few = product.n <= 2 * nr;
-    if column == 1 { elements > 64 * SMALL && !few } else { elements > SMALL && !few }
+    let worth = product.n > 2 * nr && elements > limits.small;
+    let one_set = row_bytes.is_multiple_of(4096) && product.m > 4;
+    worth && (column != 1 || one_set || elements > 32 * limits.small)
 }
 
 /// Rows of B must be contiguous to be read without a copy, and then are where few tiles or little
 /// memory make up for the distance between rows.
-fn packs_right(product: &Product, mr: usize) -> bool {
+fn packs_right(product: &Product, mr: usize, limits: &Limits) -> bool {
     let (_, column) = strides(&product.right);
-    column != 1 || (product.m > 4 * mr && product.k * product.n > SMALL)
+    column != 1 || (product.m > 4 * mr && product.k * product.n > limits.small)
 }
 
 /// Whether the epilogue only stores the accumulator, in its own type, to contiguous elements.

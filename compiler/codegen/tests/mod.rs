@@ -1,0 +1,10 @@
+//! Compiled programs against the reference executor of kernels, between guard pages, on one thread
+//! and on several.
+
+#![allow(unsafe_code, reason = "runs machine code, and checks the memory around its buffers")]
+
+mod insts;
+mod nests;
+mod products;
+mod programs;
+mod support;

@@ -1,0 +1,246 @@
+//! Products against the naive sum: shapes, layouts, batches, epilogues, packed and not.
+
+use super::support::{Close, Maker, Rng, access, check_within, tame};
+use crate::codegen::product::Limits;
+use crate::kernel::{Access, Body, Product, Work};
+use crate::vector::{Builder, Program, Stride, Type};
+use smallvec::SmallVec;
+use tensc_runtime::DType;
+
+/// How an operand lies in memory, relative to the axes it is used with.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Layout {
+    /// The last axis contiguous.
+    Normal,
+    /// The axis before it contiguous.
+    Transposed,
+    /// Neither: every third element, rows backwards.
+    Apart,
+}
+
+const LAYOUTS: [Layout; 3] = [Layout::Normal, Layout::Transposed, Layout::Apart];
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Epilogue {
+    /// Store the sum.
+    Plain,
+    /// Add a bias along n, apply a bound, add a residual.
+    Bias,
+    /// Store as another type, and multiply by the position.
+    Other,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    dtype: DType,
+    batch: Vec<usize>,
+    m: usize,
+    n: usize,
+    k: usize,
+    left: Layout,
+    right: Layout,
+    epilogue: Epilogue,
+}
+
+impl Case {
+    fn plain(dtype: DType, m: usize, n: usize, k: usize) -> Case {
+        let (left, right) = (Layout::Normal, Layout::Normal);
+        Case { dtype, batch: vec![], m, n, k, left, right, epilogue: Epilogue::Plain }
+    }
+
+    fn check(&self) {
+        self.check_within(Limits::default());
+    }
+
+    fn check_within(&self, limits: Limits) {
+        let mut maker = Maker::default();
+        let mut rng = Rng(self.m as u64 * 31 + self.n as u64 * 7 + self.k as u64);
+        let left = self.operand(&mut maker, &mut rng, self.m, self.k, self.left);
+        let right = self.operand(&mut maker, &mut rng, self.k, self.n, self.right);
+        let epilogue = self.epilogue(&mut maker, &mut rng);
+        let product = Product {
+            batch: SmallVec::from_slice(&self.batch),
+            m: self.m,
+            n: self.n,
+            k: self.k,
+            dtype: self.dtype,
+            left,
+            right,
+            epilogue,
+        };
+        maker.kernel(Work::Product(product));
+        let depth = (self.k as f64).sqrt() + 1.0;
+        let unit = if self.dtype == DType::F64 { 1e-15 } else { 1e-6 };
+        check_within(maker, Close::Within(unit * depth * 4.0), limits);
+    }
+
+    /// A matrix of `rows` by `columns` for each batch.
+    fn operand(
+        &self,
+        maker: &mut Maker,
+        rng: &mut Rng,
+        rows: usize,
+        columns: usize,
+        layout: Layout,
+    ) -> Access {
+        let (r, c) = (rows as i64, columns as i64);
+        let (offset, row, column, each) = match layout {
+            Layout::Normal => (0, c, 1, r * c),
+            Layout::Transposed => (0, 1, r, r * c),
+            Layout::Apart => ((r - 1).max(0) * 3 * c, -3 * c, 3, 3 * r * c),
+        };
+        let batches: usize = self.batch.iter().product();
+        let id = maker.input(tame(self.dtype, each as usize * batches, rng));
+        let mut strides = self.batch_strides(each);
+        strides.extend([row, column]);
+        access(id, offset, &strides)
+    }
+
+    fn batch_strides(&self, each: i64) -> Vec<i64> {
+        let mut strides = vec![0; self.batch.len()];
+        let mut step = each;
+        for (stride, &extent) in strides.iter_mut().zip(&self.batch).rev() {
+            *stride = step;
+            step *= extent as i64;
+        }
+        strides
+    }
+
+    fn epilogue(&self, maker: &mut Maker, rng: &mut Rng) -> Body {
+        let (m, n) = (self.m as i64, self.n as i64);
+        let total = self.m * self.n * self.batch.iter().product::<usize>();
+        let ty = Type::of(self.dtype);
+        let b = Builder::new();
+        let sum = b.param(ty);
+        let mut dense = self.batch_strides(m * n);
+        dense.extend([n, 1]);
+        let mut slots = Vec::new();
+        match self.epilogue {
+            Epilogue::Plain => {
+                let out = maker.output(self.dtype, total);
+                slots.push(access(out, 0, &dense));
+                b.store(b.slot(self.dtype, Stride::Unit), sum);
+            }
+            Epilogue::Bias => {
+                let bias = maker.input(tame(self.dtype, self.n, rng));
+                let residual = maker.input(tame(self.dtype, total, rng));
+                let out = maker.output(self.dtype, total);
+                let mut along_n = vec![0; self.batch.len() + 1];
+                along_n.push(1);
+                slots.push(access(bias, 0, &along_n));
+                slots.push(access(residual, 0, &dense));
+                slots.push(access(out, 0, &dense));
+                let bias = b.load(b.slot(self.dtype, Stride::Unit));
+                let residual = b.load(b.slot(self.dtype, Stride::Unit));
+                let bounded = b.max(b.add(sum, bias), b.f(ty, 0.0));
+                b.store(b.slot(self.dtype, Stride::Unit), b.add(bounded, residual));
+            }
+            Epilogue::Other => {
+                let out = maker.output(DType::F64, total);
+                // Stored transposed: far along n.
+                let mut far = self.batch_strides(m * n);
+                far.extend([1, m]);
+                slots.push(access(out, 0, &far));
+                let wide = b.convert(Type::F64, sum);
+                let axes = self.batch.len() as u32;
+                let mut place = b.index(axes);
+                for axis in (0..axes).chain([axes + 1]) {
+                    place = b.add(place, b.index(axis));
+                }
+                let place = b.convert(Type::F64, place);
+                b.store(b.slot(DType::F64, Stride::Far), b.mul(wide, place));
+            }
+        }
+        Body { program: b.finish(), slots, params: Vec::new() }
+    }
+}
+
+#[test]
+fn small_shapes_of_every_kind() {
+    for m in [1, 2, 5, 6, 7, 13] {
+        for n in [1, 3, 4, 8, 11, 16] {
+            for k in [0, 1, 5] {
+                Case::plain(DType::F32, m, n, k).check();
+            }
+        }
+    }
+    for (m, n, k) in [(1, 1, 1), (3, 7, 2), (6, 4, 9), (7, 9, 0), (14, 5, 33)] {
+        Case::plain(DType::F64, m, n, k).check();
+    }
+}
+
+#[test]
+fn nothing_to_do() {
+    Case::plain(DType::F32, 0, 4, 4).check();
+    Case::plain(DType::F32, 4, 0, 4).check();
+    Case { batch: vec![0], ..Case::plain(DType::F32, 4, 4, 4) }.check();
+}
+
+#[test]
+fn layouts_and_epilogues() {
+    for dtype in [DType::F32, DType::F64] {
+        for left in LAYOUTS {
+            for right in LAYOUTS {
+                for epilogue in [Epilogue::Plain, Epilogue::Bias, Epilogue::Other] {
+                    for (m, n, k) in [(7, 10, 6), (12, 16, 8), (1, 21, 4)] {
+                        let case = Case::plain(dtype, m, n, k);
+                        Case { left, right, epilogue, ..case }.check();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn batches() {
+    for batch in [vec![3], vec![2, 3]] {
+        for epilogue in [Epilogue::Plain, Epilogue::Other] {
+            for (left, right) in
+                [(Layout::Normal, Layout::Normal), (Layout::Apart, Layout::Transposed)]
+            {
+                let case = Case::plain(DType::F32, 9, 10, 7);
+                Case { batch: batch.clone(), left, right, epilogue, ..case }.check();
+            }
+        }
+    }
+}
+
+/// Blocks so small that small products have several in every direction.
+const SMALL_BLOCKS: Limits =
+    Limits { depth_bytes: 32, left_bytes: 1 << 10, right_bytes: 1 << 9, waiting_rows: 24, small: 16 };
+
+#[test]
+fn several_blocks_of_depth_rows_and_columns() {
+    for (m, n, k) in [(20, 30, 29), (61, 17, 16), (9, 70, 33), (40, 33, 7)] {
+        for left in LAYOUTS {
+            for right in LAYOUTS {
+                for epilogue in [Epilogue::Plain, Epilogue::Bias] {
+                    let case = Case::plain(DType::F32, m, n, k);
+                    Case { left, right, epilogue, ..case }.check_within(SMALL_BLOCKS);
+                }
+            }
+        }
+    }
+    let deep = Case::plain(DType::F64, 25, 37, 50);
+    let batch = vec![2];
+    Case { left: Layout::Transposed, right: Layout::Transposed, batch, ..deep }
+        .check_within(SMALL_BLOCKS);
+}
+
+#[test]
+fn blocks_of_real_size() {
+    let case = Case::plain(DType::F32, 50, 60, 500);
+    case.check();
+    Case { right: Layout::Transposed, epilogue: Epilogue::Bias, ..case }.check();
+}
+
+/// The epilogue of the first kind is what is stored directly.
+#[test]
+fn a_plain_epilogue_is_two_instructions() {
+    let mut maker = Maker::default();
+    let case = Case::plain(DType::F32, 2, 2, 2);
+    let body = case.epilogue(&mut maker, &mut Rng(0));
+    let program: Program = body.program;
+    assert_eq!(program.insts.len(), 2, "{program}");
+}

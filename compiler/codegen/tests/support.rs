@@ -1,0 +1,249 @@
+//! Programs by hand, and the check that every test makes.
+
+use crate::codegen::product::Limits;
+use crate::codegen::{Executable, Fault, Options, compile_within};
+use crate::kernel::{
+    Access, Body, Buffer, BufferId, Fold, Kernel, Nest, Place, Program, Split, Stage, Work,
+    reference,
+};
+use crate::vector;
+use smallvec::SmallVec;
+use tensc_runtime::{DType, GuardedBuffer, Pool, Tensor, with_element};
+
+/// Numbers that are the same in every run.
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+    /// In `-1..1`, on a grid that sums represent exactly enough.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 40) as f64 / (1u64 << 23) as f64 - 1.0
+    }
+}
+
+/// A tensor of `n` elements of which every one is as awkward as the type allows.
+pub fn awkward(dtype: DType, n: usize, rng: &mut Rng) -> Tensor {
+    const FLOATS: [f64; 22] = [
+        0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1.5, 3.7, -3.2, 1e-8, -1e-40, 65504.0, 65520.0, 1e30,
+        -1e30, 2147483648.0, -2147483904.0, 9.3e18, f64::INFINITY, f64::NEG_INFINITY, f64::NAN,
+        6e-8,
+    ];
+    const INTS: [i64; 16] = [
+        0, 1, -1, 2, 7, -7, 31, 32, 33, 63, 64, 127, -128, i32::MAX as i64, i32::MIN as i64,
+        i64::MIN,
+    ];
+    let mut tensor = Tensor::zeros(dtype, [n]);
+    with_element!(dtype, T => {
+        for x in tensor.as_mut_slice::<T>() {
+            *x = match rng.below(4) {
+                0 => <T as tensc_runtime::Element>::from_i64(rng.next() as i64),
+                1 => <T as tensc_runtime::Element>::from_f64(rng.unit() * 100.0),
+                _ if dtype.is_float() => {
+                    <T as tensc_runtime::Element>::from_f64(FLOATS[rng.below(FLOATS.len())])
+                }
+                _ => <T as tensc_runtime::Element>::from_i64(INTS[rng.below(INTS.len())]),
+            };
+        }
+    });
+    tensor
+}
+
+/// A tensor of small numbers.
+pub fn tame(dtype: DType, n: usize, rng: &mut Rng) -> Tensor {
+    let scale = if dtype.is_float() { 1.0 } else { 50.0 };
+    let values: Vec<f64> = (0..n).map(|_| rng.unit() * scale).collect();
+    Tensor::from_f64_slice(dtype, &values, [n])
+}
+
+/// A program being made.
+#[derive(Default)]
+pub struct Maker {
+    pub program: Program,
+    pub inputs: Vec<Tensor>,
+}
+
+impl Maker {
+    fn buffer(&mut self, dtype: DType, elements: usize, place: Place) -> BufferId {
+        let id = BufferId(self.program.buffers.len() as u32);
+        let plan = &mut self.program.plan;
+        let bytes = (elements * dtype.size()).next_multiple_of(64);
+        let at = |total: &mut usize| {
+            let start = *total;
+            *total += bytes;
+            Some(start)
+        };
+        let arena = if place == Place::Arena { at(&mut plan.bytes) } else { None };
+        plan.offsets.push(arena);
+        let row = if place == Place::Row { at(&mut plan.row_bytes) } else { None };
+        plan.row_offsets.push(row);
+        self.program.buffers.push(Buffer { name: format!("b{}", id.0), dtype, elements, place });
+        id
+    }
+    pub fn input(&mut self, tensor: Tensor) -> BufferId {
+        let place = Place::Input(self.inputs.len() as u32);
+        let id = self.buffer(tensor.dtype(), tensor.len(), place);
+        self.inputs.push(tensor);
+        self.program.inputs.push(id);
+        id
+    }
+    pub fn output(&mut self, dtype: DType, elements: usize) -> BufferId {
+        let place = Place::Output(self.program.outputs.len() as u32);
+        let id = self.buffer(dtype, elements, place);
+        self.program.outputs.push(id);
+        id
+    }
+    pub fn arena(&mut self, dtype: DType, elements: usize) -> BufferId {
+        self.buffer(dtype, elements, Place::Arena)
+    }
+    pub fn row(&mut self, dtype: DType, elements: usize) -> BufferId {
+        self.buffer(dtype, elements, Place::Row)
+    }
+    pub fn constant(&mut self, tensor: Tensor) -> BufferId {
+        self.buffer(tensor.dtype(), tensor.len(), Place::Constant(tensor))
+    }
+    pub fn kernel(&mut self, work: Work) {
+        let name = format!("kernel{}", self.program.kernels.len());
+        self.program.kernels.push(Kernel { name, work, origins: Vec::new() });
+    }
+    pub fn nest(&mut self, outer: &[usize], stages: Vec<Stage>, split: Split) {
+        self.kernel(Work::Nest(Nest { outer: SmallVec::from_slice(outer), stages, split }));
+    }
+}
+
+/// An affine walk.
+pub fn access(buffer: BufferId, offset: i64, strides: &[i64]) -> Access {
+    Access { buffer, offset, strides: SmallVec::from_slice(strides), gather: None }
+}
+
+/// A stage that folds nothing.
+pub fn map_stage(lanes: usize, program: vector::Program, slots: Vec<Access>) -> Stage {
+    let body = Body { program, slots, params: Vec::new() };
+    Stage { reduce: SmallVec::new(), lanes, body, fold: Fold::None }
+}
+
+/// How close compiled results must be to those of the reference.
+#[derive(Clone, Copy, Debug)]
+pub enum Close {
+    /// The same bits; NaNs are one value.
+    Same,
+    /// Within this much of the larger of 1 and the magnitude, for floats.
+    Within(f64),
+}
+
+/// Runs the program compiled, on one thread and on several, and compares with the reference.
+pub fn check(maker: Maker, close: Close) {
+    check_within(maker, close, Limits::default());
+}
+
+/// As `check`, with cache blocks of other sizes.
+pub fn check_within(maker: Maker, close: Close, limits: Limits) {
+    let Maker { program, inputs } = maker;
+    let expected = reference::execute(&program, &inputs).map_err(|f| Fault { site: f.site });
+    let mut executable = compile_within(program, &Options::default(), limits).unwrap();
+    executable.divide_everything();
+    let mut first: Option<Vec<Tensor>> = None;
+    for (threads, lower) in [(1, false), (2, false), (3, true)] {
+        let pool = Pool::new(threads);
+        let found = run(&executable, &pool, &inputs, lower);
+        let (found, expected) = match (found, &expected) {
+            (Err(found), Err(expected)) => {
+                assert_eq!(found, *expected);
+                continue;
+            }
+            (Ok(found), Ok(expected)) => (found, expected),
+            (found, expected) => panic!("found {found:?}, expected {expected:?}"),
+        };
+        for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+            compare(&format!("output {i}, {threads} threads"), found, expected, close);
+        }
+        match &first {
+            None => first = Some(found),
+            Some(first) => {
+                for (found, first) in found.iter().zip(first) {
+                    assert_eq!(found.as_bytes(), first.as_bytes(), "{threads} threads");
+                }
+            }
+        }
+    }
+}
+
+/// One run between guard pages.
+fn run(
+    executable: &Executable,
+    pool: &Pool,
+    inputs: &[Tensor],
+    lower: bool,
+) -> Result<Vec<Tensor>, Fault> {
+    let guarded = |len: usize, align: usize| match lower {
+        true => GuardedBuffer::at_lower_guard(len),
+        false => GuardedBuffer::new(len, align),
+    };
+    let program = executable.program();
+    let copies: Vec<GuardedBuffer> = inputs
+        .iter()
+        .map(|t| {
+            let mut copy = guarded(t.as_bytes().len(), t.dtype().size());
+            copy.as_mut_slice().copy_from_slice(t.as_bytes());
+            copy
+        })
+        .collect();
+    let mut outputs: Vec<GuardedBuffer> = program
+        .outputs
+        .iter()
+        .map(|id| {
+            let buffer = &program.buffers[id.0 as usize];
+            let mut room = guarded(buffer.elements * buffer.dtype.size(), buffer.dtype.size());
+            room.as_mut_slice().fill(0xA5);
+            room
+        })
+        .collect();
+    let ins: Vec<*const u8> = copies.iter().map(GuardedBuffer::as_ptr).collect();
+    let outs: Vec<*mut u8> = outputs.iter_mut().map(GuardedBuffer::as_mut_ptr).collect();
+    let mut workspace = executable.workspace(pool.threads());
+    // SAFETY: buffers of the program's sizes, alive, apart from each other and aligned.
+    unsafe { executable.run(pool, &mut workspace, &ins, &outs)? };
+    let result = program.outputs.iter().zip(&outputs).map(|(id, room)| {
+        let buffer = &program.buffers[id.0 as usize];
+        let mut tensor = Tensor::zeros(buffer.dtype, [buffer.elements]);
+        // SAFETY: as many bytes on either side; compiled code writes valid elements.
+        unsafe {
+            let to = tensor.as_mut_ptr();
+            std::ptr::copy_nonoverlapping(room.as_ptr(), to, room.len());
+        }
+        tensor
+    });
+    let result = result.collect();
+    assert!(outputs.iter().chain(&copies).all(GuardedBuffer::is_intact), "margins are intact");
+    for (copy, input) in copies.iter().zip(inputs) {
+        assert_eq!(copy.as_slice(), input.as_bytes(), "inputs are only read");
+    }
+    Ok(result)
+}
+
+fn compare(what: &str, found: &Tensor, expected: &Tensor, close: Close) {
+    assert_eq!(found.dtype(), expected.dtype(), "{what}");
+    let (f, e) = (found.to_f64_vec(), expected.to_f64_vec());
+    assert_eq!(f.len(), e.len(), "{what}");
+    for (i, (&f, &e)) in f.iter().zip(&e).enumerate() {
+        let same = if f.is_nan() { e.is_nan() } else { f.to_bits() == e.to_bits() };
+        let near = match close {
+            Close::Within(bound) if found.dtype().is_float() => {
+                (f - e).abs() <= bound * e.abs().max(1.0)
+            }
+            _ => false,
+        };
+        assert!(same || near, "{what}, element {i}: found {f:?}, expected {e:?}");
+    }
+    if found.dtype() == DType::I64 {
+        assert_eq!(found.as_bytes(), expected.as_bytes(), "{what}: large integers");
+    }
+}
