@@ -92,8 +92,7 @@ fn start_tile(b: &mut FunctionBuilder, key: Key, start: Value) -> Vec<Value> {
     let bytes = b.func.dfg.constants.insert(vec![0u8; 16].into());
     let zero = b.ins().vconst(key.vector(), bytes);
     let count = key.accumulators();
-    let sums: Vec<Value> =
-        (0..count).map(|_| b.append_block_param(ready, key.vector())).collect();
+    let sums: Vec<Value> = (0..count).map(|_| b.append_block_param(ready, key.vector())).collect();
     b.ins().brif(start, load, &[], ready, &vec![BlockArg::from(zero); count]);
     b.switch_to_block(load);
     let before: Vec<BlockArg> = (0..count)

@@ -205,7 +205,14 @@ impl Loops<'_> {
                     let left = self.left_panel(e, batch, some_rows, row, depth);
                     e.each(columns.range(1), |e, column| {
                         let right = self.right_panel(e, batch, columns, column, depth);
-                        self.tile(e, batch, &Tile { row, column, rows, columns }, left, right, depth);
+                        self.tile(
+                            e,
+                            batch,
+                            &Tile { row, column, rows, columns },
+                            left,
+                            right,
+                            depth,
+                        );
                     });
                 });
             } else {
@@ -213,7 +220,14 @@ impl Loops<'_> {
                     let right = self.right_panel(e, batch, columns, column, depth);
                     e.each(some_rows.range(1), |e, row| {
                         let left = self.left_panel(e, batch, some_rows, row, depth);
-                        self.tile(e, batch, &Tile { row, column, rows, columns }, left, right, depth);
+                        self.tile(
+                            e,
+                            batch,
+                            &Tile { row, column, rows, columns },
+                            left,
+                            right,
+                            depth,
+                        );
                     });
                 });
             }

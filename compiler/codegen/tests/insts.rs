@@ -2,20 +2,14 @@
 
 use super::support::{Close, Maker, Rng, access, awkward, check, map_stage};
 use crate::kernel::Split;
-use crate::vector::{
-    Binary, Builder, Compare, Stride, Type, Unary, Value, verify,
-};
+use crate::vector::{Binary, Builder, Compare, Stride, Type, Unary, Value, verify};
 use tensc_runtime::DType;
 
 /// So many lanes that groups of eight, of four and single lanes are all there.
 const LANES: usize = 8 * 37 + 4 + 3;
 
 /// A kernel that loads `inputs`, applies `build` and stores every value it gives.
-fn each_lane(
-    inputs: &[DType],
-    seed: u64,
-    build: impl FnOnce(&Builder, &[Value]) -> Vec<Value>,
-) {
+fn each_lane(inputs: &[DType], seed: u64, build: impl FnOnce(&Builder, &[Value]) -> Vec<Value>) {
     let mut maker = Maker::default();
     let mut rng = Rng(seed);
     let b = Builder::new();
@@ -127,7 +121,8 @@ fn masks_comparisons_and_selections() {
     for dtype in NUMBERS {
         each_lane(&[dtype, dtype, DType::Bool, DType::Bool], 4, |b, x| {
             let (p, q, m, n) = (x[0], x[1], x[2], x[3]);
-            let ops = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
+            let ops =
+                [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
             let mut values: Vec<Value> = ops.iter().map(|&op| b.compare(op, p, q)).collect();
             let masks = values.clone();
             for op in [Binary::And, Binary::Or, Binary::Xor] {
@@ -211,12 +206,14 @@ fn loads_and_stores(from: DType, to: DType, stride: Stride) {
 
 #[test]
 fn indices_are_checked_and_gathered_at() {
-    for (dtype, bad) in [(DType::F32, false), (DType::U8, false), (DType::Bool, false), (DType::I64, true)]
+    for (dtype, bad) in
+        [(DType::F32, false), (DType::U8, false), (DType::Bool, false), (DType::I64, true)]
     {
         let mut maker = Maker::default();
         let mut rng = Rng(7);
         let bound = 11;
-        let mut indices: Vec<f64> = (0..LANES).map(|_| rng.below(2 * bound) as f64 - 11.0).collect();
+        let mut indices: Vec<f64> =
+            (0..LANES).map(|_| rng.below(2 * bound) as f64 - 11.0).collect();
         if bad {
             indices[200] = 11.0;
             indices[201] = -12.0;

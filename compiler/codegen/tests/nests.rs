@@ -220,7 +220,10 @@ fn row_values_and_row_buffers_pass_from_stage_to_stage() {
         let program = b.finish();
         let b = Builder::new();
         let (sum, maximum_again) = (b.param(Type::F32), b.param(Type::F32));
-        b.yields(b.div(b.f(Type::F32, 1.0), b.add(sum, b.unary(crate::vector::Unary::Abs, maximum_again))));
+        b.yields(b.div(
+            b.f(Type::F32, 1.0),
+            b.add(sum, b.unary(crate::vector::Unary::Abs, maximum_again)),
+        ));
         let sum = Stage {
             reduce: SmallVec::new(),
             lanes,

@@ -207,8 +207,13 @@ fn batches() {
 }
 
 /// Blocks so small that small products have several in every direction.
-const SMALL_BLOCKS: Limits =
-    Limits { depth_bytes: 32, left_bytes: 1 << 10, right_bytes: 1 << 9, waiting_rows: 24, small: 16 };
+const SMALL_BLOCKS: Limits = Limits {
+    depth_bytes: 32,
+    left_bytes: 1 << 10,
+    right_bytes: 1 << 9,
+    waiting_rows: 24,
+    small: 16,
+};
 
 #[test]
 fn several_blocks_of_depth_rows_and_columns() {

@@ -33,7 +33,8 @@ fn extend(b: &Builder, values: &mut Vec<Value>, rng: &mut Rng) {
             b.unary(ops[rng.below(ops.len())], x)
         }
         3 if ty != Type::Mask => {
-            let ops = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
+            let ops =
+                [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
             b.compare(ops[rng.below(6)], x, pick(rng))
         }
         4 if ty != Type::Mask => {
