@@ -5,8 +5,8 @@
 //! them in order, and divides those that are worth it over the threads of a pool.
 //!
 //! The bodies of innermost loops are vector programs. Here they are emitted in 128-bit vectors,
-//! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and `memory`
-//! emit operations on groups of lanes, `body` emits a program, `fold` the accumulators. `nest`
+//! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and
+//! `memory` emit operations on groups of lanes, `body` emits a program, `fold` the accumulators. `nest`
 //! and `product` decide on loops, and reach a program's emission through `body::emit` only: an
 //! emitter of wider vectors is a second implementation of that.
 //!

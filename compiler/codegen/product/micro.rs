@@ -48,8 +48,8 @@ impl Key {
         self.rows * self.vectors
     }
 
-    /// Steps of depth an iteration. Cranelift places each instruction where its result is wanted, so
-    /// that several steps keep as many rows of B alive: one vector each may.
+    /// Steps of depth an iteration. Cranelift places each instruction where its result is wanted,
+    /// so that several steps keep as many rows of B alive: one vector each may.
     fn unrolled(&self) -> usize {
         if self.vectors == 1 { 2 } else { 1 }
     }

@@ -28,7 +28,7 @@ use cranelift_codegen::ir::{self, InstBuilder};
 use pack::Panel;
 use tiling::{Scratch, Share, strides};
 
-/// The micro-kernels of a product: for full tiles, and for those of the last rows if they are fewer.
+/// The micro-kernels of a product: for full tiles, and those of the last rows if they are fewer.
 #[derive(Clone, Copy)]
 pub(super) struct Micro<F> {
     pub full: Option<F>,
