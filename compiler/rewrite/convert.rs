@@ -170,13 +170,16 @@ pub fn emit(
     Ok(graph)
 }
 
-enum Made {
+/// What makes a stored class.
+pub enum Made {
+    /// It is the input of this number.
     Input(u32),
+    /// An operation.
     Op(Op),
 }
 
-/// The operation that makes a stored class, and what it reads.
-fn kernel<'a>(
+/// What makes a stored class, and what it reads.
+pub fn kernel<'a>(
     problem: &'a Problem,
     plan: &Plan,
     expressions: &'a Expressions,

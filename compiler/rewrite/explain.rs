@@ -1,7 +1,6 @@
 //! What rewriting did: which rules, where, how often, at what cost; and why a value is stored or
 //! recomputed.
 
-use super::analysis::EGraph;
 use super::convert::{Loaded, Origins};
 use super::extract::Problem;
 use super::improve::{self, Plan};
@@ -53,14 +52,23 @@ pub struct Choice {
     pub cost_recomputed: f64,
 }
 
-/// A step of a proof: two terms of a class are equal by a rule.
+/// Why an output of the result is equal to that of the graph that was given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proof {
+    /// The name of the output.
+    pub output: String,
+    /// From the graph that was given to the result; steps that an earlier output has are left out.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a proof: one rule, used once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The rule.
-    pub rule: String,
-    /// Whether the rule was used from right to left.
+    /// The rule, or the reason `fold-constant`.
+    pub rule: &'static str,
+    /// Whether it was used from right to left.
     pub backward: bool,
-    /// The term after the step.
+    /// The term that the step gives, its operands in short.
     pub term: String,
 }
 
@@ -83,6 +91,8 @@ pub struct Report {
     pub phases: Vec<PhaseReport>,
     /// Values with several users: stored or recomputed, and why.
     pub choices: Vec<Choice>,
+    /// With [`Options::explain`](super::Options): a proof for each output.
+    pub proofs: Vec<Proof>,
     /// Why the result is the graph that was given, where it is.
     pub kept_input: Option<String>,
 }
@@ -119,7 +129,6 @@ impl Report {
     /// Notes why values are stored or not.
     pub(super) fn decide(
         &mut self,
-        egraph: &EGraph,
         graph: &Graph,
         loaded: &Loaded,
         problem: &Problem,
@@ -130,7 +139,6 @@ impl Report {
             let class = problem.class(decision.class);
             let chosen = &class.alternatives[plan.choice[decision.class as usize] as usize];
             let name = chosen.node.op().map_or("input", |op| op.name());
-            debug_assert!(egraph.find(class.id) == egraph.find(class.id));
             self.choices.push(Choice {
                 value: format!("{name}: {}", class.ty),
                 span: origins.of(class.id).span,

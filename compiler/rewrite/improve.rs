@@ -268,7 +268,21 @@ impl<'p> Search<'p> {
         for class in order {
             let at = class as usize;
             let alternative = &problem.class(class).alternatives[plan.choice[at] as usize];
-            let Role::Inline { units: own, .. } = alternative.role else { continue };
+            let Role::Inline { units: own, .. } = alternative.role else {
+                // What a kernel of its own reads is in memory: others may as well read it.
+                if matches!(alternative.role, Role::Product(_) | Role::Solid(_)) {
+                    let inline = |c: ClassNumber| {
+                        let chosen = plan.choice[c as usize] as usize;
+                        let role = problem.class(c).alternatives[chosen].role;
+                        matches!(role, Role::Inline { alias: false, .. })
+                    };
+                    for &child in alternative.children.iter().filter(|&&c| inline(c)) {
+                        plan.stored[child as usize] = true;
+                        (units[child as usize], size[child as usize]) = (0.0, (0, 1));
+                    }
+                }
+                continue;
+            };
             let (mut instructions, mut operands, mut total) = (1, 0, own);
             for &child in &alternative.children {
                 let below = child as usize;

@@ -22,6 +22,7 @@ mod improve;
 mod interval;
 mod lambda;
 pub mod language;
+mod proof;
 pub mod rules;
 mod search;
 mod site;
@@ -29,7 +30,7 @@ mod site;
 mod tests;
 
 pub use cost::Machine;
-pub use explain::{Applied, Report, Step};
+pub use explain::{Applied, Choice, Proof, Report, Step};
 pub use rules::{Numerics, Phase, Rule};
 
 use crate::graph::{Graph, verify};
@@ -181,11 +182,14 @@ fn extract(
     let expressions = if options.fuse {
         let made = fusion::fuse(&mut loaded.egraph, &problem, &plan);
         loaded.egraph.rebuild();
-        report.decide(&loaded.egraph, graph, loaded, &problem, &plan);
+        report.decide(graph, loaded, &problem, &plan);
         made
     } else {
         vec![None; problem.classes.len()]
     };
+    if options.explain {
+        report.proofs = proof::proofs(graph, loaded, &problem, &plan, &expressions);
+    }
     let origins = Origins::new(loaded, graph);
     let result = convert::emit(graph, &problem, &plan, &expressions, &origins)
         .map_err(|error| error.message)?;

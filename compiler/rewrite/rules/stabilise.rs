@@ -48,6 +48,7 @@ pub const RULES: &[Rule] = &[
     terms(STABLE, "div-reciprocal",    "(div ?x (reciprocal ?y))",     "(mul ?x ?y)",              ALWAYS,        "one rounding"),
     code(STABLE,  "log-sum-exp",       &[Kind::Map(MapOp::Log)], log_sum_exp, "the exponent is not shifted yet and may be large", "shifted by the largest, so that no exponential overflows").superseding(),
     code(STABLE,  "softmax",           &[Kind::Map(MapOp::Div)], softmax,     "the exponent is not shifted yet and may be large", "shifted by the largest, so that no exponential overflows").superseding(),
+    code(STABLE,  "scaled-softmax",    &[Kind::Map(MapOp::Mul)], scaled_softmax, "as softmax; the other factor is a quotient by the sum", "the gradient of log-sum-exp: a softmax, scaled").superseding(),
 ];
 
 fn log_sum_exp(site: &mut Site<'_>, node: &ENode) {
@@ -68,24 +69,64 @@ fn log_sum_exp(site: &mut Site<'_>, node: &ENode) {
 fn softmax(site: &mut Site<'_>, node: &ENode) {
     let (numerator, denominator) = (node.children[0], node.children[1]);
     for repeat in site.nodes(denominator, Kind::Broadcast) {
-        let Some(Op::Broadcast { shape, axes: kept }) = repeat.op() else { continue };
-        for sum in site.nodes(repeat.children[0], Kind::Reduce(ReduceOp::Sum)) {
-            let Some(Op::Reduce(_, axes)) = sum.op() else { continue };
-            let along = |axis: u8| axes.contains(&axis) != kept.contains(&axis);
-            let aligned = (0..shape.len() as u8).all(along);
-            if !aligned || !site.same(sum.children[0], numerator) {
-                continue;
+        let Some(Op::Broadcast { axes: kept, .. }) = repeat.op() else { continue };
+        if let Some(quotient) = shifted_softmax(site, numerator, repeat.children[0], kept) {
+            site.emit(node, quotient);
+        }
+    }
+}
+
+/// `exp(x) * (g / Σ exp(x))`, the sum repeated before or after the quotient.
+fn scaled_softmax(site: &mut Site<'_>, node: &ENode) {
+    for (e, other) in [(0, 1), (1, 0)] {
+        let (exp, scale) = (node.children[e], node.children[other]);
+        if site.nodes(exp, Kind::Map(MapOp::Exp)).next().is_none() {
+            continue;
+        }
+        for quotient in site.nodes(scale, Kind::Map(MapOp::Div)) {
+            let (g, sums) = (quotient.children[0], quotient.children[1]);
+            for repeat in site.nodes(sums, Kind::Broadcast) {
+                let Some(Op::Broadcast { axes: kept, .. }) = repeat.op() else { continue };
+                if let Some(softmax) = shifted_softmax(site, exp, repeat.children[0], kept) {
+                    let scaled = site.map(MapOp::Mul, &[softmax, g.into()]);
+                    site.emit(node, scaled);
+                }
             }
-            for exp in site.nodes(numerator, Kind::Map(MapOp::Exp)) {
-                let Some((_, shifted)) = shift(site, exp.children[0], axes) else { continue };
-                let exp = site.map(MapOp::Exp, &[shifted]);
-                let sum = site.reduce(ReduceOp::Sum, exp, axes);
-                let sums = site.broadcast(sum, shape, kept);
-                let quotient = site.map(MapOp::Div, &[exp, sums]);
-                site.emit(node, quotient);
+        }
+        for repeat in site.nodes(scale, Kind::Broadcast) {
+            let Some(Op::Broadcast { shape, axes: kept }) = repeat.op() else { continue };
+            for quotient in site.nodes(repeat.children[0], Kind::Map(MapOp::Div)) {
+                let (g, sum) = (quotient.children[0], quotient.children[1]);
+                if let Some(softmax) = shifted_softmax(site, exp, sum, kept) {
+                    let g = site.broadcast(g, shape, kept);
+                    let scaled = site.map(MapOp::Mul, &[softmax, g]);
+                    site.emit(node, scaled);
+                }
             }
         }
     }
+}
+
+/// `exp(x) / Σ exp(x)` with the exponents shifted, where `sum` is that sum and lies at the axes `kept`
+/// of `exp`.
+fn shifted_softmax(site: &mut Site<'_>, exp: Id, sum: Id, kept: &Axes) -> Option<Ref> {
+    let ty = site.ty(exp);
+    for reduced in site.nodes(sum, Kind::Reduce(ReduceOp::Sum)) {
+        let Some(Op::Reduce(_, axes)) = reduced.op() else { continue };
+        let along = |axis: u8| axes.contains(&axis) != kept.contains(&axis);
+        let aligned = (0..ty.rank() as u8).all(along);
+        if !aligned || !site.same(reduced.children[0], exp) {
+            continue;
+        }
+        for exp in site.nodes(exp, Kind::Map(MapOp::Exp)) {
+            let Some((_, shifted)) = shift(site, exp.children[0], axes) else { continue };
+            let exp = site.map(MapOp::Exp, &[shifted]);
+            let sum = site.reduce(ReduceOp::Sum, exp, axes);
+            let sums = site.broadcast(sum, &ty.shape, kept);
+            return Some(site.map(MapOp::Div, &[exp, sums]));
+        }
+    }
+    None
 }
 
 /// The largest of `x` along `axes` (0 where that is infinite or NaN), and `x` minus it; `None` where

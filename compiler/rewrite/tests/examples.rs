@@ -321,6 +321,22 @@ pub const EXAMPLES: &[Example] = &[
         let sums = g.repeat(sum, &[3, 4], &[1]);
         g.map(MapOp::Div, &[exp, sums])
     }),
+    ("scaled-softmax", |g| {
+        let (x, scale) = (g.x(&[3, 4]), g.x(&[3]));
+        let exp = g.map(MapOp::Exp, &[x]);
+        let sum = g.sum(exp, &[1]);
+        let scale = g.map(MapOp::Div, &[scale, sum]);
+        let scales = g.repeat(scale, &[3, 4], &[0]);
+        g.map(MapOp::Mul, &[scales, exp])
+    }),
+    ("scaled-softmax", |g| {
+        let (x, scale) = (g.x(&[3, 4]), g.x(&[3, 4]));
+        let exp = g.map(MapOp::Exp, &[x]);
+        let sum = g.sum(exp, &[1]);
+        let sums = g.repeat(sum, &[3, 4], &[0]);
+        let scale = g.map(MapOp::Div, &[scale, sums]);
+        g.map(MapOp::Mul, &[exp, scale])
+    }),
     ("canonical-sum", |g| {
         let (x, y, z) = (g.x(&[9]), g.x(&[9]), g.x(&[9]));
         let one = g.full(1.0, F32, &[9]);

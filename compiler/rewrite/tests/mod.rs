@@ -4,7 +4,6 @@
 mod examples;
 mod random;
 mod rules;
-mod snapshots;
 
 use super::{Numerics, Options, Report, optimise};
 use crate::graph::{Graph, interpret};
