@@ -1,4 +1,7 @@
-//! Rewriting a whole training step: two layers, softmax cross-entropy, backward pass and RMSprop.
+//! Rewriting a whole training step: two layers, softmax cross-entropy, backward pass and RMSprop; and
+//! graphs before and after (`snapshots`).
+
+mod snapshots;
 
 use tensc::autodiff::gradient;
 use tensc::graph::ops::{Contraction, Draws};
@@ -123,12 +126,25 @@ fn training_step_computes_the_same_in_fewer_kernels() {
 fn mnist_step_keeps_five_products_and_few_kernels() {
     let step = training_step(&Sizes { batch: 128, inputs: 784, hidden: 512, classes: 10 });
     let (result, report) = optimise(&step, &Options::default());
-    println!("{} nodes -> {} nodes\n{result}{report}", step.len(), result.len());
-    for phase in &report.phases {
-        println!("{} {} {} {:?}", phase.name, phase.iterations, phase.nodes, phase.time);
-    }
+    insta::assert_snapshot!(format!("{result}\n{report}"));
     assert_eq!(count(&result, |op| matches!(op, Op::Contract(_))), 5);
     assert_eq!(count(&result, |op| matches!(op, Op::Transpose(_) | Op::Broadcast { .. })), 0);
+}
+
+/// Exponentials of large logits: the formulas as written overflow, what they are rewritten to does
+/// not.
+#[test]
+fn large_logits_do_not_overflow() {
+    let step = training_step(&Sizes { batch: 8, inputs: 12, hidden: 16, classes: 5 });
+    let mut inputs = values(&step, 5);
+    let bias = step.inputs().iter().position(|(name, _)| name == "out.b").expect("an input");
+    inputs[bias] = Tensor::from_slice(&[300f32, 250.0, 299.0, -400.0, 298.0], [5]);
+    let finite = |outputs: &[Tensor]| {
+        outputs.iter().all(|t| t.to_f64_vec().iter().all(|x| x.is_finite()))
+    };
+    assert!(!finite(&interpret(&step, &inputs).expect("runs")));
+    let (result, _) = optimise(&step, &Options::default());
+    assert!(finite(&interpret(&result, &inputs).expect("runs")), "{result}");
 }
 
 #[test]
