@@ -24,7 +24,8 @@ pub type ClassNumber = u32;
 pub enum Role {
     /// An input or a constant: nothing to do.
     Source,
-    /// A scalar expression of its operands, or a view of its operand: units of arithmetic an element.
+    /// A scalar expression of its operands, or a view of its operand: units of arithmetic an
+    /// element.
     Inline {
         /// Units for each element.
         units: f64,
@@ -90,7 +91,8 @@ const SUPERSEDED: f64 = 1e9;
 const MOST_ALTERNATIVES: usize = 12;
 
 impl Problem {
-    /// The problem of the e-graph under `root`. `original` holds the e-nodes of the graph as it was.
+    /// The problem of the e-graph under `root`. `original` holds the e-nodes of the graph as it
+    /// was.
     pub fn new(
         egraph: &EGraph,
         root: Id,
@@ -208,8 +210,8 @@ fn role(egraph: &EGraph, node: &ENode, ty: &TensorType, machine: &Machine) -> Ro
     }
 }
 
-/// The cheapest choice, bottom up. Panics where a class has no e-node that ends in sources, which no
-/// e-graph made from a graph has.
+/// The cheapest choice, bottom up. Panics where a class has no e-node that ends in sources, which
+/// no e-graph made from a graph has.
 pub fn greedy(problem: &Problem) -> Vec<u8> {
     let n = problem.classes.len();
     let words = n.div_ceil(64);

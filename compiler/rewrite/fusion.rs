@@ -3,9 +3,9 @@
 //! A plan says which classes are stored. From operands to users, each expression class gets the
 //! e-node of its operation as a scalar function (*lifted*), and absorbs, one rule application each,
 //! the *most fused* variant of every operand that is not stored. Each step is an e-node united with
-//! its class under the rule's name, so that fusion is explained and replayed like every other rewrite,
-//! and equal expressions found on different ways are one. Saturating these rules blindly would make
-//! a variant for every connected part of the graph; the plan asks for one a class.
+//! its class under the rule's name, so that fusion is explained and replayed like every other
+//! rewrite, and equal expressions found on different ways are one. Saturating these rules blindly
+//! would make a variant for every connected part of the graph; the plan asks for one a class.
 
 use super::analysis::{EGraph, add_by};
 use super::extract::{ClassNumber, Problem, Role};
@@ -47,8 +47,8 @@ pub const RULES: &[Rule] =
 /// What a plan makes of each class: the expression of those that are one, by class number.
 pub type Expressions = Vec<Option<Expression<ClassNumber>>>;
 
-/// Adds the plan's fused e-nodes to the e-graph. Expressions that absorbed nothing are left out: they
-/// stay the operation they are.
+/// Adds the plan's fused e-nodes to the e-graph. Expressions that absorbed nothing are left out:
+/// they stay the operation they are.
 pub fn fuse(egraph: &mut EGraph, problem: &Problem, plan: &Plan) -> Expressions {
     let mut made: Expressions = vec![None; problem.classes.len()];
     let mut absorbed = vec![false; problem.classes.len()];

@@ -1,9 +1,9 @@
 //! Building fused expressions: one operation as a scalar function over its space, and a producing
 //! expression absorbed into its consumer.
 //!
-//! Invariant: a [`Fused`] made here is canonical. Instructions are hash-consed and ordered as a walk
-//! from the result meets them, operands left to right; so are the operands. Equal expressions over
-//! equal operands are equal values, and so one e-node.
+//! Invariant: a [`Fused`] made here is canonical. Instructions are hash-consed and ordered as a
+//! walk from the result meets them, operands left to right; so are the operands. Equal expressions
+//! over equal operands are equal values, and so one e-node.
 
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
 use crate::graph::ops::Class;

@@ -1,8 +1,8 @@
 //! The terms of the e-graph: operations with their attributes, and the classes they apply to.
 //!
 //! An [`ENode`] shares its operation with every other e-node of it through an interned [`Symbol`]:
-//! copying one copies a pointer, comparing and hashing compare a number. The graph's outputs are the
-//! children of one variadic root, so that forward, backward and update are rewritten together.
+//! copying one copies a pointer, comparing and hashing compare a number. The graph's outputs are
+//! the children of one variadic root, so that forward, backward and update are rewritten together.
 //! Inputs are leaves told apart by their number.
 //!
 //! Invariant: two symbols of one [`Symbols`] table are the same operation exactly when their

@@ -1,14 +1,15 @@
 //! Rewriting: a concrete graph to an equal one that costs less, by equality saturation.
 //!
-//! The graph becomes an e-graph (`language`, `analysis`, `convert`). Rules (`rules`, run by `search`)
-//! add equal terms, phase after phase, within limits that are counts. Extraction (`extract`) chooses
-//! an e-node for each class and, together with it, what to store and what to recompute inside the
-//! expressions that use it (`improve`, by the roofline of `cost`). Fusion (`fusion`) then joins elementwise
-//! work, views and reductions into `Fused` e-nodes along that plan, and the plan becomes a graph again.
+//! The graph becomes an e-graph (`language`, `analysis`, `convert`). Rules (`rules`, run by
+//! `search`) add equal terms, phase after phase, within limits that are counts. Extraction
+//! (`extract`) chooses an e-node for each class and, together with it, what to store and what to
+//! recompute inside the expressions that use it (`improve`, by the roofline of `cost`). Fusion
+//! (`fusion`) then joins elementwise work, views and reductions into `Fused` e-nodes along that
+//! plan, and the plan becomes a graph again.
 //!
 //! Invariants: the result computes the outputs of the input, within the [`Numerics`] asked for; its
-//! inputs and outputs are the same, by name, order and type; it is never costlier than the input, or it
-//! *is* the input; the same graph and options give the same result everywhere.
+//! inputs and outputs are the same, by name, order and type; it is never costlier than the input,
+//! or it *is* the input; the same graph and options give the same result everywhere.
 //!
 //! Neighbours: below, `graph`. Above, `kernel` lowers the result. `explain` tells what was done.
 

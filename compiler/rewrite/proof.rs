@@ -1,7 +1,7 @@
 //! Proofs: the chain of rules from each output as it was to the output of the result.
 //!
-//! egg keeps, when asked, why it united classes. The extracted terms are added to the e-graph (where they
-//! already are, under congruence) and egg says how they follow from the original ones.
+//! egg keeps, when asked, why it united classes. The extracted terms are added to the e-graph
+//! (where they already are, under congruence) and egg says how they follow from the original ones.
 //! Its proofs are DAGs that would be exponential if written out; each part is told once.
 
 use super::analysis::{EGraph, FOLD};

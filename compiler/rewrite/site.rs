@@ -1,10 +1,10 @@
 //! Where a rule looks, and the term it puts in place of what it found.
 //!
-//! A rule gets a [`Site`]: a class, one e-node of it, and the e-graph around. It builds its right side
-//! with the site's constructors and hands it over with [`Site::emit`]. Constructors drop operations
-//! that do nothing (a transpose by the identity, a reshape to the same shape), and what the e-graph
-//! already has is found rather than built: a right side that is already equal to the class counts as
-//! no match, so a saturated e-graph has no matches left.
+//! A rule gets a [`Site`]: a class, one e-node of it, and the e-graph around. It builds its right
+//! side with the site's constructors and hands it over with [`Site::emit`]. Constructors drop
+//! operations that do nothing (a transpose by the identity, a reshape to the same shape), and what
+//! the e-graph already has is found rather than built: a right side that is already equal to the
+//! class counts as no match, so a saturated e-graph has no matches left.
 //!
 //! Searching does not change the e-graph: new e-nodes stay in the [`Found`] until it is applied.
 

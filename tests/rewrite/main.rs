@@ -1,5 +1,5 @@
-//! Rewriting a whole training step: two layers, softmax cross-entropy, backward pass and RMSprop; and
-//! graphs before and after (`snapshots`).
+//! Rewriting a whole training step: two layers, softmax cross-entropy, backward pass and RMSprop;
+//! and graphs before and after (`snapshots`).
 
 mod snapshots;
 

@@ -1,8 +1,8 @@
 //! Elementwise identities that hold to the bit.
 //!
-//! Mind the signs of zero: `x + 0` is not `x` where `x` is `-0`, but `x + (-0)` is; `-(x - y)` is not
-//! `y - x` where both are equal. Constants are folded by the analysis, and common subexpressions by
-//! the e-graph itself, so no row is about them.
+//! Mind the signs of zero: `x + 0` is not `x` where `x` is `-0`, but `x + (-0)` is; `-(x - y)` is
+//! not `y - x` where both are equal. Constants are folded by the analysis, and common
+//! subexpressions by the e-graph itself, so no row is about them.
 
 use super::super::language::{ENode, Kind};
 use super::super::site::{Ref, Site};

@@ -1,8 +1,8 @@
 //! Terms over elementwise operations, as text: `(add (mul ?x ?y) -0)`.
 //!
-//! A variable is one letter. A number matches a class whose every element is that number (the sign of
-//! a zero counts, a type that cannot hold the number does not match); in a right side it stands for
-//! such a tensor, of the type of the operand beside it or of the whole. Operands of commutative
+//! A variable is one letter. A number matches a class whose every element is that number (the sign
+//! of a zero counts, a type that cannot hold the number does not match); in a right side it stands
+//! for such a tensor, of the type of the operand beside it or of the whole. Operands of commutative
 //! operations match in both orders, so that no rule for commutativity has to make e-nodes.
 
 use super::super::language::{ENode, Kind};

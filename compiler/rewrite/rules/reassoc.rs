@@ -1,7 +1,7 @@
 //! Associativity and distributivity: real arithmetic with other roundings.
 //!
-//! Sums and products of more than two operands are brought to one canonical chain each, sorted, with
-//! constants and like terms joined, instead of being permuted by rules: four rules for the
+//! Sums and products of more than two operands are brought to one canonical chain each, sorted,
+//! with constants and like terms joined, instead of being permuted by rules: four rules for the
 //! associativity and commutativity of addition are enough to fill an e-graph.
 
 use super::super::language::{ENode, Kind};

@@ -1,7 +1,7 @@
 //! Formulas that overflow, cancel or underflow, to ones that do not.
 //!
-//! These rows are about accuracy, not speed: what they replace is *superseded*, and extraction takes
-//! it only where nothing else is left, whatever the cost.
+//! These rows are about accuracy, not speed: what they replace is *superseded*, and extraction
+//! takes it only where nothing else is left, whatever the cost.
 
 use super::super::language::{ENode, Kind};
 use super::super::site::{Ref, Site};
@@ -107,8 +107,8 @@ fn scaled_softmax(site: &mut Site<'_>, node: &ENode) {
     }
 }
 
-/// `exp(x) / Σ exp(x)` with the exponents shifted, where `sum` is that sum and lies at the axes `kept`
-/// of `exp`.
+/// `exp(x) / Σ exp(x)` with the exponents shifted, where `sum` is that sum and lies at the axes
+/// `kept` of `exp`.
 fn shifted_softmax(site: &mut Site<'_>, exp: Id, sum: Id, kept: &Axes) -> Option<Ref> {
     let ty = site.ty(exp);
     for reduced in site.nodes(sum, Kind::Reduce(ReduceOp::Sum)) {
@@ -129,8 +129,8 @@ fn shifted_softmax(site: &mut Site<'_>, exp: Id, sum: Id, kept: &Axes) -> Option
     None
 }
 
-/// The largest of `x` along `axes` (0 where that is infinite or NaN), and `x` minus it; `None` where
-/// `x` is such a difference already, or cannot be large.
+/// The largest of `x` along `axes` (0 where that is infinite or NaN), and `x` minus it; `None`
+/// where `x` is such a difference already, or cannot be large.
 fn shift(site: &mut Site<'_>, x: Id, axes: &[u8]) -> Option<(Ref, Ref)> {
     if site.facts(x).interval.high < 60.0 || is_shifted(site, x) {
         return None;

@@ -1,7 +1,9 @@
-//! Every rule by itself: its left side on random values, against its right side, by the interpreter.
+//! Every rule by itself: its left side on random values, against its right side, by the
+//! interpreter.
 //!
 //! Rows of terms instantiate themselves, with stand-ins for variables where the side condition asks
-//! for them; rows of code have an example in `examples`. A rule that nothing here makes apply fails.
+//! for them; rows of code have an example in `examples`. A rule that nothing here makes apply
+//! fails.
 
 use super::examples::EXAMPLES;
 use super::{compare, difference};
