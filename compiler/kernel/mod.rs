@@ -1,12 +1,12 @@
 //! The kernel IR: what a compiled graph does, as kernels in order over buffers.
 //!
 //! A [`Program`] is a list of [`Kernel`]s; each reads and writes whole [`Buffer`]s through affine
-//! [`Access`]es. A kernel is a loop nest around vector programs, a matrix product with an epilogue, or
-//! a call of a runtime function. Nothing here knows a graph operation, and nothing below asks what
+//! [`Access`]es. A kernel is a loop nest around vector programs, a matrix product with an epilogue,
+//! or a call of a runtime function. Nothing here knows a graph operation, and nothing below asks what
 //! an operation means: fusion is over, only loops, addresses and scalar arithmetic are left.
 //!
 //! Invariants (`verify`): every access is in bounds for every point of its loops, proved from the
-//! extents; two kernels that run in one parallel step never touch the same element unless both read;
+//! extents; tasks of a kernel that may run at once never touch the same element unless all read;
 //! each buffer is written before it is read; row buffers do not outlive a row.
 //!
 //! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `plan` places buffers,
@@ -112,8 +112,8 @@ pub enum Fold {
 }
 
 /// One pass over the inner axes of a row. Axes of its accesses: the nest's outer axes, `reduce`,
-/// the lane axis. (For the accesses of a finish the reduce strides are 0; for `AcrossLanes` the lane
-/// stride too.)
+/// the lane axis. (A finish runs at index 0 of the reduce axes; for `AcrossLanes`, of the lane axis
+/// too: its slots that store count as `Unit`, and nothing is lost since there is one lane.)
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stage {
     /// Extents of the sequential axes around the lanes, outermost first.

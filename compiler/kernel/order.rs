@@ -1,8 +1,8 @@
 //! The order of kernels: as lowering made it, but for outputs that could take an input's memory.
 //!
 //! An optimiser's update can be written over the old parameters only after the last kernel that
-//! reads them. So readers of an input go before the kernel that writes the output of its name, where
-//! the data allow it.
+//! reads them. So readers of an input go before the kernel that writes the output of its name,
+//! where the data allow it.
 
 use super::plan::may_take_in_step;
 use super::touch::touches;

@@ -2,8 +2,8 @@
 //!
 //! A [`View`] says where each element of a tensor is: in a buffer at an affine place, or nowhere,
 //! because it is a constant or a function of the position. Transposes, slices, flips and broadcasts
-//! only change strides, so that no kernel is ever made for them; a reshape does so where the strides
-//! allow it.
+//! only change strides, so that no kernel is ever made for them; a reshape does so where the
+//! strides allow it.
 
 use crate::graph::IndexMap;
 use crate::kernel::BufferId;
