@@ -1,13 +1,13 @@
 //! From a function's declaration to its graph.
 //!
 //! Every function of the program is walked once with names for its sizes, so that mistakes in it show
-//! even where nobody calls it. What a function is generic over besides sizes is sampled: a pack by two
+//! even where nobody calls it. What a function is generic over besides sizes is sampled: a pack by some
 //! sizes, an element type by `f32`, a tree by a vector; such a walk only looks for mistakes.
 
 use super::typed::{Function, Tree};
 use super::types::{Bindings, Generic, Type};
 use super::value::{Leaf, SizeOrigin, Static, Value};
-use super::walk::{Declared, Eval, Walk};
+use super::walk::{Declared, Eval, Walk, without_dead_nodes};
 use super::world::{DTypeBound, FnDef, FnId, GenericSort};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, DimVar, NodeId, Origin, TensorType};
@@ -19,10 +19,45 @@ use tensc_runtime::DType;
 /// sizes, or takes functions or known values without defaults: it has no graph of its own then.
 pub(crate) fn define(walk: &mut Walk<'_>, id: FnId) -> Option<Function> {
     let def = walk.world.function(id);
-    let sampled = def.sorts.iter().any(|s| *s != GenericSort::Dim);
-    let bindings = rigid(walk, def);
-    let function = instance(walk, id, bindings, None);
-    function.filter(|_| !sampled)
+    if def.sorts.iter().all(|s| *s == GenericSort::Dim) {
+        let bindings = rigid(walk, def, 0);
+        return instance(walk, id, bindings, None);
+    }
+    // A function may be meant for some ranks only: it is wrong where no sample goes through.
+    let packs = def.sorts.contains(&GenericSort::Pack);
+    let ranks: &[usize] = if packs { &[2, 1, 3, 4, 0] } else { &[0] };
+    let mut first = None;
+    for &rank in ranks {
+        let bindings = rigid(walk, def, rank);
+        let sample = sample_of(walk, &bindings);
+        let (_, heard) = walk.listening(|w| {
+            instance(w, id, bindings, None);
+            w.reset();
+        });
+        if !heard.has_errors() {
+            return None;
+        }
+        first.get_or_insert((heard, sample));
+    }
+    let (heard, sample) = first.expect("there is a sample");
+    for diagnostic in heard {
+        let name = &def.decl.name.name;
+        walk.keep(diagnostic.note(format!("`{name}` was tried with {sample}")));
+    }
+    None
+}
+
+/// `T = f32, S... = S.0, S.1`
+fn sample_of(walk: &Walk<'_>, bindings: &Bindings) -> String {
+    let samples = bindings.0.iter().filter_map(|b| {
+        let value = b.value.as_ref()?.show(walk.world);
+        match b.sort {
+            GenericSort::Dim => None,
+            GenericSort::Pack => Some(format!("{}... = [{value}]", b.name)),
+            GenericSort::DType(_) | GenericSort::Tree => Some(format!("{} = {value}", b.name)),
+        }
+    });
+    samples.collect::<Vec<_>>().join(", ")
 }
 
 /// Walks a function for arguments of these types.
@@ -110,14 +145,14 @@ fn type_of(walk: &Walk<'_>, def: &FnDef, ty: &ast::Type, tree: &Tree<TensorType>
 }
 
 /// Names for a function's sizes, samples for the rest; `where` ties sizes together.
-fn rigid(walk: &mut Walk<'_>, def: &FnDef) -> Bindings {
+fn rigid(walk: &mut Walk<'_>, def: &FnDef, rank: usize) -> Bindings {
     let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
     for binding in &mut bindings.0 {
         let name = binding.name.clone();
         binding.value = Some(match binding.sort {
             GenericSort::Dim => Generic::Dim(Dim::var(walk.fresh_dim(&name))),
             GenericSort::Pack => Generic::Pack(
-                (0..2).map(|i| Dim::var(walk.fresh_dim(&format!("{name}.{i}")))).collect(),
+                (0..rank).map(|i| Dim::var(walk.fresh_dim(&format!("{name}.{i}")))).collect(),
             ),
             GenericSort::DType(DTypeBound::Int) => Generic::DType(DType::I64),
             GenericSort::DType(_) => Generic::DType(DType::F32),
@@ -182,7 +217,7 @@ fn instance(
         params,
         result,
         dims: input_dims(&graph),
-        graph,
+        graph: without_dead_nodes(&graph, true),
         span: def.span,
     })
 }

@@ -49,7 +49,7 @@ pub fn check(
     let mut diagnostics = Diagnostics::default();
     let (world, root) = world::load(sources, root, loader, &mut diagnostics);
     // What could not be read would only be reported as missing.
-    if diagnostics.has_errors() {
+    if world.incomplete() {
         return (None, diagnostics);
     }
     let sources = &*sources;

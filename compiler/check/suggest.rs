@@ -5,7 +5,8 @@ pub(crate) fn nearest<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    let limit = written.chars().count().div_ceil(3).max(1);
+    // Short names are near to everything: of one or two letters only the case may differ.
+    let limit = written.chars().count() / 3;
     candidates
         .into_iter()
         .filter(|c| *c != written)
@@ -51,5 +52,6 @@ mod tests {
         assert_eq!(nearest("dense", names), Some("Dense".to_string()));
         assert_eq!(nearest("sofmax", names), Some("softmax".to_string()));
         assert_eq!(nearest("conv2d", names), None);
+        assert_eq!(nearest("q", ["p", "x"]), None);
     }
 }

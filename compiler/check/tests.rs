@@ -23,3 +23,17 @@ fn a_training_step_of_mnist_is_one_region() {
     let dying = step.inputs.iter().filter(|(_, dies)| *dies).count();
     assert_eq!((step.inputs.len(), dying, step.outputs.len()), (11, 10, 9));
 }
+
+#[test]
+fn scratch() {
+    let mut files: Vec<_> = std::fs::read_dir("/tmp/cases").unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        println!("=== {}", file.display());
+        let text = std::fs::read_to_string(&file).unwrap();
+        match checked(&text) {
+            Err(e) => println!("{e}"),
+            Ok(p) => for f in &p.functions { println!("{}:\n{}", f.name, f.graph) },
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! finds the bindings that make it a given type. Nothing here reports: callers turn a
 //! [`Mismatch`] into a diagnostic that knows the place.
 
-use super::world::{GenericSort, StructId, World};
+use super::world::{Def, GenericSort, StructId, World};
 use crate::graph::{Dim, DimVar, TensorType};
 use crate::syntax::ast;
 use std::rc::Rc;
@@ -73,7 +73,7 @@ impl Type {
 }
 
 impl Generic {
-    fn show(&self, world: &World) -> String {
+    pub(crate) fn show(&self, world: &World) -> String {
         match self {
             Generic::Dim(dim) => dim.to_string(),
             Generic::Pack(dims) => {
@@ -145,6 +145,8 @@ pub(crate) enum Mismatch {
     Malformed(crate::diag::Span, String),
     /// A name in it is not bound yet.
     Open(String),
+    /// A name in it was imported in vain, which was reported.
+    Reported,
 }
 
 /// A written type's surroundings: which file's names it sees, and what generic names stand for.
@@ -302,9 +304,10 @@ impl TypeScope<'_, '_> {
                 return Ok(Head::Key);
             }
         }
-        match self.world.resolve_struct(self.module, path) {
-            Some(def) => Ok(Head::Struct(def)),
-            None => Err(Mismatch::Unknown(path.last().clone())),
+        match self.world.resolve(self.module, path) {
+            Some(Def::Struct(def)) => Ok(Head::Struct(def)),
+            Some(Def::Missing) => Err(Mismatch::Reported),
+            _ => Err(Mismatch::Unknown(path.last().clone())),
         }
     }
 }

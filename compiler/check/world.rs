@@ -103,6 +103,8 @@ pub(crate) enum Def {
     Module(ModuleId),
     /// An `input` of this position in the module.
     Input(usize),
+    /// What an import did not find, which was reported.
+    Missing,
 }
 
 /// What a generic parameter ranges over, once its uses have been looked at.
@@ -183,6 +185,8 @@ pub(crate) struct World {
     structs: Vec<StructDef>,
     prelude: Option<ModuleId>,
     std_sources: Vec<SourceId>,
+    /// Whether some file could not be read to its end: names may be missing.
+    incomplete: bool,
 }
 
 impl World {
@@ -194,6 +198,10 @@ impl World {
     }
     pub(crate) fn structure(&self, id: StructId) -> &StructDef {
         &self.structs[id.index()]
+    }
+    /// Whether some file could not be read to its end, which was reported.
+    pub(crate) fn incomplete(&self) -> bool {
+        self.incomplete
     }
     /// Every struct.
     pub(crate) fn structs(&self) -> impl Iterator<Item = &StructDef> {
@@ -222,17 +230,22 @@ impl World {
         self.module(module).names.keys().chain(prelude).map(String::as_str)
     }
 
-    /// The struct that a path names.
-    pub(crate) fn resolve_struct(&self, module: ModuleId, path: &ast::Path) -> Option<StructId> {
+    /// What a dotted path means.
+    pub(crate) fn resolve(&self, module: ModuleId, path: &ast::Path) -> Option<Def> {
         let (head, rest) = path.segments.split_first()?;
         let mut def = self.lookup(module, &head.name)?;
         for segment in rest {
-            let Def::Module(inner) = def else { return None };
+            let Def::Module(inner) = def else { break };
             def = self.member(inner, &segment.name)?;
         }
-        match def {
+        Some(def)
+    }
+
+    /// The struct that a path names.
+    pub(crate) fn resolve_struct(&self, module: ModuleId, path: &ast::Path) -> Option<StructId> {
+        match self.resolve(module, path)? {
             Def::Struct(id) => Some(id),
-            _ => None,
+            Def::Fn(_) | Def::Module(_) | Def::Input(_) | Def::Missing => None,
         }
     }
 }
@@ -283,6 +296,7 @@ impl Reader<'_> {
             self.world.std_sources.push(source);
         }
         let (file, diagnostics) = parse(source, &self.sources.get(source).text);
+        self.world.incomplete |= diagnostics.has_errors();
         self.diags.extend(diagnostics);
         let id = ModuleId::new(self.world.modules.len());
         self.world.modules.push(Module {
@@ -390,11 +404,17 @@ impl Reader<'_> {
                 (self.path(module, path, import.names.is_some()), path.last().clone())
             }
         };
-        let Some(found) = found else { return };
+        let found = found.unwrap_or(Def::Missing);
         let Some(names) = import.names else {
             self.bind(module, &import.alias.unwrap_or(bound_as), found);
             return;
         };
+        if found == Def::Missing {
+            for ast::ImportName { name, alias } in names {
+                self.bind(module, &alias.unwrap_or(name), Def::Missing);
+            }
+            return;
+        }
         let Def::Module(from) = found else {
             self.error(codes::UNKNOWN_MODULE, bound_as.span, "this is not a module");
             return;
@@ -402,7 +422,10 @@ impl Reader<'_> {
         for ast::ImportName { name, alias } in names {
             match self.member(from, &name) {
                 Some(def) => self.bind(module, &alias.unwrap_or(name), def),
-                None => self.no_member(from, &name),
+                None => {
+                    self.no_member(from, &name);
+                    self.bind(module, &alias.unwrap_or(name), Def::Missing);
+                }
             }
         }
     }
@@ -422,7 +445,9 @@ impl Reader<'_> {
 
     fn no_member(&mut self, from: ModuleId, name: &ast::Ident) {
         let module = self.world.module(from);
-        let names = module.names.keys().map(String::as_str);
+        let inside = format!("{}.", module.name);
+        let below = library::MODULES.iter().filter_map(|(n, _)| n.strip_prefix(&inside));
+        let names = module.names.keys().map(String::as_str).chain(below);
         let help = nearest(&name.name, names).map(|n| format!("there is `{n}`"));
         let message = format!("`{}` has no `{}`", module.name, name.name);
         let mut error = Diagnostic::error(codes::UNKNOWN_MEMBER, name.span, message);

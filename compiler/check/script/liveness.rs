@@ -5,7 +5,8 @@
 //! after it, or is overwritten by it, is marked as dying.
 
 use crate::check::typed::{Region, Script, SlotId, Step, Text, TextPart};
-use crate::graph::{Graph, NodeId, Op};
+use crate::check::walk::without_dead_nodes;
+use crate::graph::Graph;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Slots that are read afterwards.
@@ -247,28 +248,14 @@ fn reached(graph: &Graph, outputs: &[usize]) -> Vec<bool> {
 
 /// The region with what is kept of it.
 fn shrunk(region: &Region, kept: &Kept) -> Region {
-    let old = &region.graph;
-    let used = reached(old, &kept.outputs);
-    let mut graph = Graph::new();
-    let mut map: Vec<Option<NodeId>> = vec![None; old.len()];
-    for &(input, _) in &kept.inputs {
-        let (name, node) = &old.inputs()[input];
-        let new = graph.add_input(name.clone(), old.ty(*node).clone(), old.node(*node).origin);
-        map[node.index()] = Some(new);
-    }
-    for node in old.nodes().filter(|n| used[n.index()]) {
-        if matches!(old.op(node), Op::Input(_)) {
-            continue;
-        }
-        let operands: Vec<NodeId> =
-            old.operands(node).iter().map(|o| map[o.index()].expect("in order")).collect();
-        let copy = graph.add(old.op(node).clone(), &operands, old.node(node).origin);
-        map[node.index()] = Some(copy.expect("a copy has the types of the original"));
-    }
+    // The graph with the outputs that are kept, then without the inputs that they do not need.
+    let mut graph = region.graph.clone();
+    graph.clear_outputs();
     for &output in &kept.outputs {
-        let (name, node) = &old.outputs()[output];
-        graph.add_output(name.clone(), map[node.index()].expect("it is used"));
+        let (name, node) = &region.graph.outputs()[output];
+        graph.add_output(name.clone(), *node);
     }
+    let graph = without_dead_nodes(&graph, false);
     Region {
         graph,
         inputs: kept.inputs.iter().map(|&(i, dies)| (region.inputs[i].0, dies)).collect(),

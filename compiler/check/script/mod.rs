@@ -99,7 +99,9 @@ fn lower<'w>(walk: &mut Walk<'w>, root: ModuleId, body: &'w ast::Block) -> Optio
     walk.push_frame("main", None, root, Rc::default(), None);
     let errors = walk.diags.len();
     for input in &walk.world.module(root).inputs {
-        let _ = walk.declare_input(input);
+        if walk.declare_input(input).is_err() {
+            walk.bind(&input.decl.name.name, Value::Error, input.decl.name.span);
+        }
     }
     walk.script_block(body);
     walk.close_region();

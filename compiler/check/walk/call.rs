@@ -5,7 +5,7 @@ use super::{Bound, Eval, Walk};
 use crate::check::builtin::{Form, Run};
 use crate::check::types::{Bindings, Mismatch, Type, TypeScope};
 use crate::check::value::{Callable, Lambda, Value};
-use crate::check::world::FnDef;
+use crate::check::world::{FnDef, FnId};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, Op};
 use crate::syntax::ast;
@@ -132,6 +132,12 @@ impl<'w> Walk<'w> {
         let Some(first) = self.frames.iter().position(|f| f.id == Some(call.id)) else {
             return Ok(());
         };
+        let ids: Vec<FnId> = self.frames[first..].iter().filter_map(|f| f.id).collect();
+        let known = self.recursive.contains(&call.id);
+        self.recursive.extend(ids);
+        if known {
+            return Err(self.reported());
+        }
         let mut cycle: Vec<String> = self.frames[first..]
             .iter()
             .filter(|f| f.id.is_some())

@@ -180,6 +180,7 @@ impl<'w> Walk<'w> {
         match def {
             Def::Fn(id) => Ok(Value::Function(Rc::new(Callable::Fn(id, Rc::new([]))))),
             Def::Module(id) => Ok(Value::Module(id)),
+            Def::Missing => Err(self.reported()),
             Def::Struct(_) => {
                 let message = format!("`{name}` is a struct, a value was expected");
                 let diagnostic = Diagnostic::error(codes::WRONG_KIND, span, message);

@@ -34,10 +34,10 @@ use super::typed::{SlotId, Tree};
 use super::types::{Bindings, Mismatch, Type, TypeScope};
 use super::value::{Leaf, SizeOrigin, Value};
 use super::world::{FnId, ModuleId, World};
-use crate::diag::{Diagnostics, Sources, Span};
+use crate::diag::{Diagnostics, Sources, Span, codes};
 use crate::graph::{Dim, DimVar, Graph, NodeId, Op, Origin, TensorType};
 use crate::syntax::ast;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
@@ -46,6 +46,9 @@ pub(crate) type Eval<T> = Result<T, Reported>;
 
 /// Nodes a graph may have: a program of nested calls can grow without bound.
 const MAX_NODES: usize = 1 << 18;
+
+/// Axes a tensor may have.
+const MAX_RANK: usize = 8;
 
 /// How deep expressions and calls may nest together.
 const MAX_DEPTH: usize = 4_000;
@@ -108,6 +111,8 @@ pub(crate) struct Walk<'w> {
     pub(crate) assignable_from: usize,
     /// Whether an arm of such an `if` is being walked: it can have no effects.
     pub(crate) both_ways: bool,
+    /// Functions that are known to call themselves: each circle is reported once.
+    pub(crate) recursive: FxHashSet<FnId>,
     next_dim: u32,
     depth: usize,
 }
@@ -124,6 +129,7 @@ impl<'w> Walk<'w> {
             script: None,
             assignable_from: 0,
             both_ways: false,
+            recursive: FxHashSet::default(),
             next_dim: 0,
             depth: 0,
         }
@@ -136,6 +142,7 @@ impl<'w> Walk<'w> {
         self.locals.clear();
         self.script = None;
         self.assignable_from = 0;
+        self.both_ways = false;
     }
 
     /// Makes sizes that are not known differ from those in given types.
@@ -171,6 +178,10 @@ impl<'w> Walk<'w> {
         }
         let origin = Origin::source(span);
         match self.level_mut().graph.add(op, operands, origin) {
+            Ok(node) if self.node_ty(node).rank() > MAX_RANK => {
+                let message = format!("a tensor has at most {MAX_RANK} axes");
+                Err(self.error(codes::SHAPE_MISMATCH, span, message))
+            }
             Ok(node) => Ok(node),
             Err(error) => Err(self.operation_refused(&error, operands, span)),
         }
@@ -340,6 +351,30 @@ impl<'w> Walk<'w> {
         self.depth -= 1;
         result
     }
+}
+
+/// The graph without the nodes that no output needs; inputs among them stay where `all_inputs` says so.
+pub(crate) fn without_dead_nodes(old: &Graph, all_inputs: bool) -> Graph {
+    let live = old.live();
+    let mut graph = Graph::new();
+    let mut map: Vec<Option<NodeId>> = vec![None; old.len()];
+    for (name, node) in old.inputs().iter().filter(|(_, n)| all_inputs || live[n.index()]) {
+        let new = graph.add_input(name.clone(), old.ty(*node).clone(), old.node(*node).origin);
+        map[node.index()] = Some(new);
+    }
+    for node in old.nodes().filter(|n| live[n.index()]) {
+        if map[node.index()].is_some() {
+            continue;
+        }
+        let operands: SmallVec<[NodeId; 3]> =
+            old.operands(node).iter().map(|o| map[o.index()].expect("in order")).collect();
+        let copy = graph.add(old.op(node).clone(), &operands, old.node(node).origin);
+        map[node.index()] = Some(copy.expect("a copy has the types of the original"));
+    }
+    for (name, node) in old.outputs() {
+        graph.add_output(name.clone(), map[node.index()].expect("outputs are live"));
+    }
+    graph
 }
 
 /// `[B, 10]`

@@ -225,6 +225,7 @@ impl<'w> Walk<'w> {
         match mismatch {
             Mismatch::Unknown(name) => self.unknown_type(&name),
             Mismatch::Malformed(span, message) => self.error(codes::BAD_TYPE, span, message),
+            Mismatch::Reported => self.reported(),
             Mismatch::Open(name) => {
                 let message = format!("nothing tells what `{name}` is here");
                 self.error(codes::CANNOT_INFER, ty.span, message)

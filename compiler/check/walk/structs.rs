@@ -5,7 +5,7 @@ use super::{Eval, Walk};
 use crate::check::suggest::nearest;
 use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
 use crate::check::value::Value;
-use crate::check::world::{StructDef, StructId};
+use crate::check::world::{Def, StructDef, StructId};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::ast;
 
@@ -20,11 +20,15 @@ impl<'w> Walk<'w> {
         span: Span,
         want: Option<&Type>,
     ) -> Eval<Value<'w>> {
-        let Some(id) = self.world.resolve_struct(self.module(), path) else {
+        let module = self.module();
+        let Some(id) = self.world.resolve_struct(module, path) else {
             for init in inits {
                 self.expr(&init.value, None);
             }
-            return Err(self.unknown_struct(path));
+            return Err(match self.world.resolve(module, path) {
+                Some(Def::Missing) => self.reported(),
+                _ => self.unknown_struct(path),
+            });
         };
         let def = self.world.structure(id);
         let rest = rest.map(|expr| (self.expr(expr, want), expr.span));
@@ -176,7 +180,8 @@ impl<'w> Walk<'w> {
         if open.is_empty() {
             return Ok(bindings.0.iter().filter_map(|b| b.value.clone()).collect());
         }
-        let message = format!("nothing tells what {} of `{name}` is here", quoted(&open));
+        let is = if open.len() == 1 { "is" } else { "are" };
+        let message = format!("nothing tells what {} of `{name}` {is} here", quoted(&open));
         let diagnostic = Diagnostic::error(codes::CANNOT_INFER, span, message);
         let help = "say the type: `let x: … = …`, or give the sizes in brackets after the name";
         Err(self.report(diagnostic.help(help)))
@@ -221,6 +226,7 @@ impl<'w> Walk<'w> {
             Mismatch::Kind => self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message)),
             Mismatch::Unknown(name) => self.unknown_type(&name),
             Mismatch::Malformed(span, message) => self.error(codes::BAD_TYPE, span, message),
+            Mismatch::Reported => self.reported(),
             Mismatch::Open(name) => {
                 let message = format!("nothing tells what `{name}` is here");
                 self.error(codes::CANNOT_INFER, at, message)

@@ -219,8 +219,17 @@ impl<'w> Walk<'w> {
             }
             let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, span, message);
             if ty.rank() != want.rank() {
-                let (a, b) = (want.rank(), ty.rank());
-                return diagnostic.here(format!("{a} axes are expected, this has {b}"));
+                let wanted = match want.rank() {
+                    0 => "a scalar is".to_string(),
+                    1 => "1 axis is".to_string(),
+                    n => format!("{n} axes are"),
+                };
+                let found = match ty.rank() {
+                    0 => "is a scalar".to_string(),
+                    1 => "has 1 axis".to_string(),
+                    n => format!("has {n}"),
+                };
+                return diagnostic.here(format!("{wanted} expected, this {found}"));
             }
             let Some(axis) = (0..ty.rank()).find(|&a| ty.shape[a] != want.shape[a]) else {
                 return diagnostic;
@@ -258,10 +267,18 @@ impl<'w> Walk<'w> {
         span: Span,
     ) -> Eval<NodeId> {
         let shape: smallvec::SmallVec<[Dim; 4]> = shape.into_iter().collect();
-        if self.node_ty(node).shape == shape {
-            return Ok(node);
+        // Reshapes of reshapes say the same in one.
+        let mut from = node;
+        while self.node_ty(from).shape != shape {
+            match self.level().graph.op(from) {
+                Op::Reshape(_) => from = self.level().graph.operands(from)[0],
+                _ => break,
+            }
         }
-        self.add(Op::Reshape(shape), &[node], span)
+        if self.node_ty(from).shape == shape {
+            return Ok(from);
+        }
+        self.add(Op::Reshape(shape), &[from], span)
     }
 
     /// The type of a node with its text, for messages.
