@@ -1,0 +1,783 @@
+//! Messages: each program is wrong in several ways, and says so.
+
+use super::messages;
+use insta::assert_snapshot;
+
+#[test]
+fn a_product_names_both_sizes_and_what_to_change() {
+    let text = r#"// mnist.tx: train
+import std.nn.{Dense, dense}
+
+struct Mlp { hidden: Dense[784, 128], out: Dense[512, 10] }
+
+fn logits[B](m: Mlp, x: f32[B, 784]) -> f32[B, 10] =
+    dense(m.out, relu(dense(m.hidden, x)))
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0203]: `@` needs equal inner dimensions, found 128 and 512
+     --> test.tx:7:5
+      |
+    4 | struct Mlp { hidden: Dense[784, 128], out: Dense[512, 10] }
+      |                                 ---              --- 512 comes from here
+      |                                 |
+      |                                 128 comes from here
+    ...
+    7 |     dense(m.out, relu(dense(m.hidden, x)))
+      |     ^^^^^ in `x @ p.w`: x is f32[B, 128], p.w is f32[512, 10]
+      |
+      = help: change it to Dense[784, 512], or `out` to Dense[128, 10]
+
+    1 error
+    "#);
+}
+
+#[test]
+fn shapes_that_do_not_broadcast() {
+    let text = r#"fn f[B](x: f32[B, 784], y: f32[128]) -> f32[B, 784] = x + y
+fn g[B, C](x: f32[B, 3], y: f32[C, 3]) = x * y
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0204]: `+` needs shapes that broadcast, found [B, 784] and [128]
+     --> test.tx:1:55
+      |
+    1 | fn f[B](x: f32[B, 784], y: f32[128]) -> f32[B, 784] = x + y
+      |                   ---          ---                    ^^^^^ x is f32[B, 784], y is f32[128]: 784 and 128 differ
+      |                   |            |
+      |                   |            128 comes from here
+      |                   784 comes from here
+      |
+      = help: change it to f32[B, 128], or `y` to f32[784]
+
+    error[E0204]: `*` needs shapes that broadcast, found [B, 3] and [C, 3]
+     --> test.tx:2:42
+      |
+    2 | fn g[B, C](x: f32[B, 3], y: f32[C, 3]) = x * y
+      |                   -             -        ^^^^^ x is f32[B, 3], y is f32[C, 3]: B and C differ
+      |                   |             |
+      |                   |             C comes from here
+      |                   B comes from here
+      |
+      = note: a named size never stretches: only a missing axis or a literal 1 does
+
+    2 errors
+    "#);
+}
+
+#[test]
+fn names_that_are_nearly_right() {
+    let text = r#"import std.nn.{Dens, dense}
+import std.optim.rmspro
+struct P { w: f32[3] }
+fn f(p: P, x: f32[3]) -> f32[3] = {
+    let y = p.W * x
+    let z = sofmax(x)
+    rulu(y) + z + q
+}
+fn g(x: f32[N]) -> f32 = sum(x)
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0502]: `std.nn` has no `Dens`
+     --> test.tx:1:16
+      |
+    1 | import std.nn.{Dens, dense}
+      |                ^^^^
+      |
+      = help: there is `Dense`
+
+    error[E0502]: `std.optim` has no `rmspro`
+     --> test.tx:2:18
+      |
+    2 | import std.optim.rmspro
+      |                  ^^^^^^
+      |
+      = help: there is `rmsprop`
+
+    error[E0303]: `p` has no field `W`
+     --> test.tx:5:15
+      |
+    5 |     let y = p.W * x
+      |             - ^
+      |             |
+      |             this is P
+      |
+      = help: did you mean `w`?
+
+    error[E0301]: `sofmax` is not defined
+     --> test.tx:6:13
+      |
+    6 |     let z = sofmax(x)
+      |             ^^^^^^
+      |
+      = help: did you mean `softmax`?
+
+    error[E0301]: `rulu` is not defined
+     --> test.tx:7:5
+      |
+    7 |     rulu(y) + z + q
+      |     ^^^^
+      |
+      = help: did you mean `relu`?
+
+    error[E0301]: `q` is not defined
+     --> test.tx:7:19
+      |
+    7 |     rulu(y) + z + q
+      |                   ^
+
+    error[E0302]: `N` is no type and no size that is known here
+     --> test.tx:9:13
+      |
+    9 | fn g(x: f32[N]) -> f32 = sum(x)
+      |             ^
+      |
+      = help: declare a size in the brackets of the function: `fn f[N](…)`
+
+    7 errors
+    "#);
+}
+
+#[test]
+fn element_types() {
+    let text = r#"fn f(x: f32[3], n: i64[3], b: u8[3]) -> f32[3] = {
+    let a = x + n
+    let c = b * 300
+    let d = n + 1.5
+    let e = exp(n)
+    let h = x & x
+    x
+}
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0202]: `+` needs operands of one element type, found f32 and i64
+     --> test.tx:2:13
+      |
+    2 |     let a = x + n
+      |             ^^^^^ x is f32[3], n is i64[3]
+      |
+      = help: convert one of them: f32(n)
+
+    error[E0215]: 300 is no value of type u8
+     --> test.tx:3:17
+      |
+    3 |     let c = b * 300
+      |                 ^^^
+
+    error[E0202]: expected i64, found the float 1.5
+     --> test.tx:4:17
+      |
+    4 |     let d = n + 1.5
+      |                 ^^^
+      |
+      = help: convert it, or the i64 to a float type: f32(…)
+
+    error[E0202]: `exp` takes floats, found i64
+     --> test.tx:5:13
+      |
+    5 |     let e = exp(n)
+      |             ^^^^^^ n is i64[3]
+
+    error[E0202]: `&` takes integers or bool, found f32 and f32
+     --> test.tx:6:13
+      |
+    6 |     let h = x & x
+      |             ^^^^^ x is f32[3], x is f32[3]
+
+    5 errors
+    "#);
+}
+
+#[test]
+fn arguments() {
+    let text = r#"fn f(x: f32[3], static axis: i64 = 0) -> f32 = sum(x, axis = axis)
+fn g(x: f32[3]) -> f32 = f(x, 1, 2)
+fn h(x: f32[3]) -> f32 = f(x, axes = 0)
+fn i(x: f32[3]) -> f32 = f()
+fn j(x: f32[3], k: i64) -> f32 = f(x, axis = k)
+fn k(x: f32[3]) -> f32 = f(x, axis = 1)
+fn l(x: f32[3]) -> f32 = x(1)
+fn m(x: f32[4]) -> f32 = f(x)
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0211]: `f` takes 2 arguments, found 3
+     --> test.tx:2:34
+      |
+    2 | fn g(x: f32[3]) -> f32 = f(x, 1, 2)
+      |                                  ^
+
+    error[E0211]: `f` has no parameter `axes`
+     --> test.tx:3:31
+      |
+    3 | fn h(x: f32[3]) -> f32 = f(x, axes = 0)
+      |                               ^^^^
+      |
+      = help: did you mean `axis`?
+
+    error[E0211]: `f` also needs `x`
+     --> test.tx:4:26
+      |
+    4 | fn i(x: f32[3]) -> f32 = f()
+      |                          ^
+
+    error[E0212]: `axis` must be known to the compiler
+     --> test.tx:5:46
+      |
+    5 | fn j(x: f32[3], k: i64) -> f32 = f(x, axis = k)
+      |                                              ^ this is computed at run time
+
+    error[E0208]: there is no axis 1 of f32[3]
+     --> test.tx:1:62
+      |
+    1 | fn f(x: f32[3], static axis: i64 = 0) -> f32 = sum(x, axis = axis)
+      |                                                              ^^^^
+    ...
+    6 | fn k(x: f32[3]) -> f32 = f(x, axis = 1)
+      |                          - in this call of `f`
+      |
+      = note: it has one axis: 0, or -1 from the end
+
+    error[E0213]: `x` is no function
+     --> test.tx:7:26
+      |
+    7 | fn l(x: f32[3]) -> f32 = x(1)
+      |                          ^ this is f32[3]
+
+    error[E0205]: `x` of `f` is f32[3], found f32[4]
+     --> test.tx:8:28
+      |
+    8 | fn m(x: f32[4]) -> f32 = f(x)
+      |             -              ^ 3 is expected, this is 4
+      |             |
+      |             4 comes from here
+      |
+      = help: change `x` to f32[3]
+
+    7 errors
+    "#);
+}
+
+#[test]
+fn recursion() {
+    let text = r#"fn f(x: f32) -> f32 = g(x) + 1.0
+fn g(x: f32) -> f32 = f(x) * 2.0
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0219]: `f` calls itself: functions cannot be recursive
+     --> test.tx:2:23
+      |
+    1 | fn f(x: f32) -> f32 = g(x) + 1.0
+      |                       - in this call of `g`
+    2 | fn g(x: f32) -> f32 = f(x) * 2.0
+      |                       ^
+      |
+      = note: `f` calls `g` calls `f`
+
+    1 error
+    "#);
+}
+
+#[test]
+fn generics_that_nothing_tells() {
+    let text = r#"import std.nn.{Dense, dense, glorot_uniform}
+fn f(x: f32[3]) -> f32[2] = {
+    let d = glorot_uniform(key(1))
+    dense(d, x)
+}
+fn g(x: f32[3]) -> f32[2] = {
+    let d: Dense[3, 2] = glorot_uniform(key(1))
+    dense(d, x)
+}
+fn h(x: f32[3]) -> f32[2] = dense(glorot_uniform[3, 2](key(1)), x)
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0206]: nothing tells what `I` and `O` of `glorot_uniform` are here
+     --> test.tx:3:13
+      |
+    3 |     let d = glorot_uniform(key(1))
+      |             ^^^^^^^^^^^^^^
+      |
+      = help: say the type: `let x: … = …`, or give the sizes in brackets after the name
+
+    1 error
+    "#);
+}
+
+#[test]
+fn reshapes() {
+    let text = r#"fn f[B](x: f32[B, 28, 28]) -> f32[B, 784] = reshape(x, [B, 785])
+fn g[B](x: f32[B, 28, 28]) -> f32[B, 784] = reshape(x, [-1, 784])
+fn h[B](x: f32[B, 28, 28]) -> f32[B, 783] = reshape(x, [B, -1])
+fn i[B](x: f32[B, 5]) = reshape(x, [-1, 2])
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0209]: f32[B, 28, 28] has 784*B elements, the shape [B, 785] has 785*B
+     --> test.tx:1:56
+      |
+    1 | fn f[B](x: f32[B, 28, 28]) -> f32[B, 784] = reshape(x, [B, 785])
+      |                -  --  -- 28 comes from here            ^^^^^^^^
+      |                |  |
+      |                |  28 comes from here
+      |                B comes from here
+
+    error[E0205]: expected f32[B, 783], found f32[B, 784]
+     --> test.tx:3:45
+      |
+    3 | fn h[B](x: f32[B, 28, 28]) -> f32[B, 783] = reshape(x, [B, -1])
+      |                               -----------   ^^^^^^^^^^^^^^^--^^
+      |                               |             |              |
+      |                               |             |              784 comes from here
+      |                               |             axis 1 should be 783 and is 784
+      |                               f32[B, 783] is declared here
+
+    error[E0209]: f32[B, 5] has 5*B elements, which is not known to be a multiple of 2
+     --> test.tx:4:37
+      |
+    4 | fn i[B](x: f32[B, 5]) = reshape(x, [-1, 2])
+      |                                     ^^
+
+    3 errors
+    "#);
+}
+
+#[test]
+fn indices() {
+    let text = r#"fn f(x: f32[10, 4]) -> f32[4] = x[10]
+fn g(x: f32[10, 4]) = x[2:12]
+fn h(x: f32[10, 4]) = x[0, 1, 2]
+fn i[N](x: f32[N, 4]) = x[::2]
+fn j[N](x: f32[N, 4], i: f32) = x[i]
+fn k[N](x: f32[N, 4]) -> f32[N] = x[:, 1:3]
+fn l[N](x: f32[N, 4]) = x[:, -5]
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0210]: index 10 is outside of axis 0, whose size is 10
+     --> test.tx:1:35
+      |
+    1 | fn f(x: f32[10, 4]) -> f32[4] = x[10]
+      |             -- 10 comes from here ^^
+
+    error[E0210]: the bound 12 is outside of axis 0, whose size is 10
+     --> test.tx:2:27
+      |
+    2 | fn g(x: f32[10, 4]) = x[2:12]
+      |             --            ^^
+      |             |
+      |             10 comes from here
+
+    error[E0210]: 3 indices for f32[10, 4], which has 2 axes
+     --> test.tx:3:23
+      |
+    3 | fn h(x: f32[10, 4]) = x[0, 1, 2]
+      |                       ^^^^^^^^^^
+
+    error[E0207]: how many elements ::2 takes of an axis of size N is not a whole number of names
+     --> test.tx:4:27
+      |
+    4 | fn i[N](x: f32[N, 4]) = x[::2]
+      |                           ^^^
+      |
+      = help: a step needs a known size, or one that is written as a multiple
+
+    error[E0210]: an index is an integer, found f32
+     --> test.tx:5:35
+      |
+    5 | fn j[N](x: f32[N, 4], i: f32) = x[i]
+      |                                   ^
+      |
+      = help: convert it: i64(…)
+
+    error[E0205]: expected f32[N], found f32[N, 2]
+     --> test.tx:6:35
+      |
+    6 | fn k[N](x: f32[N, 4]) -> f32[N] = x[:, 1:3]
+      |                          ------   ^^^^^^^^^ 1 axis is expected, this has 2
+      |                          |
+      |                          f32[N] is declared here
+
+    error[E0210]: index -5 is outside of axis 1, whose size is 4
+     --> test.tx:7:30
+      |
+    7 | fn l[N](x: f32[N, 4]) = x[:, -5]
+      |                   -          ^^
+      |                   |
+      |                   4 comes from here
+
+    7 errors
+    "#);
+}
+
+#[test]
+fn gradients() {
+    let text = r#"fn f(x: f32[3], y: i64[3]) -> f32[3] = x * f32(y)
+fn g(x: f32[3], y: i64[3]) = grad(f)(x, y)
+fn s(x: f32[3], y: i64[3]) -> f32 = sum(x * f32(y))
+fn h(x: f32[3], y: i64[3]) = grad(s, wrt = y)(x, y)
+fn i(x: f32[3], y: i64[3]) = grad(s, wrt = z)(x, y)
+fn step(x: f32[3]) -> f32 = sum(f32(i64(x)))
+fn j(x: f32[3]) = grad(step)(x)
+fn k(x: f32[3], y: i64[3]) -> f32[3] = grad(s)(x, y)
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0401]: a gradient is that of one float, the function gives f32[3]
+     --> test.tx:2:30
+      |
+    2 | fn g(x: f32[3], y: i64[3]) = grad(f)(x, y)
+      |                              ^^^^^^^^^^^^^
+      |
+      = help: reduce it to a scalar first, with mean or sum
+
+    error[E0402]: there is no derivative by `y`, which is i64[3]
+     --> test.tx:4:50
+      |
+    4 | fn h(x: f32[3], y: i64[3]) = grad(s, wrt = y)(x, y)
+      |                                                  ^
+      |
+      = help: only floats have derivatives: choose another argument with `wrt = name`
+
+    error[E0402]: the function has no parameter `z`
+     --> test.tx:5:44
+      |
+    5 | fn i(x: f32[3], y: i64[3]) = grad(s, wrt = z)(x, y)
+      |                                            ^
+      |
+      = help: it has `x` and `y`
+
+    error[E0403]: the only way to the result leads through `convert`, whose result is i64[3] and has no derivative
+     --> test.tx:6:37
+      |
+    6 | fn step(x: f32[3]) -> f32 = sum(f32(i64(x)))
+      |                                     ^^^^^^
+    7 | fn j(x: f32[3]) = grad(step)(x)
+      |                   ------------- differentiated here
+      |
+      = help: stop_gradient(x) makes it a constant for the derivative
+
+    4 errors
+    "#);
+}
+
+#[test]
+fn statements_of_main() {
+    let text = r#"input epochs: i64 = 5.5
+input lr: f32[3] = 1
+fn f(x: f32) -> f32 = x * lr
+fn p(x: f32) -> f32 = { print("hi"); x }
+main {
+    let a = 1.0
+    a = 2.0
+    var b = 1.0
+    b = 2
+    b = [1.0]
+    for i in 0..epochs { c = i }
+    for x in b { }
+    while b > 0.0 { }
+    break
+    let t = load("x.npy")
+    let u = load("x.npy") as f32[N]
+    let v = batches(u, 3)
+    for k in batches(u, 1.5) { }
+    print("{nope}")
+    u + 1
+    let z = if b > 0.5 { print("x"); 1.0 } else { 2.0 }
+}
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0217]: the input `lr` is known in `main` and tests only
+     --> test.tx:3:27
+      |
+    3 | fn f(x: f32) -> f32 = x * lr
+      |                           ^^
+      |
+      = help: give `lr` to the function as an argument
+
+    error[E0217]: `print` is for `main` and tests: functions only compute
+     --> test.tx:4:25
+      |
+    4 | fn p(x: f32) -> f32 = { print("hi"); x }
+      |                         ^^^^^
+
+    error[E0202]: expected i64, found the float 5.5
+     --> test.tx:1:21
+      |
+    1 | input epochs: i64 = 5.5
+      |                     ^^^
+      |
+      = help: convert it, or the i64 to a float type: f32(…)
+
+    error[E0201]: an input is a scalar, found f32[3]
+     --> test.tx:2:11
+      |
+    2 | input lr: f32[3] = 1
+      |           ^^^^^^
+
+    error[E0218]: `a` cannot be assigned: it is no `var`
+     --> test.tx:7:5
+      |
+    6 |     let a = 1.0
+      |         - bound here
+    7 |     a = 2.0
+      |     ^
+
+    error[E0205]: expected f32, found f32[1]
+      --> test.tx:10:9
+       |
+     8 |     var b = 1.0
+       |         - f32 is declared here
+     9 |     b = 2
+    10 |     b = [1.0]
+       |         ^^^^^ a scalar is expected, this has 1 axis
+
+    error[E0301]: `c` is not defined
+      --> test.tx:11:26
+       |
+    11 |     for i in 0..epochs { c = i }
+       |                          ^
+       |
+       = help: define it first: var c = …
+
+    error[E0217]: `for` goes through a range or batches
+      --> test.tx:12:14
+       |
+    12 |     for x in b { }
+       |              ^
+       |
+       = help: write 0..n, or batches(data, size)
+
+    error[E0211]: `while` says how often it turns at most
+      --> test.tx:13:11
+       |
+    13 |     while b > 0.0 { }
+       |           ^^^^^^^
+       |
+       = help: write while b > 0.0 limit 1000 { … }
+
+    error[E0217]: there is no loop around this
+      --> test.tx:14:5
+       |
+    14 |     break
+       |     ^^^^^
+
+    error[E0217]: `load` needs to know what is in the file
+      --> test.tx:15:13
+       |
+    15 |     let t = load("x.npy")
+       |             ^^^^^^^^^^^^^
+       |
+       = help: say the type: load("x.npy") as f32[N]
+
+    error[E0217]: `batches` is what a `for` of `main` goes through
+      --> test.tx:17:13
+       |
+    17 |     let v = batches(u, 3)
+       |             ^^^^^^^^^^^^^
+       |
+       = help: write for b in batches(data, 128) { … }
+
+    error[E0202]: expected i64, found the float 1.5
+      --> test.tx:18:25
+       |
+    18 |     for k in batches(u, 1.5) { }
+       |                         ^^^
+       |
+       = help: convert it, or the i64 to a float type: f32(…)
+
+    error[E0301]: `nope` is not defined
+      --> test.tx:19:13
+       |
+    19 |     print("{nope}")
+       |             ^^^^
+
+    warning[E0217]: the value of this, f32[N], is not used
+      --> test.tx:20:5
+       |
+    20 |     u + 1
+       |     ^^^^^
+       |
+       = help: bind it: let x = …
+
+    error[E0217]: `print` is for `main` and tests: functions only compute
+      --> test.tx:21:26
+       |
+    21 |     let z = if b > 0.5 { print("x"); 1.0 } else { 2.0 }
+       |                          ^^^^^
+
+    15 errors, 1 warning
+    "#);
+}
+
+#[test]
+fn structs() {
+    let text = r#"struct A[N] { x: f32[N], y: f32[N] }
+struct L { l: L }
+fn f(v: f32[3], w: f32[4]) = A { x: v, y: w }
+fn g(v: f32[3]) = A { x: v }
+fn h(v: f32[3]) = A { x: v, y: v, w: v }
+fn i(v: f32[3]) = B { x: v }
+fn j(a: A[3], b: A[4]) = a + b
+fn k(a: A[3], b: f32[3]) = a * b
+fn l(a: A[3]) = 2.0 * a - a
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0306]: the struct `L` contains itself
+     --> test.tx:2:8
+      |
+    2 | struct L { l: L }
+      |        ^
+
+    error[E0205]: expected f32[3], found f32[4]
+     --> test.tx:3:43
+      |
+    1 | struct A[N] { x: f32[N], y: f32[N] }
+      |                             ------ f32[3] is declared here
+    2 | struct L { l: L }
+    3 | fn f(v: f32[3], w: f32[4]) = A { x: v, y: w }
+      |                        -                  ^ axis 0 should be 3 and is 4
+      |                        |
+      |                        4 comes from here
+
+    error[E0307]: `A` also has `y`
+     --> test.tx:4:19
+      |
+    4 | fn g(v: f32[3]) = A { x: v }
+      |                   ^
+
+    error[E0303]: `A` has no field `w`
+     --> test.tx:5:35
+      |
+    5 | fn h(v: f32[3]) = A { x: v, y: v, w: v }
+      |                                   ^
+      |
+      = help: it has `x` and `y`
+
+    error[E0302]: there is no struct `B`
+     --> test.tx:6:19
+      |
+    6 | fn i(v: f32[3]) = B { x: v }
+      |                   ^
+
+    error[E0201]: `+` needs values of one type, found A[3] and A[4]
+     --> test.tx:7:26
+      |
+    7 | fn j(a: A[3], b: A[4]) = a + b
+      |                          ^^^^^
+
+    error[E0201]: `*` between A[3] and f32[3] has no meaning
+     --> test.tx:8:32
+      |
+    8 | fn k(a: A[3], b: f32[3]) = a * b
+      |                                ^
+      |
+      = help: with a struct, the other operand is the same struct or a scalar
+
+    7 errors
+    "#);
+}
+
+#[test]
+fn generic_functions_are_tried() {
+    let text = r#"fn bad[T: float, S...](x: T[S...]) -> T[S...] = x @ x
+fn outer[A, B](x: f32[A], y: f32[B]) -> f32[A, B] = x[:, None] * y
+fn twice[P: tree](p: P) -> P = p + p
+fn split_heads[B, E, H](x: f32[B, E], static n: i64 = 1) -> f32[B, H, E / H] where H divides E = reshape(x, [B, H, E / H])
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0203]: `@` needs equal inner dimensions, found S.1 and S.0
+     --> test.tx:1:49
+      |
+    1 | fn bad[T: float, S...](x: T[S...]) -> T[S...] = x @ x
+      |                                                 ^^^^^ x is f32[S.0, S.1], x is f32[S.0, S.1]
+      |
+      = note: `bad` was tried with T = f32, S... = [S.0, S.1]
+
+    1 error
+    "#);
+}
+
+#[test]
+fn patterns() {
+    let text = r#"fn att[B, I, J, D](q: f32[B, I, D], k: f32[B, J, D]) -> f32[B, I, J] = einsum("b i d, b j d -> b i j", q, k)
+fn bad[B, I, J, D, E](q: f32[B, I, D], k: f32[B, J, E]) -> f32[B, I, J] = einsum("b i d, b j d -> b i j", q, k)
+fn bad2[I, J](q: f32[I, J]) = einsum("i j k -> i", q)
+fn bad3[I, J](q: f32[I, J]) = einsum("i j -> i x", q)
+fn tr[I, J](q: f32[I, J]) -> f32[J, I] = einsum("ij->ji", q)
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0203]: the axis `d` is D and E
+     --> test.tx:2:94
+      |
+    2 | fn bad[B, I, J, D, E](q: f32[B, I, D], k: f32[B, J, E]) -> f32[B, I, J] = einsum("b i d, b j d -> b i j", q, k)
+      |                                    -                -                                 -      ^ E here
+      |                                    |                |                                 |
+      |                                    |                E comes from here                 D here
+      |                                    D comes from here
+
+    error[E0214]: the pattern names 3 axes, the operand is f32[I, J] with 2
+     --> test.tx:3:39
+      |
+    3 | fn bad2[I, J](q: f32[I, J]) = einsum("i j k -> i", q)
+      |                                       ^^^^^        - this is f32[I, J]
+
+    error[E0214]: no operand has an axis `x`
+     --> test.tx:4:48
+      |
+    4 | fn bad3[I, J](q: f32[I, J]) = einsum("i j -> i x", q)
+      |                                                ^
+
+    3 errors
+    "#);
+}
+
+#[test]
+fn results() {
+    let text = r#"fn f[B](x: f32[B, 3]) -> f32[B, 4] = {
+    let y = x * 2
+    y
+}
+fn g(x: f32[3]) -> f32 = x
+fn h(x: f32[3]) -> (f32, f32) = (sum(x), 1)
+fn i(x: f32[3]) -> i64[3] = x
+fn u[B](m: f32[B, 5], v: f32[3]) -> f32[B] = mm(m, v)
+fn mm[A, B](m: f32[A, B], v: f32[B]) -> f32[A] = m @ v
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0205]: expected f32[B, 4], found f32[B, 3]
+     --> test.tx:3:5
+      |
+    1 | fn f[B](x: f32[B, 3]) -> f32[B, 4] = {
+      |                   -      --------- f32[B, 4] is declared here
+      |                   |
+      |                   3 comes from here
+    2 |     let y = x * 2
+    3 |     y
+      |     ^ axis 1 should be 4 and is 3
+
+    error[E0205]: expected f32, found f32[3]
+     --> test.tx:5:26
+      |
+    5 | fn g(x: f32[3]) -> f32 = x
+      |                    ---   ^ a scalar is expected, this has 1 axis
+      |                    |
+      |                    f32 is declared here
+
+    error[E0202]: expected i64[3], found f32[3]
+     --> test.tx:7:29
+      |
+    7 | fn i(x: f32[3]) -> i64[3] = x
+      |                    ------   ^
+      |                    |
+      |                    i64[3] is declared here
+      |
+      = help: convert it: i64(…)
+
+    error[E0205]: `v` of `mm` is f32[B], found f32[3]
+     --> test.tx:8:52
+      |
+    8 | fn u[B](m: f32[B, 5], v: f32[3]) -> f32[B] = mm(m, v)
+      |                   -          - 3 comes from here   ^ `B` is 5 here, this is 3
+      |                   |
+      |                   5 comes from here
+      |
+      = help: change it to f32[5], or `m` to f32[B, 3]
+
+    4 errors
+    "#);
+}

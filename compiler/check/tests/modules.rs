@@ -1,0 +1,131 @@
+//! Programs of several files, and functions instantiated from outside.
+
+use super::{checked, checked_with};
+use crate::check::typed::Tree;
+use crate::check::{SourceLoader, instantiate};
+use crate::diag::{Sources, render};
+use crate::graph::{Dim, TensorType};
+use insta::assert_snapshot;
+use tensc_runtime::DType;
+
+/// A loader of the given files.
+fn files(files: &'static [(&str, &str)]) -> SourceLoader {
+    SourceLoader::new(move |_, path| match files.iter().find(|(name, _)| *name == path) {
+        Some((name, text)) => Ok(((*name).to_string(), (*text).to_string())),
+        None => Err("no such file".to_string()),
+    })
+}
+
+fn outcome(text: &str, loader: &SourceLoader) -> String {
+    match checked_with(text, loader) {
+        Err(messages) => messages,
+        Ok(program) => program.functions.iter().map(|f| f.graph.to_string()).collect(),
+    }
+}
+
+#[test]
+fn files_import_each_other_s_items() {
+    let loader = files(&[
+        ("layers.tx", "import \"deep/maths.tx\" as maths\nfn twice(x: f32) -> f32 = maths.double(x)"),
+        ("deep/maths.tx", "fn double(x: f32) -> f32 = x + x"),
+    ]);
+    let text = "import layers.{twice as two}\nimport \"layers.tx\"\n\
+                fn f(x: f32) -> f32 = two(layers.twice(x))";
+    assert_snapshot!(outcome(text, &loader), @r#"
+    %0: f32 = input "x"
+    %1: f32 = add(%0, %0)
+    %2: f32 = add(%1, %1)
+    output "result" = %2
+    "#);
+}
+
+#[test]
+fn circles_and_missing_files_are_refused() {
+    let loader = files(&[
+        ("a.tx", "import \"b.tx\"\nfn f(x: f32) -> f32 = x"),
+        ("b.tx", "import \"a.tx\""),
+    ]);
+    assert_snapshot!(outcome("import a\nimport \"c.tx\"\nimport std.nothing", &loader), @r#"
+    error[E0503]: files import each other in a circle
+     --> b.tx:1:8
+      |
+    1 | import "a.tx"
+      |        ^^^^^^
+      |
+      = note: a.tx imports b.tx imports a.tx
+      = help: move what both need into a third file
+
+    error[E0504]: `c.tx` cannot be imported: no such file
+     --> test.tx:2:8
+      |
+    2 | import "c.tx"
+      |        ^^^^^^
+
+    error[E0502]: `std` has no `nothing`
+     --> test.tx:3:12
+      |
+    3 | import std.nothing
+      |            ^^^^^^^
+
+    3 errors
+    "#);
+}
+
+#[test]
+fn a_generic_function_is_instantiated_for_given_types() {
+    let program = checked(
+        "struct Pair[N] { a: f32[N], b: f32[N] }\n\
+         fn mix[T: float, S...](x: T[S...], static k: i64 = 2) -> T[S...] = x * k\n\
+         fn total[N](p: Pair[N], y: f32[N]) -> f32 = sum(p.a * p.b * y)",
+    )
+    .unwrap();
+    let leaf = |dtype, sizes: &[i64]| {
+        Tree::Leaf(TensorType::new(dtype, sizes.iter().map(|&n| Dim::Const(n))))
+    };
+    let mix = instantiate(&program, "mix", &[leaf(DType::F64, &[2, 3])]).unwrap();
+    assert_snapshot!(mix.graph, @r#"
+    %0: f64[2, 3] = input "x"
+    %1: f64 = const 2.0
+    %2: f64[2, 3] = broadcast(%1) {axes: []}
+    %3: f64[2, 3] = mul(%0, %2)
+    output "result" = %3
+    "#);
+    let pair = |n: i64| Tree::Record {
+        name: None,
+        fields: vec![
+            ("a".to_string(), leaf(DType::F32, &[3])),
+            ("b".to_string(), leaf(DType::F32, &[n])),
+        ],
+    };
+    let total = instantiate(&program, "total", &[pair(3), leaf(DType::F32, &[3])]).unwrap();
+    assert_eq!(total.params[0].1.leaves("p").len(), 2);
+    let wrong = instantiate(&program, "total", &[pair(4), leaf(DType::F32, &[3])]).unwrap_err();
+    let mut sources = Sources::default();
+    sources.add("std/prelude.tx", "");
+    let message = wrong.iter().next().unwrap().message.clone();
+    assert_snapshot!(message, @"`p` is Pair[N], found a: f32[3], b: f32[4]");
+    let unknown = instantiate(&program, "mixx", &[]).unwrap_err();
+    assert_snapshot!(render::render_all(&sources, &unknown, false), @r#"
+    error[E0301]: there is no function `mixx`
+     |
+     = help: did you mean `mix`?
+
+    1 error
+    "#);
+}
+
+#[test]
+fn every_module_of_the_library_is_right() {
+    let mut imports = String::new();
+    for (i, (name, _)) in crate::check::library::MODULES.iter().enumerate() {
+        imports.push_str(&format!("import {name} as m{i}\n"));
+    }
+    if let Err(messages) = checked(&imports) {
+        panic!("{messages}");
+    }
+    for (name, text) in crate::check::library::MODULES {
+        if let Err(messages) = checked(text) {
+            panic!("{name}: {messages}");
+        }
+    }
+}
