@@ -139,9 +139,8 @@ fn large_logits_do_not_overflow() {
     let mut inputs = values(&step, 5);
     let bias = step.inputs().iter().position(|(name, _)| name == "out.b").expect("an input");
     inputs[bias] = Tensor::from_slice(&[300f32, 250.0, 299.0, -400.0, 298.0], [5]);
-    let finite = |outputs: &[Tensor]| {
-        outputs.iter().all(|t| t.to_f64_vec().iter().all(|x| x.is_finite()))
-    };
+    let finite =
+        |outputs: &[Tensor]| outputs.iter().all(|t| t.to_f64_vec().iter().all(|x| x.is_finite()));
     assert!(!finite(&interpret(&step, &inputs).expect("runs")));
     let (result, _) = optimise(&step, &Options::default());
     assert!(finite(&interpret(&result, &inputs).expect("runs")), "{result}");

@@ -52,7 +52,8 @@ fn literals_in_f64() {
 
 #[test]
 fn indexing_by_a_tensor() {
-    let text = r#"fn gather[V, D, B, T](table: f32[V, D], idx: i32[B, T]) -> f32[B, T, D] = table[idx]"#;
+    let text =
+        r#"fn gather[V, D, B, T](table: f32[V, D], idx: i32[B, T]) -> f32[B, T, D] = table[idx]"#;
     assert_snapshot!(graph(text), @r#"
     dims V#1, D#2, B#3, T#4
     %0: f32[V, D] = input "table"
@@ -226,7 +227,8 @@ fn batched_products() {
 
 #[test]
 fn batch_axes_that_stretch() {
-    let text = r#"fn mixed[B, T, D](x: f32[B, 1, T, D], w: f32[7, D, 5]) -> f32[B, 7, T, 5] = x @ w"#;
+    let text =
+        r#"fn mixed[B, T, D](x: f32[B, 1, T, D], w: f32[7, D, 5]) -> f32[B, 7, T, 5] = x @ w"#;
     assert_snapshot!(graph(text), @r#"
     dims B#1, T#2, D#3
     %0: f32[B, 1, T, D] = input "x"
@@ -294,12 +296,12 @@ fn sizes_are_solved_from_products() {
 #[test]
 fn sizes_that_divide() {
     let text = r#"fn halves[B, N](x: f32[B, N]) -> f32[B, N / 2, 2] where 2 divides N = reshape(x, [B, N / 2, 2])"#;
-    assert_snapshot!(graph(text), @r#"
+    assert_snapshot!(graph(text), @r##"
     dims B#1, "(N/2)"#3
     %0: f32[B, 2*"(N/2)"#3] = input "x"
     %1: f32[B, "(N/2)"#3, 2] = reshape(%0)
     output "result" = %1
-    "#);
+    "##);
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn outcome(text: &str, loader: &SourceLoader) -> String {
 #[test]
 fn files_import_each_other_s_items() {
     let loader = files(&[
-        ("layers.tx", "import \"deep/maths.tx\" as maths\nfn twice(x: f32) -> f32 = maths.double(x)"),
+        (
+            "layers.tx",
+            "import \"deep/maths.tx\" as maths\nfn twice(x: f32) -> f32 = maths.double(x)",
+        ),
         ("deep/maths.tx", "fn double(x: f32) -> f32 = x + x"),
     ]);
     let text = "import layers.{twice as two}\nimport \"layers.tx\"\n\
@@ -41,10 +44,8 @@ fn files_import_each_other_s_items() {
 
 #[test]
 fn circles_and_missing_files_are_refused() {
-    let loader = files(&[
-        ("a.tx", "import \"b.tx\"\nfn f(x: f32) -> f32 = x"),
-        ("b.tx", "import \"a.tx\""),
-    ]);
+    let loader =
+        files(&[("a.tx", "import \"b.tx\"\nfn f(x: f32) -> f32 = x"), ("b.tx", "import \"a.tx\"")]);
     assert_snapshot!(outcome("import a\nimport \"c.tx\"\nimport std.nothing", &loader), @r#"
     error[E0503]: files import each other in a circle
      --> b.tx:1:8
