@@ -96,6 +96,7 @@ impl Writer<'_> {
                 };
                 plain(expr, ty)
             }
+            Op::Slice { lens, .. } if lens.is_empty() => self.print(operands[0]),
             Op::Slice { .. } => {
                 plain(tree::index(self.exact(operands[0]), self.slice_args(node, &[])), ty)
             }
