@@ -150,7 +150,7 @@ fn with_sizes(graph: &Graph, subject: &Subject) -> Result<Graph, Error> {
         return Err(Error::usage(message));
     }
     let concrete = graph.with_sizes(&|var| value(&var.name));
-    concrete.map_err(|e| Error::usage(e.to_string()))
+    concrete.map_err(|e| Error::Other(e.to_string()))
 }
 
 fn show(graph: &Graph, format: DumpFormat) {

@@ -577,15 +577,3 @@ impl<'w> Bound<'w> {
         }
     }
 }
-
-/// The tensors of a value in order, for tests of whether there are any.
-pub(crate) fn tensor_leaves(value: &Value<'_>) -> SmallVec<[Leaf; 4]> {
-    let mut leaves = SmallVec::new();
-    let _ = value.map_leaves::<()>(&mut |leaf| {
-        if let Value::Tensor(at) = leaf {
-            leaves.push(*at);
-        }
-        Ok(Value::Unit)
-    });
-    leaves
-}

@@ -340,8 +340,3 @@ fn literal(dtype: DType, shape: &[usize], scalars: &[Scalar]) -> LiteralTensor {
         }
     })
 }
-
-/// The type of a scalar.
-pub(crate) fn scalar_ty(dtype: DType) -> Type {
-    Type::Tensor(TensorType::scalar(dtype))
-}

@@ -175,7 +175,7 @@ elementwise! {
         int: _,
         lower: |p| math::acos(p, a),
         partials: [Times(|g, _| g.neg(g.rsqrt(g.sub(g.like(1.0, a), g.square(a)))))],
-        cost: 26, sample: [(-0.8, 0.8)],
+        cost: 36, sample: [(-0.8, 0.8)],
     }
     Atan "atan" (a): Float -> Same, "The angle in -π/2..π/2 whose tangent is `a`." {
         float: { a.atan() },
