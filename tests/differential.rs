@@ -113,7 +113,7 @@ fn difference(want: &Tensor, have: &Tensor, tolerance: f64) -> Option<String> {
     let scale = want.iter().filter(|x| x.is_finite()).fold(0.0f64, |m, x| m.max(x.abs()));
     let far = |(x, y): (&f64, &f64)| {
         let same = x == y || (x.is_nan() && y.is_nan());
-        !same && !((x - y).abs() <= tolerance * (scale + 1.0))
+        !(same || (x - y).abs() <= tolerance * (scale + 1.0))
     };
     let at = want.iter().zip(&have).position(far)?;
     Some(format!("element {at} is {}, not {}", have[at], want[at]))

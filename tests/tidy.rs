@@ -21,7 +21,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("session", &["graph", "pipeline", "codegen"]),
     ("script", &["diag", "check", "graph", "session"]),
     ("module", &["diag", "syntax", "check", "graph", "session", "script"]),
-    ("inspect", &["diag", "syntax", "check", "graph", "autodiff", "rewrite", "pipeline", "module"]),
+    (
+        "inspect",
+        &[
+            "diag", "syntax", "check", "graph", "autodiff", "rewrite", "kernel", "pipeline",
+            "module",
+        ],
+    ),
 ];
 
 /// The files that may contain `unsafe`, each block with its `SAFETY:` argument.
@@ -29,14 +35,18 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/src/tensor.rs",
     "runtime/src/arena.rs",
     "runtime/src/pool.rs",
+    "runtime/src/pool/tests.rs",
     "runtime/src/data/input.rs",
+    "compiler/codegen/calls.rs",
+    "compiler/codegen/executable.rs",
     "compiler/codegen/module.rs",
-    "compiler/codegen/run.rs",
+    "compiler/codegen/tests/support.rs",
+    "benches/products.rs",
     "compiler/session/compiled.rs",
 ];
 
-const MAX_LINES: usize = 600;
-const MAX_COLUMNS: usize = 100;
+const MAX_LINES: usize = 800;
+const MAX_COLUMNS: usize = 110;
 
 #[test]
 fn parts_import_only_what_is_below_them() {

@@ -280,5 +280,5 @@ impl Group<'_, '_> {
 /// Whether [`Group::bound`] is right for this constant.
 fn cheap_bound(op: Binary, c: Scalar) -> bool {
     let value = c.to_f64();
-    !value.is_nan() && !(op == Binary::Min && c.is(-0.0))
+    !(value.is_nan() || op == Binary::Min && c.is(-0.0))
 }

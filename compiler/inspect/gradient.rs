@@ -29,7 +29,8 @@ pub fn gradient_of(
     let chosen = chosen(function, wrt)?;
     let inputs = differentiated(function, &chosen, &files)?;
     let (Traced { mut graph, cotangents }, value) = derive(function, &inputs)?;
-    let mut gradients = graph.outputs()[1..].to_vec().into_iter().map(|(_, node)| node);
+    let outputs: Vec<NodeId> = graph.outputs()[1..].iter().map(|(_, node)| *node).collect();
+    let mut gradients = outputs.into_iter();
     let mut trees = Vec::new();
     let mut named = Vec::new();
     for (name, tree) in chosen.iter().map(|&i| &function.params[i]) {

@@ -358,7 +358,7 @@ output \"max\" = %2
 
 #[test]
 fn every_join_has_a_reason() {
-    let (_, notes) = super::fuse::explained(lower(&training_step(16, 28, 24, 10)));
+    let (_, notes) = fuse::explained(lower(&training_step(16, 28, 24, 10)));
     let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(notes[..4].join("\n"), @r"
     convert + mul: the value is handed on in a register, and not read back

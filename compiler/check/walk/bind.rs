@@ -8,12 +8,11 @@ use super::{Eval, Walk};
 use crate::check::builtin::{Args, Builtin};
 use crate::check::suggest::nearest;
 use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
-use crate::check::value::{Callable, Lambda, Leaf, Static, Transform, Value};
+use crate::check::value::{Callable, Lambda, Static, Transform, Value};
 use crate::check::world::{FnDef, FnId, GenericSort};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, NodeId};
 use crate::syntax::ast;
-use smallvec::SmallVec;
 use std::rc::Rc;
 use tensc_runtime::DType;
 

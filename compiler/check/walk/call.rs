@@ -83,10 +83,7 @@ impl<'w> Walk<'w> {
         body: &'w ast::Expr,
         ret: Option<&'w ast::Type>,
     ) -> Eval<Value<'w>> {
-        let want = match ret {
-            Some(ty) => Some(self.ground(ty)),
-            None => None,
-        };
+        let want = ret.map(|ty| self.ground(ty));
         let (want, declared) = match want {
             Some(Ok(ty)) => (Some(ty), ret.map(|t| t.span)),
             Some(Err(_)) | None => (None, None),

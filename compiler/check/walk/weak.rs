@@ -8,7 +8,7 @@ use crate::check::types::Type;
 use crate::check::value::{SizeOrigin, SizeSource, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::ops::LiteralTensor;
-use crate::graph::{Dim, NodeId, Op, TensorType};
+use crate::graph::{Dim, NodeId, Op};
 use tensc_runtime::{DType, Scalar, Tensor};
 
 impl<'w> Walk<'w> {

@@ -322,10 +322,10 @@ const LARGE_ANGLES: [(f64, f64, f64); 16] = [
 fn pairs_of_arguments(count: u64) -> (Vec<f32>, Vec<f32>) {
     let pair = |i: u64| {
         let x = ((scattered(3 * i) - 0.5) * 170.0).exp() as f32;
-        let x = if i % 3 == 0 { 1.0 + (x - 1.0) / (x + 1.0) * 0.3 } else { x };
+        let x = if i.is_multiple_of(3) { 1.0 + (x - 1.0) / (x + 1.0) * 0.3 } else { x };
         let y = (scattered(3 * i + 1) - 0.5) * 200.0 / f64::from(x).ln();
-        let y = if i % 5 == 0 { y.round() } else { y };
-        (if y.fract() == 0.0 && i % 2 == 0 { -x } else { x }, y as f32)
+        let y = if i.is_multiple_of(5) { y.round() } else { y };
+        (if y.fract() == 0.0 && i.is_multiple_of(2) { -x } else { x }, y as f32)
     };
     (0..count).map(pair).unzip()
 }
@@ -386,7 +386,7 @@ fn pow_and_atan2_are_right_at_special_arguments() {
 fn errors_of_atan2_are_within_limits() {
     let spread = |i: u64| {
         let size = ((scattered(i) - 0.5) * 60.0).exp();
-        if i % 3 == 0 { -size } else { size }
+        if i.is_multiple_of(3) { -size } else { size }
     };
     let (y, x): (Vec<f64>, Vec<f64>) = (0..60_000)
         .map(|i| {
