@@ -236,11 +236,6 @@ pub fn greedy(problem: &Problem) -> Vec<u8> {
                 if !known || union[c / 64] & (1 << (c % 64)) != 0 {
                     continue;
                 }
-                // The sets may be older than the choices below: only the choices themselves tell
-                // whether this one would close a cycle.
-                if leads_back(problem, &best, &alternative.children, c) {
-                    continue;
-                }
                 let below: f64 = members(&union)
                     .map(|m| best[m].as_ref().map_or(0.0, |b| weights[m][b.choice as usize]))
                     .sum();
