@@ -121,13 +121,16 @@ impl Problem {
             next += 1;
             let class = &egraph[id];
             let facts = &class.data;
+            // A class known to be constant may have no constant among its e-nodes.
+            let constant_form = facts.constant.is_some()
+                && class.nodes.iter().any(|n| n.kind() != Kind::Fused && is_constant_form(n));
             let mut alternatives: Vec<Alternative> = class
                 .nodes
                 .iter()
                 .filter(|n| {
                     n.kind() != Kind::Fused && n.children.iter().all(|&c| egraph.find(c) != id)
                 })
-                .filter(|n| facts.constant.is_none() || is_constant_form(n))
+                .filter(|n| !constant_form || is_constant_form(n))
                 .map(|n| Alternative {
                     node: n.clone(),
                     children: SmallVec::new(),
