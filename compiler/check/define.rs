@@ -267,13 +267,7 @@ fn walk_body<'w>(walk: &mut Walk<'w>, def: &'w FnDef) -> Option<Walked<'w>> {
 /// An input of the graph that knows where its sizes are written.
 fn input(walk: &mut Walk<'_>, declared: Declared) -> Leaf {
     let origin = Origin::source(declared.span);
-    let graph = &mut walk.level_mut().graph;
-    // Two parameters of one name are reported elsewhere; the graph still needs two names.
-    let mut path = declared.path;
-    while graph.inputs().iter().any(|(name, _)| *name == path) {
-        path.push('\'');
-    }
-    let node = graph.add_input(path, declared.ty, origin);
+    let node = walk.level_mut().graph.add_input(declared.path, declared.ty, origin);
     for (axis, source) in declared.sources.into_iter().enumerate() {
         if let Some(source) = source {
             walk.set_origin(node, axis, SizeOrigin::Written(source));
