@@ -185,7 +185,8 @@ pub(crate) struct World {
     structs: Vec<StructDef>,
     prelude: Option<ModuleId>,
     std_sources: Vec<SourceId>,
-    /// Whether some file could not be read to its end: names may be missing.
+    /// Whether some file could not be read to its end, or declarations contradict themselves: the
+    /// errors are reported, and a walk would only add to them.
     incomplete: bool,
 }
 
@@ -199,7 +200,7 @@ impl World {
     pub(crate) fn structure(&self, id: StructId) -> &StructDef {
         &self.structs[id.index()]
     }
-    /// Whether some file could not be read to its end, which was reported.
+    /// Whether there is no sense in walking the program: what is wrong was reported.
     pub(crate) fn incomplete(&self) -> bool {
         self.incomplete
     }
@@ -271,7 +272,7 @@ pub(crate) fn load(
     let root = reader.read(root, name, false);
     let (mut world, diags) = (reader.world, reader.diags);
     find_sorts(&mut world);
-    refuse_endless_structs(&world, diags);
+    world.incomplete |= has_endless_structs(&world, diags);
     (world, root)
 }
 
@@ -373,6 +374,7 @@ impl Reader<'_> {
                 let message = format!("the {what} `{}` is declared twice", name.name);
                 let error = Diagnostic::error(codes::DUPLICATE, name.span, message);
                 self.diags.push(error.label(first, "first here"));
+                self.world.incomplete = true;
             }
         }
     }
@@ -663,8 +665,8 @@ fn mark_trees(world: &World, module: ModuleId, ty: &ast::Type, mark: &mut dyn Fn
     }
 }
 
-/// Reports structs that contain themselves: a value of one would never end.
-fn refuse_endless_structs(world: &World, diags: &mut Diagnostics) {
+/// Reports structs that contain themselves, if there are any: a value of one would never end.
+fn has_endless_structs(world: &World, diags: &mut Diagnostics) -> bool {
     fn contains(world: &World, from: StructId, target: StructId, seen: &mut Vec<StructId>) -> bool {
         let def = world.structure(from);
         let mut found = false;
@@ -680,14 +682,17 @@ fn refuse_endless_structs(world: &World, diags: &mut Diagnostics) {
         }
         found
     }
+    let mut any = false;
     for index in 0..world.structs.len() {
         let id = StructId::new(index);
         if contains(world, id, id, &mut Vec::new()) {
+            any = true;
             let name = &world.structure(id).decl.name;
             let message = format!("the struct `{}` contains itself", name.name);
             diags.push(Diagnostic::error(codes::ENDLESS_STRUCT, name.span, message));
         }
     }
+    any
 }
 
 fn each_struct(world: &World, module: ModuleId, ty: &ast::Type, f: &mut dyn FnMut(StructId)) {

@@ -43,7 +43,6 @@ fn proofs_are_of_the_same_result() {
 }
 
 #[test]
-#[ignore = "open: a class that is left without alternatives; see the closing note of Foundation"]
 fn rewriting_twice_gives_the_same() {
     for seed in 0..40 {
         let case = random_case(seed, &Options::default());
