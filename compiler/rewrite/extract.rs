@@ -127,9 +127,9 @@ impl Problem {
             let mut alternatives: Vec<Alternative> = class
                 .nodes
                 .iter()
-                .filter(|n| {
-                    n.kind() != Kind::Fused && n.children.iter().all(|&c| egraph.find(c) != id)
-                })
+                // `improve` weighs what rules fused; what came fused is a kernel like any other.
+                .filter(|n| n.kind() != Kind::Fused || original.contains(n))
+                .filter(|n| n.children.iter().all(|&c| egraph.find(c) != id))
                 .filter(|n| !constant_form || is_constant_form(n))
                 .map(|n| Alternative {
                     node: n.clone(),
