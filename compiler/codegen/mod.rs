@@ -1,6 +1,6 @@
 //! Machine code from kernels.
 //!
-//! [`compile`] makes an [`Executable`] from a [`Program`](crate::kernel::Program): one function a
+//! [`compile`] makes an [`Executable`] from a [`Program`]: one function a
 //! kernel, compiled by Cranelift into memory that the executable owns. [`Executable::run`] calls
 //! them in order, and divides those that are worth it over the threads of a pool.
 //!

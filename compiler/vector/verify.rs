@@ -1,6 +1,6 @@
 //! The verifier: every invariant that a program's consumers rely on.
 //!
-//! [`result_type`] is the one statement of the typing rules; the builder asks it as well, so that
+//! `result_type` is the one statement of the typing rules; the builder asks it as well, so that
 //! a wrong instruction is caught where it is made. Masks have only the logical operations and
 //! conversions: `compare`, `min`, `max` and `select` of masks are logic, which the builder writes.
 

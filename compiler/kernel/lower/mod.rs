@@ -1,6 +1,6 @@
 //! Lowering: a graph of concrete sizes becomes a program of kernels.
 //!
-//! Every node becomes a [`View`]: constants, positions, transposes, slices and broadcasts are views
+//! Every node becomes a `View`: constants, positions, transposes, slices and broadcasts are views
 //! that cost nothing; the others get a buffer and the kernels that fill it. Each elementwise node,
 //! fused or not, is one nest; `fuse` joins kernels afterwards.
 //!

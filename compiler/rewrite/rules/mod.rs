@@ -1,7 +1,7 @@
 //! The rewrite rules, as tables: one file a phase, one row a rule.
 //!
 //! A [`Rule`] has a name, the loosest numerics it is true under, its side condition in words, and
-//! an action: a pair of terms for what elementwise algebra can say, or a function of a [`Site`] for
+//! an action: a pair of terms for what elementwise algebra can say, or a function of a `Site` for
 //! what depends on shapes and axes. The class of the rules is chosen *before* saturation: an
 //! unsound union cannot be filtered out afterwards, because it has merged what is not equal.
 //!

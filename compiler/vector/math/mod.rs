@@ -9,7 +9,7 @@
 //! Two idioms matter to emitters. `select(lt(a, b), a, b)` and `select(gt(a, b), a, b)` are what
 //! one `minps` or `maxps` does, and are used to clamp because they let a NaN in `b` through.
 //! Small integers are made of floats, and floats of small integers, by adding a power of two
-//! ([`Float::magic`]) rather than by `Convert`, whose saturation costs more.
+//! (`Float::magic`) rather than by `Convert`, whose saturation costs more.
 //!
 //! Coefficients are in `coefficients.rs`, derived by `fit.py` beside it.
 
