@@ -19,7 +19,7 @@ struct Way {
 
 fn ways() -> Vec<Way> {
     let mut ways = Vec::new();
-    for isa in Isa::ALL {
+    for isa in Isa::available() {
         for (optimise, threads) in [(false, 1), (true, 1), (true, 2)] {
             let mut options = Options { threads, ..Options::default() };
             options.compile.optimise = optimise;

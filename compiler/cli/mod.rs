@@ -152,9 +152,17 @@ impl Engine {
         options.compile.optimise = !self.no_optimise;
         if let Some(isa) = &self.isa {
             let known = || Isa::ALL.map(Isa::name).join(", ");
-            options.compile.emit.isa = Isa::from_name(isa).ok_or_else(|| {
+            let isa = Isa::from_name(isa).ok_or_else(|| {
                 output::Error::usage(format!("no instruction set `{isa}`: there are {}", known()))
             })?;
+            if !isa.is_available() {
+                let had: Vec<&str> = Isa::available().map(Isa::name).collect();
+                let (name, had) = (isa.name(), had.join(", "));
+                return Err(output::Error::usage(format!(
+                    "this machine has no `{name}` instructions: it has {had}"
+                )));
+            }
+            options.compile.emit.isa = isa;
         }
         Ok(options)
     }

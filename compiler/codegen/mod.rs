@@ -31,6 +31,7 @@ mod nest;
 mod product;
 mod target;
 mod work;
+mod x86;
 
 pub use executable::{Executable, Fault, KernelFn, Workspace};
 pub use target::{Isa, Options};

@@ -115,6 +115,26 @@ impl Builder {
         Ok(Function(id))
     }
 
+    /// Adds a function with these parameters and no result, of the C convention of the target,
+    /// whose machine code is made elsewhere. The code may be placed at any multiple of 64 bytes;
+    /// `assembly` is asked for its text.
+    pub fn define_bytes(
+        &mut self,
+        name: &str,
+        params: &[ir::Type],
+        code: &[u8],
+        assembly: impl FnOnce() -> String,
+    ) -> Result<Function, CompileError> {
+        let signature = self.signature(params);
+        let id = self.module.declare_anonymous_function(&signature).map_err(refused(name))?;
+        self.module.define_function_bytes(id, 64, code, &[]).map_err(refused(name))?;
+        if self.keep_text {
+            let (clif, assembly) = (String::new(), assembly());
+            self.texts.push(KernelText { name: name.to_string(), clif, assembly });
+        }
+        Ok(Function(id))
+    }
+
     /// A signature of the C convention without results.
     fn signature(&self, params: &[ir::Type]) -> Signature {
         let mut signature = Signature::new(CallConv::triple_default(self.module.isa().triple()));
