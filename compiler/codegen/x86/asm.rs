@@ -443,7 +443,9 @@ impl Assembler {
         if let Some(target) = target {
             let at = match target {
                 Target::Label(_) => self.len - 4,
-                Target::Pool(_) => start + self.encoder.get_constant_offsets().displacement_offset(),
+                Target::Pool(_) => {
+                    start + self.encoder.get_constant_offsets().displacement_offset()
+                }
             };
             self.patches.push(Patch { at, end: self.len, target });
         }

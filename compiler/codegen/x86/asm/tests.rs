@@ -119,9 +119,11 @@ fn every_form_is_decoded_as_it_was_meant() {
                     }
                 }
             }
-            let any = row.codes.iter().enumerate().any(|(i, &code)| {
-                code != Code::INVALID && (i >= 2) == (isa == Isa::Avx512)
-            });
+            let any = row
+                .codes
+                .iter()
+                .enumerate()
+                .any(|(i, &code)| code != Code::INVALID && (i >= 2) == (isa == Isa::Avx512));
             assert_eq!(forms > 0, any, "{op:?} for {isa:?}");
             a.finish();
         }
