@@ -41,7 +41,7 @@ use alias::Aliases;
 use emit::Emitter;
 use executable::{Entry, Step};
 use module::{Function, KERNEL_PARAMS};
-use product::{Limits, Micro, Tiling};
+use product::{Limits, Tiling};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use work::{checks, worth_dividing};
@@ -84,6 +84,7 @@ fn compile_within(
     limits: Limits,
 ) -> Result<Executable, CompileError> {
     let mut compiler = Compiler {
+        isa: options.isa,
         limits,
         module: module::Builder::new(options)?,
         micro: FxHashMap::default(),
@@ -110,6 +111,7 @@ fn compile_within(
 
 /// Compilation of one program.
 struct Compiler {
+    isa: Isa,
     limits: Limits,
     module: module::Builder,
     /// Micro-kernels that products share.
@@ -158,24 +160,22 @@ impl Compiler {
         kernel: &Kernel,
         product: &Product,
     ) -> Result<Compiled, CompileError> {
-        let tiling = Tiling::of(product, &self.limits);
+        let tiling = Tiling::of(product, self.isa, &self.limits);
         let tasks = product::tasks(product, &tiling);
         if tasks == 0 {
             return Ok(Compiled { function: None, tasks });
         }
         self.scratch = self.scratch.max(tiling.scratch().bytes);
-        let keys = product::micro_kernels(product, &tiling);
-        let mut calls = Vec::new();
-        for key in keys.full.into_iter().chain(keys.edge) {
+        let (mut roles, mut calls) = (Vec::new(), Vec::new());
+        for (role, key) in product::micro_kernels(product, &tiling) {
+            roles.push(role);
             calls.push(self.micro_kernel(key)?);
         }
         let x86 = self.module.is_x86();
         let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &calls, |b, refs| {
             let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
-            let mut refs = refs.iter().copied();
-            let full = keys.full.and_then(|_| refs.next());
-            let edge = keys.edge.and_then(|_| refs.next());
-            product::emit(&mut e, product, &tiling, Micro { full, edge });
+            let micro: Vec<_> = roles.into_iter().zip(refs.iter().copied()).collect();
+            product::emit(&mut e, product, &tiling, &micro);
             e.finish()
         })?;
         Ok(Compiled { function: Some(function), tasks })
@@ -185,11 +185,18 @@ impl Compiler {
         if let Some(&function) = self.micro.get(&key) {
             return Ok(function);
         }
-        let params = &product::MICRO_PARAMS;
-        let has_fma = self.module.has_fma();
-        let function = self
-            .module
-            .define(&key.name(), params, &[], |b, _| product::emit_micro(b, key, has_fma))?;
+        let (name, params) = (key.name(), &product::MICRO_PARAMS);
+        let function = match key.isa {
+            Isa::Portable => {
+                let has_fma = self.module.has_fma();
+                self.module
+                    .define(&name, params, &[], |b, _| product::emit_micro(b, key, has_fma))?
+            }
+            Isa::Avx2 | Isa::Avx512 => {
+                let code = x86::product::emit(&key);
+                self.module.define_bytes(&name, params, &code, String::new)?
+            }
+        };
         self.micro.insert(key, function);
         Ok(function)
     }

@@ -1,6 +1,8 @@
-//! The micro-kernel: a tile of C in registers, over a block of depth.
+//! Micro-kernels: a tile of C in registers, over a block of depth. Their keys, and those of
+//! 128-bit vectors; `x86::product` has the wider ones.
 
 use super::super::lanes::{invariant, plain};
+use super::super::target::Isa;
 use super::tiling::Tiling;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
@@ -9,55 +11,80 @@ use cranelift_frontend::FunctionBuilder;
 /// What a micro-kernel is made for: equal keys, equal code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
+    /// The vectors it is emitted in.
+    pub isa: Isa,
     /// Rows of the tile.
     pub rows: usize,
-    /// Vectors of a row.
-    pub vectors: usize,
+    /// Columns of the tile: with 128-bit vectors whole vectors, otherwise any.
+    pub columns: usize,
     /// Bytes of an element: 4 or 8.
     pub size: usize,
     /// Bytes from row to row of A, and from step to step of depth.
     pub row_bytes: i64,
     pub step_bytes: i64,
+    /// Whether the rows of B are copied to a packed panel as they are read.
+    pub copies: bool,
+    /// Bytes from row to row of that panel.
+    pub panel_bytes: i64,
+}
+
+/// Which tiles a micro-kernel is called for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Role {
+    /// Those of the last rows, which are fewer.
+    pub last_rows: bool,
+    /// Those of the last columns, which are fewer.
+    pub last_columns: bool,
+    /// Those that pack a panel of B on the way.
+    pub copies: bool,
 }
 
 impl Key {
-    /// The micro-kernel of a tiling for tiles of `rows` rows; A has these strides if not packed.
-    pub fn of(tiling: &Tiling, rows: usize, (row, column): (i64, i64)) -> Key {
+    /// The micro-kernel of a tiling for one role; A has these strides if not packed.
+    pub fn of(tiling: &Tiling, role: Role, strides: (i64, i64)) -> Key {
         let size = tiling.size as i64;
-        let (row, column) = if tiling.pack_left { (1, rows as i64) } else { (row, column) };
+        let rows = if role.last_rows { tiling.m_edge } else { tiling.mr };
+        let (row, column) = if tiling.pack_left { tiling.packed_left(rows) } else { strides };
         Key {
+            isa: tiling.isa,
             rows,
-            vectors: tiling.vectors(),
+            columns: if role.last_columns { tiling.n_edge } else { tiling.nr },
             size: tiling.size,
             row_bytes: row * size,
             step_bytes: column * size,
+            copies: role.copies,
+            panel_bytes: tiling.nr as i64 * size,
         }
     }
 
     /// For dumps.
     pub fn name(&self) -> String {
-        let columns = self.vectors * 16 / self.size;
-        format!("micro_f{}_{}x{columns}", 8 * self.size, self.rows)
+        let copies = if self.copies { "_packing" } else { "" };
+        format!("micro_f{}_{}x{}{copies}", 8 * self.size, self.rows, self.columns)
     }
 
     fn vector(&self) -> ir::Type {
         if self.size == 8 { types::F64X2 } else { types::F32X4 }
     }
 
+    fn vectors(&self) -> usize {
+        self.columns * self.size / 16
+    }
+
     fn accumulators(&self) -> usize {
-        self.rows * self.vectors
+        self.rows * self.vectors()
     }
 
     /// Steps of depth an iteration. Cranelift places each instruction where its result is wanted,
     /// so that several steps keep as many rows of B alive: one vector each may.
     fn unrolled(&self) -> usize {
-        if self.vectors == 1 { 2 } else { 1 }
+        if self.vectors() == 1 { 2 } else { 1 }
     }
 }
 
-/// The parameters: A, B, bytes from row to row of B, depth, tile to start from (or null), where
-/// to store the tile, bytes from row to row there.
-pub const PARAMS: [ir::Type; 7] = [types::I64; 7];
+/// The parameters: A, B, bytes from row to row of B, depth, whether to add to the tile (or to
+/// start from zeros), the tile in memory, bytes from row to row of it, where to copy B's rows.
+pub const PARAMS: [ir::Type; 8] = [types::I64; 8];
 
 /// Emits the function. Each element is the chain of its multiply-adds in order of depth, fused
 /// where that is an instruction.
@@ -65,17 +92,17 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
-    let &[left, right, right_bytes, depth, start, out, out_bytes] = b.block_params(entry) else {
-        unreachable!("the signature has seven parameters");
+    let &[left, right, right_bytes, depth, adds, out, out_bytes, _] = b.block_params(entry) else {
+        unreachable!("the signature has eight parameters");
     };
-    let accumulators = start_tile(&mut b, key, start);
+    let accumulators = start_tile(&mut b, key, adds, out, out_bytes);
     let before = State { left, right, depth, sums: accumulators };
     let micro = Micro { key, has_fma, right_bytes };
     let unrolled = key.unrolled() as i64;
     let after = micro.repeat(&mut b, before, unrolled, true);
     let after = if unrolled == 1 { after } else { micro.repeat(&mut b, after, 1, false) };
     let mut to = out;
-    for row in after.sums.chunks(key.vectors) {
+    for row in after.sums.chunks(key.vectors()) {
         for (v, &sum) in row.iter().enumerate() {
             b.ins().store(plain(), sum, to, 16 * v as i32);
         }
@@ -87,17 +114,28 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
 }
 
 /// The accumulators: zeros, or the sums of the blocks before.
-fn start_tile(b: &mut FunctionBuilder, key: Key, start: Value) -> Vec<Value> {
+fn start_tile(
+    b: &mut FunctionBuilder,
+    key: Key,
+    adds: Value,
+    out: Value,
+    out_bytes: Value,
+) -> Vec<Value> {
     let (load, ready) = (b.create_block(), b.create_block());
     let bytes = b.func.dfg.constants.insert(vec![0u8; 16].into());
     let zero = b.ins().vconst(key.vector(), bytes);
     let count = key.accumulators();
     let sums: Vec<Value> = (0..count).map(|_| b.append_block_param(ready, key.vector())).collect();
-    b.ins().brif(start, load, &[], ready, &vec![BlockArg::from(zero); count]);
+    b.ins().brif(adds, load, &[], ready, &vec![BlockArg::from(zero); count]);
     b.switch_to_block(load);
-    let before: Vec<BlockArg> = (0..count)
-        .map(|i| b.ins().load(key.vector(), plain(), start, 16 * i as i32).into())
-        .collect();
+    let mut before: Vec<BlockArg> = Vec::with_capacity(count);
+    let mut from = out;
+    for _ in 0..key.rows {
+        for v in 0..key.vectors() {
+            before.push(b.ins().load(key.vector(), plain(), from, 16 * v as i32).into());
+        }
+        from = b.ins().iadd(from, out_bytes);
+    }
     b.ins().jump(ready, &before);
     b.switch_to_block(ready);
     sums
@@ -182,7 +220,7 @@ impl Micro {
         sums: &[Value],
     ) -> Vec<Value> {
         let vector = self.key.vector();
-        let row: Vec<Value> = (0..self.key.vectors)
+        let row: Vec<Value> = (0..self.key.vectors())
             .map(|v| b.ins().load(vector, invariant(), right, 16 * v as i32))
             .collect();
         let mut next = Vec::with_capacity(sums.len());
@@ -192,7 +230,7 @@ impl Micro {
             let x = b.ins().load(vector.lane_type(), invariant(), left, offset);
             let x = b.ins().splat(vector, x);
             for (v, &y) in row.iter().enumerate() {
-                let sum = sums[r * self.key.vectors + v];
+                let sum = sums[r * self.key.vectors() + v];
                 next.push(if self.has_fma {
                     // The first factor is overwritten on x86: let it be the one used once.
                     b.ins().fma(x, y, sum)

@@ -154,3 +154,43 @@ fn transpose_four(e: &mut Emitter, panel: &Panel, from: ir::Value, to: ir::Value
         e.b.ins().store(plain(), column, to, s as i32 * step + 4 * i as i32);
     }
 }
+
+/// Copies rows: `width` of them, of `depth` contiguous elements each.
+#[expect(clippy::too_many_arguments, reason = "two matrices and their extents")]
+pub fn rows(
+    e: &mut Emitter,
+    from: ir::Value,
+    to: ir::Value,
+    depth: ir::Value,
+    from_bytes: i64,
+    to_bytes: i64,
+    width: usize,
+    size: usize,
+) {
+    let zero = e.int(0);
+    let end = e.int(width as i64);
+    let range = Range { start: zero, end, step: 1, nonempty: true };
+    e.count(range, &[from, to], |e, _, pointers| {
+        let (from, to) = (pointers[0], pointers[1]);
+        let mut start = e.int(0);
+        let element = if size == 8 { types::F64 } else { types::F32 };
+        for (count, ty) in [(64 / size, types::I8X16), (1, element)] {
+            let end = match count {
+                1 => depth,
+                _ => e.b.ins().band_imm_s(depth, -(count as i64)),
+            };
+            let range = Range { start, end, step: count as i64, nonempty: false };
+            e.each(range, |e, position| {
+                let distance = e.b.ins().imul_imm_s(position, size as i64);
+                let from = e.b.ins().iadd(from, distance);
+                let to = e.b.ins().iadd(to, distance);
+                for done in (0..count * size).step_by(ty.bytes() as usize) {
+                    let x = e.b.ins().load(ty, invariant(), from, done as i32);
+                    e.b.ins().store(plain(), x, to, done as i32);
+                }
+            });
+            start = end;
+        }
+        vec![e.b.ins().iadd_imm_s(from, from_bytes), e.b.ins().iadd_imm_s(to, to_bytes)]
+    });
+}

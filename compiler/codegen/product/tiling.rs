@@ -1,12 +1,10 @@
 //! The shape of a product's loops: register tile, cache blocks, what is packed, what is shared out.
 
+use super::super::target::Isa;
+use super::micro::Role;
+use super::shape::{self, Tile};
 use crate::kernel::{Access, Product};
 use crate::vector::{Inst, Stride};
-
-/// Register tiles: rows, and vectors of columns. Each leaves room in 16 registers for what a step
-/// of depth loads. With one vector the elements of A are broadcast as they are loaded; the others
-/// serve products of few rows.
-const TILES: [(usize, usize); 6] = [(12, 1), (8, 1), (6, 2), (3, 3), (2, 4), (1, 8)];
 
 /// Sizes that a tiling keeps within.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +42,23 @@ pub enum Share {
     Columns,
 }
 
+/// How the panels of B come to be packed, if they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PackRight {
+    /// They are read where they are: rows of B are contiguous.
+    Never,
+    /// All panels of a block before its tiles.
+    Before,
+    /// By the micro-kernels of the first row of tiles, as they read them.
+    OnTheWay,
+}
+
 /// The decisions for one product. A panel is as many rows (of A) or columns (of B) as a tile has.
 #[derive(Clone, Debug)]
 pub struct Tiling {
+    /// The vectors of the micro-kernels. Those wider than 128 bits end where the matrix ends;
+    /// of 128-bit ones the last panel of B is filled up.
+    pub isa: Isa,
     /// Rows of a tile.
     pub mr: usize,
     /// Columns of a tile; a multiple of four.
@@ -65,8 +77,10 @@ pub struct Tiling {
     pub n_edge: usize,
     /// Whether panels of A are copied together.
     pub pack_left: bool,
-    /// Whether panels of B are. The last is in any case, if it is smaller: what is missing is 0.
-    pub pack_right: bool,
+    /// Whether a packed panel of A keeps its rows: otherwise its steps of depth are in order.
+    pub left_by_rows: bool,
+    /// Whether panels of B are.
+    pub pack_right: PackRight,
     /// Panels in a block of packed A, of packed B, of waiting rows.
     pub left_block: usize,
     pub right_block: usize,
@@ -79,32 +93,26 @@ pub struct Tiling {
 
 impl Tiling {
     /// The decisions for `product`.
-    pub fn of(product: &Product, limits: &Limits) -> Tiling {
+    pub fn of(product: &Product, isa: Isa, limits: &Limits) -> Tiling {
         let Product { m, n, k, .. } = *product;
         let size = product.dtype.size();
-        let width = 16 / size;
-        let (mr, vectors) = best_tile(m, n, width);
-        let nr = vectors * width;
+        let Tile { rows: mr, columns: nr } = match isa {
+            Isa::Portable => shape::portable(m, n, 16 / size),
+            Isa::Avx2 | Isa::Avx512 => shape::wide(m, n, k, isa, size),
+        };
         let (kc, blocks, last_kc) = depth(k, limits.depth_bytes / size);
         let (m_panels, n_panels) = (m.div_ceil(mr), n.div_ceil(nr));
         let pack_left = k > 0 && packs_left(product, nr, limits);
-        let pack_right = k > 0 && packs_right(product, mr, limits);
+        let pack_right =
+            if k > 0 { packs_right(product, mr, isa, limits) } else { PackRight::Never };
+        let packs = pack_right != PackRight::Never;
+        let plain = is_plain(product);
         let fitting = |bytes: usize, rows: usize| (bytes / (rows * kc.max(1) * size)).max(1);
         let left_block = fitting(limits.left_bytes, mr).min(m_panels);
         let right_block =
-            if pack_right { fitting(limits.right_bytes, nr).min(n_panels) } else { n_panels };
-        let waiting = if blocks > 1 { (limits.waiting_rows / mr).min(m_panels) } else { m_panels };
-        // Those who divide rows each pack all of B, those who divide columns all of A.
-        let columns = if pack_left == pack_right { n > m } else { pack_right };
-        let enough = |panels: usize| panels >= 8;
-        let share = match (enough(m_panels), enough(n_panels)) {
-            (true, true) if columns => Share::Columns,
-            (true, _) => Share::Rows,
-            (false, true) => Share::Columns,
-            (false, false) if n_panels > m_panels => Share::Columns,
-            (false, false) => Share::Rows,
-        };
-        Tiling {
+            if packs { fitting(limits.right_bytes, nr).min(n_panels) } else { n_panels };
+        let mut t = Tiling {
+            isa,
             mr,
             nr,
             size,
@@ -116,13 +124,59 @@ impl Tiling {
             m_edge: m % mr,
             n_edge: n % nr,
             pack_left,
+            left_by_rows: isa != Isa::Portable && strides(&product.left).1 == 1,
             pack_right,
             left_block: left_block.max(1),
             right_block: right_block.max(1),
-            waiting: waiting.max(1),
-            share,
-            plain: is_plain(product),
+            waiting: m_panels.max(1),
+            share: Share::Rows,
+            plain,
+        };
+        if t.tiles_wait() {
+            t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
         }
+        t.share = t.shares(pack_left, packs);
+        t
+    }
+
+    /// What tasks divide: what gives them the most equal shares, and copies the least twice. Those
+    /// who divide rows each pack all of B, those who divide columns all of A.
+    fn shares(&self, pack_left: bool, pack_right: bool) -> Share {
+        let columns =
+            if pack_left == pack_right { self.n_panels > self.m_panels } else { pack_right };
+        let enough = |panels: usize| panels >= 8;
+        match (enough(self.m_panels), enough(self.n_panels)) {
+            (true, true) if columns => Share::Columns,
+            (true, _) => Share::Rows,
+            (false, true) => Share::Columns,
+            (false, false) if self.n_panels > self.m_panels => Share::Columns,
+            (false, false) => Share::Rows,
+        }
+    }
+
+    /// Whether a panel of A stays while those of B go by, or the other way round.
+    pub fn rows_outside(&self) -> bool {
+        self.masked() || self.mr >= self.nr
+    }
+
+    /// Whether micro-kernels end where the matrix ends.
+    pub fn masked(&self) -> bool {
+        self.isa != Isa::Portable
+    }
+
+    /// Whether any panel of B is packed.
+    pub fn packs_right(&self) -> bool {
+        self.pack_right != PackRight::Never
+    }
+
+    /// Whether the last panel of columns is smaller and has to be filled up.
+    pub fn fills_up(&self) -> bool {
+        self.n_edge > 0 && !self.masked()
+    }
+
+    /// Whether there are tiles that wait in scratch memory for the next block of depth.
+    fn tiles_wait(&self) -> bool {
+        self.blocks > 1 && (!self.plain || self.fills_up())
     }
 
     /// Panels that tasks of one batch divide.
@@ -133,26 +187,58 @@ impl Tiling {
         }
     }
 
-    /// Vectors of a row of a tile.
-    pub fn vectors(&self) -> usize {
-        self.nr * self.size / 16
-    }
-
     /// Bytes of a tile.
     pub fn tile_bytes(&self) -> usize {
         self.mr * self.nr * self.size
     }
 
+    /// Elements from row to row and from step to step of a packed panel of A with so many rows.
+    pub fn packed_left(&self, rows: usize) -> (i64, i64) {
+        if self.left_by_rows { (self.left_row() as i64, 1) } else { (1, rows as i64) }
+    }
+
+    /// Elements of a row of packed A: an odd number of cache lines, so that rows lie in different
+    /// sets.
+    fn left_row(&self) -> usize {
+        ((self.kc * self.size).div_ceil(64) | 1) * 64 / self.size
+    }
+
+    /// Bytes of a packed panel of A.
+    pub fn left_panel_bytes(&self) -> usize {
+        self.mr * if self.left_by_rows { self.left_row() } else { self.kc } * self.size
+    }
+
+    /// The micro-kernels that are called.
+    pub fn roles(&self) -> Vec<Role> {
+        let mut roles = Vec::new();
+        let full_rows = self.m_panels > usize::from(self.m_edge > 0);
+        let full_columns = self.n_panels > usize::from(self.n_edge > 0);
+        for last_rows in [false, true] {
+            for last_columns in [false, true] {
+                let rows = if last_rows { self.m_edge > 0 } else { full_rows };
+                let columns = match last_columns {
+                    true => self.n_edge > 0 && self.masked(),
+                    false => full_columns || !self.masked(),
+                };
+                if rows && columns {
+                    roles.push(Role { last_rows, last_columns, copies: false });
+                    if !last_rows && self.pack_right == PackRight::OnTheWay {
+                        roles.push(Role { last_rows, last_columns, copies: true });
+                    }
+                }
+            }
+        }
+        roles
+    }
+
     /// Where in the scratch memory packed A, packed B, waiting sums and a tile begin, and the end.
     pub fn scratch(&self) -> Scratch {
         let line = |bytes: usize| bytes.next_multiple_of(64);
-        let left = if self.pack_left { self.left_block * self.mr * self.kc * self.size } else { 0 };
-        let panels = match (self.pack_right, self.n_edge > 0) {
-            (true, _) => self.right_block,
-            (false, edge) => usize::from(edge),
-        };
+        let left = if self.pack_left { self.left_block * self.left_panel_bytes() } else { 0 };
+        let panels =
+            if self.packs_right() { self.right_block } else { usize::from(self.fills_up()) };
         let right = panels * self.nr * self.kc * self.size;
-        let tiles = if self.blocks > 1 { self.waiting * self.right_block } else { 0 };
+        let tiles = if self.tiles_wait() { self.waiting * self.right_block } else { 0 };
         let right_at = line(left);
         let waiting_at = right_at + line(right);
         let tile_at = waiting_at + line(tiles * self.tile_bytes());
@@ -166,26 +252,6 @@ pub struct Scratch {
     pub waiting_at: usize,
     pub tile_at: usize,
     pub bytes: usize,
-}
-
-/// The tile that costs least. In sixths of a cycle, a step of depth takes a tile its multiply-adds
-/// (two a cycle), its loads (two), its instructions (six), or the latency of a sum (four cycles).
-fn best_tile(m: usize, n: usize, width: usize) -> (usize, usize) {
-    let step = |rows: usize, vectors: usize| {
-        let (sums, loads) = (rows * vectors, rows + vectors);
-        // Cranelift moves sums and copies factors; a loop of two steps halves its own cost.
-        let moves = if vectors == 1 { sums / 2 + 3 } else { 2 * sums + rows + 5 };
-        match rows {
-            0 => 0,
-            _ => (3 * sums).max(3 * loads).max(24).max(sums + loads + moves),
-        }
-    };
-    let cost = |&(rows, vectors): &(usize, usize)| {
-        let panels = n.div_ceil(vectors * width);
-        panels * (m / rows * step(rows, vectors) + step(m % rows, vectors))
-    };
-    let whole_groups = |&(_, vectors): &(usize, usize)| (vectors * width).is_multiple_of(4);
-    TILES.into_iter().filter(whole_groups).min_by_key(cost).expect("there are tiles")
 }
 
 /// Blocks of depth: how deep, how many, how deep the last. Balanced.
@@ -209,8 +275,10 @@ pub fn strides(access: &Access) -> (i64, i64) {
 /// depth, or where A is large; and only if enough tiles use the copy.
 fn packs_left(product: &Product, nr: usize, limits: &Limits) -> bool {
     let (row, column) = strides(&product.left);
-    let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
-    if row_bytes > u64::from(u32::MAX) / 64 {
+    let bytes = |stride: i64| stride.unsigned_abs().saturating_mul(product.dtype.size() as u64);
+    let row_bytes = bytes(row);
+    // Distances within a panel are displacements of 32 bits.
+    if row_bytes.max(bytes(column)) > u64::from(u32::MAX) / 64 {
         return true;
     }
     let elements = product.m * product.k;
@@ -221,9 +289,15 @@ fn packs_left(product: &Product, nr: usize, limits: &Limits) -> bool {
 
 /// Rows of B must be contiguous to be read without a copy, and then are where few tiles or little
 /// memory make up for the distance between rows.
-fn packs_right(product: &Product, mr: usize, limits: &Limits) -> bool {
+fn packs_right(product: &Product, mr: usize, isa: Isa, limits: &Limits) -> PackRight {
     let (_, column) = strides(&product.right);
-    column != 1 || (product.m > 4 * mr && product.k * product.n > limits.small)
+    let worth = product.m > 4 * mr && product.k * product.n > limits.small;
+    match (column == 1, isa) {
+        (false, _) => PackRight::Before,
+        (true, _) if !worth => PackRight::Never,
+        (true, Isa::Portable) => PackRight::Before,
+        (true, Isa::Avx2 | Isa::Avx512) => PackRight::OnTheWay,
+    }
 }
 
 /// Whether the epilogue only stores the accumulator, in its own type, to contiguous elements.

@@ -6,4 +6,7 @@
 //! Neighbours: `module` takes the bytes; `vector` and `kernel` say what is emitted.
 
 pub(super) mod asm;
+pub(super) mod product;
+pub(super) mod product_pack;
+mod product_vectors;
 pub(super) mod table;

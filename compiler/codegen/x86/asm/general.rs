@@ -282,6 +282,11 @@ impl Assembler {
         self.general(Code::Prefetcht0_m8, &[Arg::Memory(at)]);
     }
 
+    /// Asks for the cache line, which will be written soon.
+    pub fn prefetch_to_write(&mut self, at: Mem) {
+        self.general(Code::Prefetchw_m8, &[Arg::Memory(at)]);
+    }
+
     /// Waits until streaming stores are seen by all.
     pub fn store_fence(&mut self) {
         self.general(Code::Sfence, &[]);

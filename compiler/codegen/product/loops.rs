@@ -1,0 +1,450 @@
+//! The loops around micro-kernels: blocks of columns, of rows, of depth; panels; tiles.
+//!
+//! Neighbours: `tiling` has decided everything; `pack` copies panels, `finish` runs epilogues.
+
+use super::super::emit::{Emitter, Range};
+use super::micro::Role;
+use super::pack::{self, Panel};
+use super::tiling::{PackRight, Scratch, Share, Tiling, strides};
+use super::{Batch, MICRO_PARAMS};
+use crate::kernel::Product;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder};
+
+/// What the loops of one product know.
+pub(super) struct Loops<'a> {
+    pub product: &'a Product,
+    pub t: &'a Tiling,
+    pub scratch: Scratch,
+    pub micro: &'a [(Role, ir::FuncRef)],
+}
+
+/// A block of the depth.
+#[derive(Clone, Copy)]
+struct Depth {
+    /// First step.
+    from: ir::Value,
+    /// Number of steps.
+    count: ir::Value,
+    /// Which block it is.
+    number: ir::Value,
+}
+
+/// A range of panels.
+#[derive(Clone, Copy)]
+pub(super) struct Panels {
+    from: ir::Value,
+    to: ir::Value,
+}
+
+impl Panels {
+    fn range(self, step: usize) -> Range {
+        Range { start: self.from, end: self.to, step: step as i64, nonempty: true }
+    }
+}
+
+impl Loops<'_> {
+    /// The panels `begin..end`, of those that tasks share, of one batch.
+    pub fn batch(
+        &self,
+        e: &mut Emitter,
+        positions: &[ir::Value],
+        begin: ir::Value,
+        end: ir::Value,
+    ) {
+        let batch = Batch {
+            positions: positions.to_vec(),
+            left: e.point(&self.product.left, positions),
+            right: e.point(&self.product.right, positions),
+            slots: e.slots(&self.product.epilogue, positions),
+        };
+        let shared = Panels { from: begin, to: end };
+        let zero = e.int(0);
+        let (rows, columns) = match self.t.share {
+            Share::Rows => (shared, Panels { from: zero, to: e.int(self.t.n_panels as i64) }),
+            Share::Columns => (Panels { from: zero, to: e.int(self.t.m_panels as i64) }, shared),
+        };
+        self.in_blocks(e, columns, self.t.right_block, self.t.n_panels, |e, columns| {
+            self.in_blocks(e, rows, self.t.waiting, self.t.m_panels, |e, rows| {
+                self.each_depth(e, |e, depth| self.block(e, &batch, rows, columns, depth));
+            });
+        });
+    }
+
+    /// Cuts a range of panels into blocks of `most`; `all` is how many there can be.
+    fn in_blocks(
+        &self,
+        e: &mut Emitter,
+        panels: Panels,
+        most: usize,
+        all: usize,
+        body: impl FnOnce(&mut Emitter, Panels),
+    ) {
+        if all <= most {
+            return body(e, panels);
+        }
+        e.each(panels.range(most), |e, from| {
+            let to = e.b.ins().iadd_imm_s(from, most as i64);
+            let to = e.b.ins().smin(to, panels.to);
+            body(e, Panels { from, to });
+        });
+    }
+
+    fn each_depth(&self, e: &mut Emitter, body: impl FnOnce(&mut Emitter, Depth)) {
+        let zero = e.int(0);
+        if self.t.blocks == 1 {
+            let count = e.int(self.t.kc as i64);
+            return body(e, Depth { from: zero, count, number: zero });
+        }
+        let end = e.int(self.t.blocks as i64);
+        let range = Range { start: zero, end, step: 1, nonempty: true };
+        e.each(range, |e, number| {
+            let from = e.b.ins().imul_imm_s(number, self.t.kc as i64);
+            let last = self.is_last(e, number);
+            let (kc, last_kc) = (e.int(self.t.kc as i64), e.int(self.t.last_kc as i64));
+            let count = e.b.ins().select(last, last_kc, kc);
+            body(e, Depth { from, count, number });
+        });
+    }
+
+    fn is_last(&self, e: &mut Emitter, number: ir::Value) -> ir::Value {
+        e.b.ins().icmp_imm_s(IntCC::Equal, number, self.t.blocks as i64 - 1)
+    }
+
+    /// All tiles of the panels over one block of depth.
+    fn block(&self, e: &mut Emitter, batch: &Batch, rows: Panels, columns: Panels, depth: Depth) {
+        self.pack_right(e, batch, columns, depth);
+        self.in_blocks(e, rows, self.t.left_block, self.t.m_panels, |e, some_rows| {
+            if self.t.pack_left {
+                self.pack_left(e, batch, some_rows, depth);
+            }
+            let one = |e: &mut Emitter, row: ir::Value, column: ir::Value| {
+                let tile = Tile { row, column, rows, columns };
+                let left = self.left_panel(e, batch, some_rows, row, depth);
+                let right = self.right_panel(e, batch, &tile, depth);
+                self.tile(e, batch, &tile, left, right, depth);
+            };
+            // The panel with more elements stays in the first-level cache for the inner loop.
+            if self.t.rows_outside() {
+                e.each(some_rows.range(1), |e, row| {
+                    e.each(columns.range(1), |e, column| one(e, row, column));
+                });
+            } else {
+                e.each(columns.range(1), |e, column| {
+                    e.each(some_rows.range(1), |e, row| one(e, row, column));
+                });
+            }
+        });
+    }
+
+    /// A packed panel of B: the one of this number from the block's first.
+    fn packed_right(&self, e: &mut Emitter, number: ir::Value) -> ir::Value {
+        let bytes = self.t.nr * self.t.kc * self.t.size;
+        self.packed(e, self.scratch.right_at, number, bytes)
+    }
+
+    /// A packed panel's place: behind `number` panels of so many bytes from `at`.
+    fn packed(&self, e: &mut Emitter, at: usize, number: ir::Value, bytes: usize) -> ir::Value {
+        let distance = e.b.ins().imul_imm_s(number, bytes as i64);
+        let start = e.b.ins().iadd_imm_s(e.scratch, at as i64);
+        e.b.ins().iadd(start, distance)
+    }
+
+    /// The element of an operand at a panel's first row or column and the block's first step.
+    fn corner(
+        &self,
+        e: &mut Emitter,
+        start: ir::Value,
+        panel: ir::Value,
+        panel_stride: i64,
+        depth: Depth,
+        depth_stride: i64,
+    ) -> ir::Value {
+        let size = self.t.size as i64;
+        e.walk(start, &[panel_stride, depth_stride], &[panel, depth.from], size)
+    }
+
+    fn pack_left(&self, e: &mut Emitter, batch: &Batch, rows: Panels, depth: Depth) {
+        let (row, column) = strides(&self.product.left);
+        let size = self.t.size;
+        e.each(rows.range(1), |e, panel| {
+            let from = self.corner(e, batch.left, panel, row * self.t.mr as i64, depth, column);
+            let to = self.packed_left(e, rows, panel);
+            self.full_or_edge(e, panel, self.t.m_panels, self.t.m_edge, |e, edge| {
+                let width = if edge { self.t.m_edge } else { self.t.mr };
+                let (across, step) = self.t.packed_left(width);
+                if self.t.left_by_rows {
+                    let (bytes, to_bytes) = (row * size as i64, across * size as i64);
+                    return pack::rows(e, from, to, depth.count, bytes, to_bytes, width, size);
+                }
+                debug_assert_eq!((across, step), (1, width as i64));
+                let (across_bytes, step_bytes) = (row * size as i64, column * size as i64);
+                let depth = depth.count;
+                let panel =
+                    Panel { from, to, depth, across_bytes, step_bytes, width, padded: width, size };
+                pack::emit(e, &panel);
+            });
+        });
+    }
+
+    fn packed_left(&self, e: &mut Emitter, rows: Panels, panel: ir::Value) -> ir::Value {
+        let number = e.b.ins().isub(panel, rows.from);
+        self.packed(e, 0, number, self.t.left_panel_bytes())
+    }
+
+    /// Packs the panels of B; where B is read in place, the last one only, if it is to be filled up.
+    fn pack_right(&self, e: &mut Emitter, batch: &Batch, columns: Panels, depth: Depth) {
+        if self.product.k == 0 {
+            return;
+        }
+        let (row, column) = strides(&self.product.right);
+        let size = self.t.size as i64;
+        let copy = |e: &mut Emitter, panel: ir::Value, number: ir::Value, edge: bool| {
+            let from = self.corner(e, batch.right, panel, column * self.t.nr as i64, depth, row);
+            let to = self.packed_right(e, number);
+            let width = if edge { self.t.n_edge } else { self.t.nr };
+            let (across_bytes, step_bytes) = (column * size, row * size);
+            let (depth, size, padded) = (depth.count, self.t.size, self.t.nr);
+            let panel = Panel { from, to, depth, across_bytes, step_bytes, width, padded, size };
+            pack::emit(e, &panel);
+        };
+        match self.t.pack_right {
+            PackRight::Before => e.each(columns.range(1), |e, panel| {
+                let number = e.b.ins().isub(panel, columns.from);
+                self.full_or_edge(e, panel, self.t.n_panels, self.t.n_edge, |e, edge| {
+                    copy(e, panel, number, edge);
+                });
+            }),
+            PackRight::Never if self.t.fills_up() => {
+                let last = self.t.n_panels as i64;
+                let has_last = e.b.ins().icmp_imm_s(IntCC::Equal, columns.to, last);
+                when(e, has_last, |e| {
+                    let (last, zero) = (e.int(last - 1), e.int(0));
+                    copy(e, last, zero, true);
+                });
+            }
+            PackRight::Never | PackRight::OnTheWay => {}
+        }
+    }
+
+    /// Emits `body` for full panels and, if the last one is smaller, again for that.
+    pub fn full_or_edge(
+        &self,
+        e: &mut Emitter,
+        panel: ir::Value,
+        panels: usize,
+        edge: usize,
+        body: impl Fn(&mut Emitter, bool),
+    ) {
+        if edge == 0 {
+            return body(e, false);
+        }
+        if panels == 1 {
+            return body(e, true);
+        }
+        let is_last = e.b.ins().icmp_imm_s(IntCC::Equal, panel, panels as i64 - 1);
+        let (small, full, after) = (e.b.create_block(), e.b.create_block(), e.b.create_block());
+        e.b.ins().brif(is_last, small, &[], full, &[]);
+        for (block, edge) in [(small, true), (full, false)] {
+            e.b.switch_to_block(block);
+            body(e, edge);
+            e.b.ins().jump(after, &[]);
+        }
+        e.b.switch_to_block(after);
+    }
+
+    fn left_panel(
+        &self,
+        e: &mut Emitter,
+        batch: &Batch,
+        rows: Panels,
+        row: ir::Value,
+        depth: Depth,
+    ) -> ir::Value {
+        if self.t.pack_left {
+            return self.packed_left(e, rows, row);
+        }
+        let (row_stride, column_stride) = strides(&self.product.left);
+        self.corner(e, batch.left, row, row_stride * self.t.mr as i64, depth, column_stride)
+    }
+
+    fn right_panel(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, depth: Depth) -> Right {
+        let zero = e.int(0);
+        let packed_row = e.int((self.t.nr * self.t.size) as i64);
+        let in_place = |e: &mut Emitter| {
+            let (row, column) = strides(&self.product.right);
+            let step = column * self.t.nr as i64;
+            let place = self.corner(e, batch.right, tile.column, step, depth, row);
+            (place, e.int(row * self.t.size as i64))
+        };
+        match self.t.pack_right {
+            PackRight::Before => {
+                let number = e.b.ins().isub(tile.column, tile.columns.from);
+                let start = self.packed_right(e, number);
+                Right { start, row_bytes: packed_row, copy: zero }
+            }
+            PackRight::OnTheWay => {
+                let number = e.b.ins().isub(tile.column, tile.columns.from);
+                let copy = self.packed_right(e, number);
+                let (place, row) = in_place(e);
+                let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
+                let start = e.b.ins().select(first, place, copy);
+                let row_bytes = e.b.ins().select(first, row, packed_row);
+                Right { start, row_bytes, copy }
+            }
+            PackRight::Never => {
+                let (place, row) = in_place(e);
+                if !self.t.fills_up() || self.product.k == 0 {
+                    return Right { start: place, row_bytes: row, copy: zero };
+                }
+                let filled = self.packed_right(e, zero);
+                let last = self.is_last_column(e, tile.column);
+                let start = e.b.ins().select(last, filled, place);
+                let row_bytes = e.b.ins().select(last, packed_row, row);
+                Right { start, row_bytes, copy: zero }
+            }
+        }
+    }
+
+    /// One tile over one block of depth, and after the last block its epilogue.
+    fn tile(
+        &self,
+        e: &mut Emitter,
+        batch: &Batch,
+        tile: &Tile,
+        left: ir::Value,
+        right: Right,
+        depth: Depth,
+    ) {
+        let (out, out_bytes) = self.place(e, batch, tile);
+        let arguments = |adds: ir::Value| {
+            let Right { start, row_bytes, copy } = right;
+            [left, start, row_bytes, depth.count, adds, out, out_bytes, copy]
+        };
+        // Any block but the first adds to the sums of those before.
+        let arguments = arguments(depth.number);
+        self.call(e, tile, arguments);
+        if self.t.plain && !self.t.fills_up() {
+            return;
+        }
+        if self.t.blocks == 1 {
+            return self.finish(e, batch, tile, out);
+        }
+        let last = self.is_last(e, depth.number);
+        when(e, last, |e| self.finish(e, batch, tile, out));
+    }
+
+    pub fn is_last_column(&self, e: &mut Emitter, column: ir::Value) -> ir::Value {
+        e.b.ins().icmp_imm_s(IntCC::Equal, column, self.t.n_panels as i64 - 1)
+    }
+
+    /// Where a tile is until it is complete, and the bytes from row to row.
+    fn place(&self, e: &mut Emitter, batch: &Batch, tile: &Tile) -> (ir::Value, ir::Value) {
+        let in_scratch = |e: &mut Emitter| {
+            let start = match self.t.blocks {
+                1 => e.b.ins().iadd_imm_s(e.scratch, self.scratch.tile_at as i64),
+                _ => self.waiting_tile(e, tile),
+            };
+            (start, e.int((self.t.nr * self.t.size) as i64))
+        };
+        if !self.t.plain {
+            return in_scratch(e);
+        }
+        let (c, c_bytes) = self.place_in_c(e, batch, tile);
+        if !self.t.fills_up() {
+            return (c, c_bytes);
+        }
+        let (scratch, scratch_bytes) = in_scratch(e);
+        let last = self.is_last_column(e, tile.column);
+        (e.b.ins().select(last, scratch, c), e.b.ins().select(last, scratch_bytes, c_bytes))
+    }
+
+    /// Where the tile's first element is in C, and the bytes from row to row.
+    fn place_in_c(&self, e: &mut Emitter, batch: &Batch, tile: &Tile) -> (ir::Value, ir::Value) {
+        let (row, column) = strides(&self.product.epilogue.slots[0]);
+        let (mr, nr) = (self.t.mr as i64, self.t.nr as i64);
+        let steps = [row * mr, column * nr];
+        let size = self.t.size as i64;
+        let start = batch.slots[0].pointer;
+        (e.walk(start, &steps, &[tile.row, tile.column], size), e.int(row * size))
+    }
+
+    fn waiting_tile(&self, e: &mut Emitter, tile: &Tile) -> ir::Value {
+        let row = e.b.ins().isub(tile.row, tile.rows.from);
+        let column = e.b.ins().isub(tile.column, tile.columns.from);
+        let before = e.b.ins().imul_imm_s(row, self.t.right_block as i64);
+        let number = e.b.ins().iadd(before, column);
+        let distance = e.b.ins().imul_imm_s(number, self.t.tile_bytes() as i64);
+        let start = e.b.ins().iadd_imm_s(e.scratch, self.scratch.waiting_at as i64);
+        e.b.ins().iadd(start, distance)
+    }
+
+    /// Calls the micro-kernel of the tile's role.
+    fn call(&self, e: &mut Emitter, tile: &Tile, arguments: [ir::Value; MICRO_PARAMS.len()]) {
+        let after = e.b.create_block();
+        let last_row = e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
+        let last_column = self.is_last_column(e, tile.column);
+        let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
+        let mut left = self.micro.to_vec();
+        // A panel that is alone in its range has no use for a copy, and there may be none that
+        // makes one: the last rows have none.
+        self.choose(e, &mut left, last_row, |role| role.last_rows, &mut |e, left| {
+            self.choose(e, left, last_column, |role| role.last_columns, &mut |e, left| {
+                self.choose(e, left, first, |role| role.copies, &mut |e, left| {
+                    e.b.ins().call(left[0].1, &arguments);
+                    e.b.ins().jump(after, &[]);
+                });
+            });
+        });
+        e.b.switch_to_block(after);
+    }
+
+    /// Divides micro-kernels by a property of their roles, and emits `body` for either part that
+    /// there is, under the condition that the property belongs to.
+    fn choose(
+        &self,
+        e: &mut Emitter,
+        all: &mut Vec<(Role, ir::FuncRef)>,
+        condition: ir::Value,
+        property: impl Fn(&Role) -> bool,
+        body: &mut dyn FnMut(&mut Emitter, &mut Vec<(Role, ir::FuncRef)>),
+    ) {
+        let (mut with, mut without): (Vec<_>, Vec<_>) =
+            all.iter().partition(|(role, _)| property(role));
+        if with.is_empty() || without.is_empty() {
+            return body(e, all);
+        }
+        let (then, otherwise) = (e.b.create_block(), e.b.create_block());
+        e.b.ins().brif(condition, then, &[], otherwise, &[]);
+        e.b.switch_to_block(then);
+        body(e, &mut with);
+        e.b.switch_to_block(otherwise);
+        body(e, &mut without);
+    }
+}
+
+/// Emits `body` under a condition.
+pub(super) fn when(e: &mut Emitter, condition: ir::Value, body: impl FnOnce(&mut Emitter)) {
+    let (then, after) = (e.b.create_block(), e.b.create_block());
+    e.b.ins().brif(condition, then, &[], after, &[]);
+    e.b.switch_to_block(then);
+    body(e);
+    e.b.ins().jump(after, &[]);
+    e.b.switch_to_block(after);
+}
+
+/// A panel of B: its first row, bytes from row to row, and where it is copied to if it is.
+#[derive(Clone, Copy)]
+struct Right {
+    start: ir::Value,
+    row_bytes: ir::Value,
+    copy: ir::Value,
+}
+
+/// A tile's panels, and the blocks they are in.
+pub(super) struct Tile {
+    pub row: ir::Value,
+    pub column: ir::Value,
+    pub rows: Panels,
+    pub columns: Panels,
+}
