@@ -249,3 +249,34 @@ fn a_plain_epilogue_is_two_instructions() {
     let program: Program = body.program;
     assert_eq!(program.insts.len(), 2, "{program}");
 }
+
+/// Every height and every tail of the tiles, with each layout of A.
+#[test]
+fn tiles_of_every_height_and_tail() {
+    for dtype in [DType::F32, DType::F64] {
+        for m in 1..=33 {
+            for left in LAYOUTS {
+                // One to three vectors of any width, and a tail of each length.
+                let n = 1 + (7 * m + 5) % 50;
+                Case { left, ..Case::plain(dtype, m, n, 5) }.check();
+            }
+        }
+        for n in 1..=50 {
+            Case::plain(dtype, 4, n, 6).check();
+        }
+    }
+}
+
+/// Enough rows that the first row of tiles packs B on the way, in blocks that start anywhere.
+#[test]
+fn panels_are_packed_on_the_way() {
+    for (m, n, k) in [(80, 37, 9), (75, 64, 12), (64, 16, 7), (130, 33, 5)] {
+        for left in LAYOUTS {
+            for epilogue in [Epilogue::Plain, Epilogue::Bias] {
+                let case = Case { left, epilogue, ..Case::plain(DType::F32, m, n, k) };
+                case.check_within(SMALL_BLOCKS);
+                case.check_within(Limits { small: 16, ..Limits::default() });
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Programs by hand, and the check that every test makes.
 
 use crate::codegen::product::Limits;
-use crate::codegen::{Executable, Fault, Options, compile_within};
+use crate::codegen::{Executable, Fault, Isa, Options, compile_within};
 use crate::kernel::{
     Access, Body, Buffer, BufferId, Fold, Kernel, Nest, Place, Program, Split, Stage, Work,
     reference,
@@ -181,13 +181,27 @@ pub fn check(maker: Maker, close: Close) {
 pub fn check_within(maker: Maker, close: Close, limits: Limits) {
     let Maker { program, inputs } = maker;
     let expected = reference::execute(&program, &inputs).map_err(|f| Fault { site: f.site });
-    let mut executable = compile_within(program, &Options::default(), limits).unwrap();
+    for isa in Isa::available() {
+        check_on(isa, &program, &inputs, &expected, close, limits);
+    }
+}
+
+fn check_on(
+    isa: Isa,
+    program: &Program,
+    inputs: &[Tensor],
+    expected: &Result<Vec<Tensor>, Fault>,
+    close: Close,
+    limits: Limits,
+) {
+    let options = Options { isa, ..Options::default() };
+    let mut executable = compile_within(program.clone(), &options, limits).unwrap();
     executable.divide_everything();
     let mut first: Option<Vec<Tensor>> = None;
     for (threads, lower) in [(1, false), (2, false), (3, true)] {
         let pool = Pool::new(threads);
-        let found = run(&executable, &pool, &inputs, lower);
-        let (found, expected) = match (found, &expected) {
+        let found = run(&executable, &pool, inputs, lower);
+        let (found, expected) = match (found, expected) {
             (Err(found), Err(expected)) => {
                 assert_eq!(found, *expected);
                 continue;
@@ -196,7 +210,7 @@ pub fn check_within(maker: Maker, close: Close, limits: Limits) {
             (found, expected) => panic!("found {found:?}, expected {expected:?}"),
         };
         for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
-            compare(&format!("output {i}, {threads} threads"), found, expected, close);
+            compare(&format!("output {i}, {isa:?}, {threads} threads"), found, expected, close);
         }
         match &first {
             None => first = Some(found),

@@ -7,6 +7,5 @@
 
 pub(super) mod asm;
 pub(super) mod product;
-pub(super) mod product_pack;
 mod product_vectors;
 pub(super) mod table;
