@@ -40,7 +40,7 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
             show(&graph, dump.format);
             continue;
         }
-        let concrete = with_sizes(&graph, &dump.subject)?;
+        let concrete = with_sizes(&graph, &dump.subject.sizes)?;
         let mut recorder = Recorder { wanted: vec![after.to_string()], ..Recorder::default() };
         let graph_pass = [pipeline::ELABORATE, pipeline::REWRITE].iter().any(|p| p.name == after);
         if dump.format == DumpFormat::Dot && !graph_pass {
@@ -82,7 +82,7 @@ pub fn grad(module: &Module, grad: &Grad, _output: &Output) -> Result<(), Error>
 /// Tells which rewrites were applied.
 pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<(), Error> {
     for (title, graph) in subjects(module, &explain.subject)? {
-        let concrete = with_sizes(&graph, &explain.subject)?;
+        let concrete = with_sizes(&graph, &explain.subject.sizes)?;
         let options = explain.engine.options()?;
         let mut recorder = Recorder::default();
         let executable = pipeline::compile(&concrete, &options.compile, &mut recorder)
@@ -126,9 +126,9 @@ fn subjects(module: &Module, subject: &Subject) -> Result<Vec<(String, Graph)>, 
 }
 
 /// The graph with the sizes of the command line; every named size needs one.
-fn with_sizes(graph: &Graph, subject: &Subject) -> Result<Graph, Error> {
+pub fn with_sizes(graph: &Graph, given: &[String]) -> Result<Graph, Error> {
     let mut sizes = Vec::new();
-    for assignment in &subject.sizes {
+    for assignment in given {
         let parsed = assignment.split_once('=').and_then(|(name, value)| {
             let value: i64 = value.parse().ok().filter(|n| *n >= 0)?;
             Some((name.to_string(), value))
@@ -146,7 +146,7 @@ fn with_sizes(graph: &Graph, subject: &Subject) -> Result<Graph, Error> {
         .map(|var| format!("--size {}=N", var.name))
         .collect();
     if !missing.is_empty() {
-        let message = format!("this pass needs every size: add {}", missing.join(" "));
+        let message = format!("every size is needed: add {}", missing.join(" "));
         return Err(Error::usage(message));
     }
     let concrete = graph.with_sizes(&|var| value(&var.name));

@@ -4,11 +4,14 @@
 //! Results go to standard output; messages and progress go to standard error. Exit code 0 is
 //! success, 1 a program that is wrong or fails, 2 wrong usage of the command.
 
+mod bench;
 mod calls;
 mod inputs;
 mod inspect;
 mod output;
+mod profile;
 mod terminal;
+mod workbench;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -67,6 +70,8 @@ fn execute(
         Command::Dump(dump) if dump.list => inspect::list(output),
         Command::Dump(dump) => inspect::dump(&load(dump.file()?)?, &dump, output),
         Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad, output),
+        Command::Bench { measure, serve } => bench::bench(&measure, serve, output),
+        Command::Profile(measure) => profile::profile(&measure, output),
         Command::Explain(explain) => inspect::explain(&load(&explain.file)?, &explain, output),
     }
 }
@@ -120,6 +125,45 @@ enum Command {
     Grad(Grad),
     /// Tell which rewrites were applied to a function, where and why
     Explain(Explain),
+    /// Measure how long calls of a function take
+    Bench {
+        #[command(flatten)]
+        measure: Measure,
+        /// Answer one JSON line to each JSON line of standard input: reset, call, run, save
+        #[arg(long)]
+        serve: bool,
+    },
+    /// Measure where the time of a function goes, kernel by kernel
+    Profile(Measure),
+}
+
+/// What is measured, on which data.
+#[derive(Args)]
+struct Measure {
+    /// Source file
+    file: PathBuf,
+    /// The function
+    #[arg(long = "fn", value_name = "NAME", default_value = "bench")]
+    function: String,
+    /// A folder with `in_PARAM.npy` or `state_PARAM.npy` for each parameter; state is what the field of
+    /// that name in the last result was [default: made-up data, see --size]
+    #[arg(long, value_name = "DIR", conflicts_with = "sizes")]
+    data: Option<PathBuf>,
+    /// A named size of made-up data
+    #[arg(long = "size", value_name = "NAME=N")]
+    sizes: Vec<String>,
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    seconds: f64,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0 to 86400".to_string()),
+    }
 }
 
 /// How code is made and run.

@@ -37,6 +37,15 @@ impl Error {
     }
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Program(failure) => write!(f, "{failure}"),
+            Error::Usage(message) | Error::Other(message) => f.write_str(message),
+        }
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         Error::Program(Box::new(failure))

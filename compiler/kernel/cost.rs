@@ -73,6 +73,65 @@ pub fn work_ns(program: &Program, kernel: &Kernel) -> f64 {
     }
 }
 
+/// What a kernel asks of the machine, counted.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Counts {
+    /// Arithmetic operations; a multiply-add is two, a comparison or a square root one.
+    pub flops: f64,
+    /// Bytes of the elements that are read or written, each counted once for each access to it.
+    pub bytes: f64,
+}
+
+/// What a kernel asks of the machine. Calls of the runtime count as their result's bytes.
+pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
+    let mut counts = Counts::default();
+    let mut add = |body: &Body, extents: &[usize]| {
+        counts.flops += operations(&body.program) * points(extents) as f64;
+        let slots = body.program.slots.iter().zip(&body.slots);
+        counts.bytes += slots.map(|(d, a)| (d.dtype.size() * reach(a, extents)) as f64).sum::<f64>();
+    };
+    match &kernel.work {
+        Work::Nest(nest) => {
+            for stage in &nest.stages {
+                add(&stage.body, &stage_extents(nest, stage));
+                if let Fold::AcrossLanes(finish) | Fold::PerLane(finish) = &stage.fold {
+                    add(finish, &finish_extents(nest, stage));
+                }
+            }
+        }
+        Work::Product(product) => {
+            add(&product.epilogue, &super::touch::epilogue_extents(product));
+            let batch = points(&product.batch) as f64;
+            let (m, n, k) = (product.m as f64, product.n as f64, product.k as f64);
+            counts.flops += 2.0 * batch * m * n * k;
+            counts.bytes += batch * product.dtype.size() as f64 * (m * k + k * n);
+        }
+        Work::Call(call) => {
+            let (_, out) = call_buffers(call);
+            let out = &program.buffers[out.0 as usize];
+            counts.bytes += (out.elements * out.dtype.size()) as f64;
+        }
+    }
+    counts
+}
+
+/// Arithmetic operations of one run of a body for one lane.
+fn operations(program: &crate::vector::Program) -> f64 {
+    let of = |inst: &Inst| match inst {
+        Inst::Fma(..) => 2.0,
+        Inst::Unary(Unary::Convert(_) | Unary::Bitcast(_), _) => 0.0,
+        Inst::Unary(..) | Inst::Binary(..) | Inst::Compare(..) | Inst::Select(..) => 1.0,
+        _ => 0.0,
+    };
+    program.insts.iter().map(of).sum::<f64>() + program.accumulators.len() as f64
+}
+
+/// Elements that an access reaches: the points along the axes it moves on.
+fn reach(access: &super::Access, extents: &[usize]) -> usize {
+    let moving = access.strides.iter().zip(extents).filter(|(stride, _)| **stride != 0);
+    moving.map(|(_, extent)| extent).product()
+}
+
 fn nest_ns(nest: &Nest) -> f64 {
     let (mut arithmetic, mut bytes) = (0.0, 0.0);
     for stage in &nest.stages {

@@ -14,6 +14,7 @@ use crate::graph::{Graph, NodeId, Op, Origin};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tensc_runtime::{DType, Pool, Shape, Tensor, TensorView};
 
 /// What a call is given for an input.
@@ -110,6 +111,9 @@ enum Engine {
     Interpreter(Graph),
 }
 
+/// Who is told the number of each kernel and how long it took.
+type Observe<'a> = Option<&'a mut dyn FnMut(usize, Duration)>;
+
 /// An executable graph: `Send + Sync`, callable from several threads at once.
 pub struct Compiled {
     engine: Engine,
@@ -177,14 +181,61 @@ impl Compiled {
         pool: &Pool,
         mut arguments: Vec<Argument<'_>>,
     ) -> Result<Vec<Tensor>, CallError> {
+        let mut results = vec![None; self.outputs.len()];
+        self.call_reusing(pool, &mut arguments, &mut results)?;
+        Ok(results.into_iter().map(|result| result.expect("a call has every result")).collect())
+    }
+
+    /// As [`Compiled::call`]. `results` has a place for each output: the tensor found there, such as
+    /// the result of an earlier call, is written to if it fits and nothing else holds it. Arguments
+    /// that were given away are left empty where their memory became a result's.
+    ///
+    /// # Errors
+    /// As `call`; `results` then holds nothing.
+    pub fn call_reusing(
+        &self,
+        pool: &Pool,
+        arguments: &mut [Argument<'_>],
+        results: &mut [Option<Tensor>],
+    ) -> Result<(), CallError> {
+        self.call_observed(pool, arguments, results, None)
+    }
+
+    /// As [`Compiled::call_reusing`]; `observe` is told the number of each kernel and its time.
+    ///
+    /// # Errors
+    /// As `call`.
+    pub fn call_timed(
+        &self,
+        pool: &Pool,
+        arguments: &mut [Argument<'_>],
+        results: &mut [Option<Tensor>],
+        observe: &mut dyn FnMut(usize, Duration),
+    ) -> Result<(), CallError> {
+        self.call_observed(pool, arguments, results, Some(observe))
+    }
+
+    fn call_observed(
+        &self,
+        pool: &Pool,
+        arguments: &mut [Argument<'_>],
+        results: &mut [Option<Tensor>],
+        observe: Observe<'_>,
+    ) -> Result<(), CallError> {
         self.check_types(&self.inputs, arguments.iter().map(|a| (a.dtype(), a.shape())))?;
+        if results.len() != self.outputs.len() {
+            let (expected, found) = (self.outputs.len(), results.len());
+            return Err(CallError::Count { expected, found });
+        }
         let (executable, idle) = match &self.engine {
-            Engine::Interpreter(graph) => return interpreted_call(graph, arguments),
+            Engine::Interpreter(graph) => {
+                let values = interpreted_call(graph, arguments)?;
+                results.iter_mut().zip(values).for_each(|(result, value)| *result = Some(value));
+                return Ok(());
+            }
             Engine::Code { executable, idle } => (executable, idle),
         };
         let inputs: SmallVec<[*const u8; 16]> = arguments.iter().map(Argument::as_ptr).collect();
-        let mut results: SmallVec<[Option<Tensor>; 16]> = SmallVec::new();
-        results.resize_with(self.outputs.len(), || None);
         for (input, output) in &executable.program().plan.donations {
             let argument = &mut arguments[*input as usize];
             if let Argument::Owned(tensor) = argument
@@ -196,14 +247,20 @@ impl Compiled {
                 results[*output as usize] = Some(donated);
             }
         }
-        let mut results: Vec<Tensor> = (results.into_iter().zip(&self.outputs))
-            .map(|(donated, (_, dtype, shape))| {
-                donated.unwrap_or_else(|| Tensor::zeros(*dtype, shape.clone()))
-            })
-            .collect();
-        let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
-        self.run(pool, executable, idle, &inputs, &outputs)?;
-        Ok(results)
+        let mut outputs: SmallVec<[*mut u8; 16]> = SmallVec::new();
+        for (result, (_, dtype, shape)) in results.iter_mut().zip(&self.outputs) {
+            let fits = |t: &mut Tensor| t.dtype() == *dtype && t.shape() == shape && t.is_unique();
+            if !result.as_mut().is_some_and(fits) {
+                *result = None;
+            }
+            let tensor = result.get_or_insert_with(|| Tensor::zeros(*dtype, shape.clone()));
+            outputs.push(tensor.as_mut_ptr());
+        }
+        let done = self.run(pool, executable, idle, &inputs, &outputs, observe);
+        if done.is_err() {
+            results.fill(None);
+        }
+        done
     }
 
     /// As [`Compiled::call`] on borrowed tensors, with the results written to tensors of the
@@ -229,7 +286,7 @@ impl Compiled {
         let inputs: SmallVec<[*const u8; 16]> =
             arguments.iter().map(|a| a.as_bytes().as_ptr()).collect();
         let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
-        self.run(pool, executable, idle, &inputs, &outputs)
+        self.run(pool, executable, idle, &inputs, &outputs, None)
     }
 
     fn run(
@@ -239,6 +296,7 @@ impl Compiled {
         idle: &Mutex<Vec<Workspace>>,
         inputs: &[*const u8],
         outputs: &[*mut u8],
+        observe: Observe<'_>,
     ) -> Result<(), CallError> {
         let mut workspace =
             lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
@@ -246,7 +304,14 @@ impl Compiled {
         // input's type and shape, which they keep alive, and each output pointer to unshared memory
         // of the output's size. An output is an input's memory only for the pairs that the plan
         // names as donations, and then the caller's handle on it was the only one.
-        let done = unsafe { executable.run(pool, &mut workspace, inputs, outputs) };
+        let done = unsafe {
+            match observe {
+                None => executable.run(pool, &mut workspace, inputs, outputs),
+                Some(observe) => {
+                    executable.run_timed(pool, &mut workspace, inputs, outputs, observe)
+                }
+            }
+        };
         lock(idle).push(workspace);
         done.map_err(|fault| {
             let origin = executable.program().sites[fault.site as usize];
@@ -275,12 +340,12 @@ impl Compiled {
     }
 }
 
-fn interpreted_call(graph: &Graph, arguments: Vec<Argument<'_>>) -> Result<Vec<Tensor>, CallError> {
+fn interpreted_call(graph: &Graph, arguments: &[Argument<'_>]) -> Result<Vec<Tensor>, CallError> {
     let inputs: Vec<Tensor> = arguments
-        .into_iter()
+        .iter()
         .map(|argument| match argument {
             Argument::Borrowed(view) => view.to_tensor(),
-            Argument::Owned(tensor) => tensor,
+            Argument::Owned(tensor) => tensor.clone(),
         })
         .collect();
     interpret(graph, &inputs).map_err(|e| CallError::Index {

@@ -1,0 +1,139 @@
+//! `tensc profile`: where the time of a function goes, kernel by kernel.
+//!
+//! The roof is measured, not read from a data sheet: a product whose operands stay in the caches
+//! for arithmetic, a sum of two vectors that do not for memory, both compiled like everything else and
+//! run on the same threads.
+
+use super::Measure;
+use super::bench::shown;
+use super::output::{Error, Output};
+use super::workbench::Workbench;
+use std::time::{Duration, Instant};
+use tensc::graph::Origin;
+use tensc::kernel::cost::{Counts, counts};
+use tensc::module::Module;
+use tensc::session::{Argument, Session};
+use tensc_runtime::Tensor;
+
+/// Calls, and prints a table of the kernels.
+pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
+    let (module, mut bench) = Workbench::new(measure)?;
+    let Some(executable) = bench.compiled().executable() else {
+        return Err(Error::other("the function is interpreted: it has no kernels to measure"));
+    };
+    let program = executable.program();
+    let rows: Vec<(String, Counts, String)> = program
+        .kernels
+        .iter()
+        .map(|k| (k.name.clone(), counts(program, k), lines(&module, &k.origins)))
+        .collect();
+    let roof = Roof::measure(bench.session())?;
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
+    bench.call()?;
+    let (begin, budget) = (Instant::now(), Duration::from_secs_f64(measure.seconds));
+    while times.iter().any(|of| of.len() < 3) || begin.elapsed() < budget {
+        bench.call_timed(&mut |kernel, time| times[kernel].push(time))?;
+        if rows.is_empty() {
+            break;
+        }
+    }
+    let medians: Vec<f64> = times.iter_mut().map(|of| median_ns(of)).collect();
+    let total: f64 = medians.iter().sum();
+    output.line(format_args!(
+        "roof {:.1} GFLOP/s, {:.1} GB/s on {} threads; {} a call in {} kernels",
+        roof.flops,
+        roof.bytes,
+        bench.session().pool().threads(),
+        shown(total),
+        rows.len()
+    ));
+    output.line("      time   share  GFLOP/s     GB/s   roof  kernel");
+    for ((name, counts, lines), ns) in rows.iter().zip(&medians) {
+        let (flops, bytes) = (counts.flops / ns.max(1.0), counts.bytes / ns.max(1.0));
+        let reached = (flops / roof.flops).max(bytes / roof.bytes);
+        output.line(format_args!(
+            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {name}{lines}",
+            shown(*ns),
+            100.0 * ns / total.max(1.0),
+            100.0 * reached,
+        ));
+    }
+    Ok(())
+}
+
+fn median_ns(times: &mut [Duration]) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(0.0, |time| time.as_nanos() as f64)
+}
+
+/// The lines that a kernel came from: `  model.tx:3,5-7`.
+fn lines(module: &Module, origins: &[Origin]) -> String {
+    let spans = origins.iter().filter_map(|origin| origin.span);
+    let mut places: Vec<(String, usize)> = spans
+        .map(|span| {
+            let name = module.sources().get(span.source).name.clone();
+            (name, module.sources().line_column(span).0)
+        })
+        .collect();
+    places.sort();
+    places.dedup();
+    let mut text = String::new();
+    let mut rest = places.as_slice();
+    let mut file = None;
+    while let Some((name, from)) = rest.first() {
+        let run = rest.iter().zip(*from..).take_while(|((n, line), i)| n == name && line == i);
+        let length = run.count();
+        match file == Some(name) {
+            true => text.push(','),
+            false => text.push_str(&format!("  {name}:")),
+        }
+        file = Some(name);
+        text.push_str(&from.to_string());
+        if length > 1 {
+            text.push_str(&format!("-{}", from + length - 1));
+        }
+        rest = &rest[length..];
+    }
+    text
+}
+
+/// What the machine reaches with the session's threads.
+struct Roof {
+    /// Operations a nanosecond.
+    flops: f64,
+    /// Bytes a nanosecond.
+    bytes: f64,
+}
+
+/// Rows and columns of the product.
+const SIDE: usize = 384;
+/// Elements of each vector of the sum: 32 MiB.
+const LONG: usize = 8 << 20;
+/// The best of so many calls counts.
+const CALLS: usize = 12;
+
+impl Roof {
+    fn measure(session: &Session) -> Result<Roof, Error> {
+        let text = "fn product[N](a: f32[N, N], b: f32[N, N]) -> f32[N, N] = a @ b\n\
+                    fn total[N](a: f32[N], b: f32[N]) -> f32[N] = a + b\n";
+        let module = Module::from_source("roof.tx", text)?;
+        let best = |name: &str, shape: &[usize]| -> Result<f64, Error> {
+            let function = module.function(name).expect("it is in the text");
+            let operand = Tensor::zeros(tensc_runtime::DType::F32, shape);
+            let operands = [operand.view(), operand.view()];
+            let compiled = function.compile(session, &operands)?;
+            let mut results = [None];
+            let mut best = f64::INFINITY;
+            for _ in 0..CALLS {
+                let mut arguments = operands.clone().map(Argument::Borrowed);
+                let start = Instant::now();
+                compiled.call_reusing(session.pool(), &mut arguments, &mut results)?;
+                best = best.min(start.elapsed().as_nanos() as f64);
+            }
+            Ok(best)
+        };
+        let flops = 2.0 * (SIDE as f64).powi(3) / best("product", &[SIDE, SIDE])?;
+        let bytes = 3.0 * 4.0 * LONG as f64 / best("total", &[LONG])?;
+        Ok(Roof { flops, bytes })
+    }
+}

@@ -1,0 +1,175 @@
+//! A function with its arguments, called again and again: what `bench` and `profile` measure.
+//!
+//! A parameter whose name is that of a field of the result, and whose data is a `state_NAME` file, is
+//! state: each call is given the last call's value, memory included.
+
+use super::inspect::with_sizes;
+use super::output::Error;
+use super::{Measure, calls};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tensc::graph::TensorType;
+use tensc::module::{Function, Module};
+use tensc::session::{Argument, Compiled, Session};
+use tensc_runtime::{DType, Tensor, TensorView, data, rng};
+
+/// A compiled function, its arguments, and the results of the last call.
+pub struct Workbench {
+    session: Session,
+    compiled: Arc<Compiled>,
+    parameters: Vec<Parameter>,
+    names: Vec<String>,
+    /// By result. What became an argument of the next call is gone.
+    results: Vec<Option<Tensor>>,
+    /// Whether `results` holds the state.
+    called: bool,
+    /// From the start of reading the source to machine code, loading of data apart.
+    pub compile_time: Duration,
+}
+
+struct Parameter {
+    /// What it is, for state at the start.
+    value: Tensor,
+    /// The result that takes its place, for state.
+    result: Option<usize>,
+}
+
+impl Workbench {
+    /// Loads the module and the data, and compiles.
+    ///
+    /// # Errors
+    /// What is wrong with the source, the data or the way they are used together.
+    pub fn new(measure: &Measure) -> Result<(Module, Workbench), Error> {
+        let start = Instant::now();
+        let session = measure.engine.session()?;
+        let module = Module::from_file(&measure.file)?;
+        let function = calls::function(&module, &measure.function)?;
+        let mut compile_time = start.elapsed();
+        let names: Vec<String> = function.results().into_iter().map(|(name, _)| name).collect();
+        let (graph, parameters) = match &measure.data {
+            Some(folder) => {
+                let parameters = from_files(&function, folder, &names)?;
+                let views: Vec<TensorView<'_>> =
+                    parameters.iter().map(|p| p.value.view()).collect();
+                (function.specialise(&views)?, parameters)
+            }
+            None => {
+                let graph = with_sizes(&function.typed().graph, &measure.sizes)?;
+                let types = graph.inputs().iter().map(|(_, node)| graph.ty(*node));
+                let made = types.zip(0..).map(|(ty, number)| made_up(ty, number)).collect();
+                (graph, made)
+            }
+        };
+        let start = Instant::now();
+        let compiled = session.compile_graph(&graph)?;
+        compile_time += start.elapsed();
+        let results = vec![None; names.len()];
+        let bench =
+            Workbench { session, compiled, parameters, names, results, called: false, compile_time };
+        Ok((module, bench))
+    }
+
+    /// The executable.
+    pub fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// The session whose threads it runs on.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// State as it was at the start.
+    pub fn reset(&mut self) {
+        self.called = false;
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// Where an index is out of range.
+    pub fn call(&mut self) -> Result<(), Error> {
+        self.call_observed(None)
+    }
+
+    /// One call; `observe` is told the number and the time of each kernel.
+    ///
+    /// # Errors
+    /// As `call`.
+    pub fn call_timed(&mut self, observe: &mut dyn FnMut(usize, Duration)) -> Result<(), Error> {
+        self.call_observed(Some(observe))
+    }
+
+    fn call_observed(
+        &mut self,
+        observe: Option<&mut dyn FnMut(usize, Duration)>,
+    ) -> Result<(), Error> {
+        let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(self.parameters.len());
+        for parameter in &self.parameters {
+            let last = parameter.result.filter(|_| self.called);
+            arguments.push(match (parameter.result, last.and_then(|r| self.results[r].take())) {
+                (_, Some(state)) => Argument::Owned(state),
+                (Some(_), None) => Argument::Owned(parameter.value.view().to_tensor()),
+                (None, None) => Argument::Borrowed(parameter.value.view()),
+            });
+        }
+        let (pool, results) = (self.session.pool(), &mut self.results);
+        match observe {
+            None => self.compiled.call_reusing(pool, &mut arguments, results)?,
+            Some(observe) => self.compiled.call_timed(pool, &mut arguments, results, observe)?,
+        }
+        self.called = true;
+        Ok(())
+    }
+
+    /// Writes each field of the last result to `folder`, as `NAME.npy`.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), Error> {
+        for (name, result) in self.names.iter().zip(&self.results) {
+            let Some(tensor) = result else {
+                return Err(Error::other("there was no call whose results could be saved"));
+            };
+            data::save(&folder.join(format!("{name}.npy")), tensor)?;
+        }
+        Ok(())
+    }
+}
+
+/// Each parameter from `in_NAME.npy` or `state_NAME.npy`.
+fn from_files(
+    function: &Function,
+    folder: &Path,
+    results: &[String],
+) -> Result<Vec<Parameter>, Error> {
+    let mut parameters = Vec::new();
+    for (name, _) in function.parameters() {
+        let constant = folder.join(format!("in_{name}.npy"));
+        let state = folder.join(format!("state_{name}.npy"));
+        let (file, result) = match state.exists() {
+            true => (state, results.iter().position(|result| *result == name)),
+            false => (constant, None),
+        };
+        let value = data::load(&file)?.into_tensor().expect("an npy file holds one tensor");
+        parameters.push(Parameter { value, result });
+    }
+    Ok(parameters)
+}
+
+/// Data for a parameter that no file gives: floats uniform in [0, 1), everything else 0, which is a
+/// valid index wherever there is one.
+fn made_up(ty: &TensorType, number: i64) -> Parameter {
+    let shape = ty.concrete_shape();
+    let key = rng::key(number);
+    let draw = |i: u64| f64::from(rng::uniform_f32(key, i));
+    let value = match ty.dtype {
+        DType::F16 | DType::BF16 | DType::F32 | DType::F64 => {
+            let values: Vec<f64> = (0..shape.elements() as u64).map(draw).collect();
+            Tensor::from_f64_slice(ty.dtype, &values, shape)
+        }
+        _ => Tensor::zeros(ty.dtype, shape),
+    };
+    Parameter { value, result: None }
+}
