@@ -1,7 +1,7 @@
 //! The command line as a Unix user meets it: exit codes, streams, files, and the helps.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -329,7 +329,7 @@ fn the_helps_are_worth_reading() {
     let out = tensc(&dir, &["--help"]);
     assert_success(&out);
     insta::assert_snapshot!("help", stdout(&out));
-    for command in ["run", "check", "test", "dump", "grad", "explain"] {
+    for command in ["run", "check", "test", "dump", "grad", "explain", "bench", "profile"] {
         let out = tensc(&dir, &[command, "--help"]);
         assert_success(&out);
         assert!(stdout(&out).contains("Usage: tensc"), "{command}");
@@ -374,4 +374,52 @@ fn stderr(out: &Output) -> String {
 #[track_caller]
 fn assert_success(out: &Output) {
     assert!(out.status.success(), "{:?}\n{}", out.status.code(), stderr(out));
+}
+
+#[test]
+fn bench_measures_and_serves() {
+    let text = "struct Out { s: f32[3], total: f32 }\n\n\
+                fn bench(x: f32[3], s: f32[3]) -> Out = Out { s: s + x, total: sum(s) }\n";
+    let dir = folder(&[("model.tx", text)]);
+    let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0], [3]);
+    data::save(&dir.path().join("in_x.npy"), &x).expect("it is written");
+    data::save(&dir.path().join("state_s.npy"), &x).expect("it is written");
+
+    let person = tensc(&dir, &["bench", "model.tx", "--data", ".", "--seconds", "0"]);
+    assert_success(&person);
+    for word in ["compile", "first", "median", "GFLOP/s"] {
+        assert!(stdout(&person).contains(word), "{}", stdout(&person));
+    }
+    let table = tensc(&dir, &["profile", "model.tx", "--data", ".", "--seconds", "0"]);
+    assert_success(&table);
+    assert!(stdout(&table).contains("model.tx:3"), "{}", stdout(&table));
+
+    let mut child = command(&dir, &["bench", "model.tx", "--data", ".", "--serve"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // Two calls after a reset: the state is what it was and twice `x`.
+    let requests = "{\"cmd\":\"call\"}\n{\"cmd\":\"reset\"}\n\
+                    {\"cmd\":\"run\",\"min\":2,\"max\":2,\"budget_s\":0.0}\n\
+                    {\"cmd\":\"save\",\"dir\":\".\"}\n{\"cmd\":\"jump\"}\n";
+    child.stdin.take().expect("piped").write_all(requests.as_bytes()).expect("it reads");
+    let out = child.wait_with_output().expect("it ends");
+    let lines: Vec<serde_json::Value> = (stdout(&out).lines())
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let ok: Vec<bool> = lines.iter().map(|line| line["ok"] == true).collect();
+    assert_eq!(ok, [true, true, true, true, true, false], "{}", stdout(&out));
+    assert!(lines[0]["compile_ms"].is_number() && lines[0]["first_ms"].is_number());
+    assert_eq!(lines[3]["wall_ns"].as_array().map(Vec::len), Some(2));
+    let saved = |name: &str| {
+        let loaded = data::load(&dir.path().join(name)).expect("it was saved");
+        loaded.into_tensor().expect("one tensor").to_f64_vec()
+    };
+    assert_eq!(saved("s.npy"), [3.0, 6.0, 9.0]);
+    assert_eq!(saved("total.npy"), [12.0]);
+
+    let missing = tensc(&dir, &["bench", "model.tx", "--data", "nowhere", "--serve"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(stdout(&missing).contains("in_x.npy"), "{}", stdout(&missing));
 }

@@ -98,10 +98,24 @@ enum Request {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Ready { ok: bool, version: &'static str, compile_ms: f64, first_ms: f64 },
-    Done { ok: bool },
-    Ran { ok: bool, #[serde(flatten)] times: Times },
-    Failed { ok: bool, error: String },
+    Ready {
+        ok: bool,
+        version: &'static str,
+        compile_ms: f64,
+        first_ms: f64,
+    },
+    Done {
+        ok: bool,
+    },
+    Ran {
+        ok: bool,
+        #[serde(flatten)]
+        times: Times,
+    },
+    Failed {
+        ok: bool,
+        error: String,
+    },
 }
 
 impl Answer {

@@ -65,8 +65,15 @@ impl Workbench {
         let compiled = session.compile_graph(&graph)?;
         compile_time += start.elapsed();
         let results = vec![None; names.len()];
-        let bench =
-            Workbench { session, compiled, parameters, names, results, called: false, compile_time };
+        let bench = Workbench {
+            session,
+            compiled,
+            parameters,
+            names,
+            results,
+            called: false,
+            compile_time,
+        };
         Ok((module, bench))
     }
 

@@ -88,7 +88,8 @@ pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
     let mut add = |body: &Body, extents: &[usize]| {
         counts.flops += operations(&body.program) * points(extents) as f64;
         let slots = body.program.slots.iter().zip(&body.slots);
-        counts.bytes += slots.map(|(d, a)| (d.dtype.size() * reach(a, extents)) as f64).sum::<f64>();
+        counts.bytes +=
+            slots.map(|(d, a)| (d.dtype.size() * reach(a, extents)) as f64).sum::<f64>();
     };
     match &kernel.work {
         Work::Nest(nest) => {

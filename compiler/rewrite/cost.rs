@@ -69,6 +69,16 @@ impl Machine {
         bytes * level.expect("the last level is infinite").1
     }
 
+    /// To move all bytes of a tensor once while each row of it waits in the nearest cache.
+    pub fn row_traffic(&self, ty: &TensorType) -> f64 {
+        let (capacity, near) = self.levels[0];
+        let row = ty.shape.last().map_or(1, size) as f64 * ty.dtype.size() as f64;
+        match row <= capacity / 2.0 {
+            true => elements(ty) * ty.dtype.size() as f64 * near,
+            false => self.traffic(ty),
+        }
+    }
+
     /// Arithmetic of `units` at each of `points` elements of a type.
     pub fn arithmetic(&self, points: f64, units: f64, dtype: DType) -> f64 {
         points * units * self.unit * width(dtype)

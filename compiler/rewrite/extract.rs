@@ -70,6 +70,8 @@ pub struct Class {
     pub elements: f64,
     /// Time to read or write it once.
     pub traffic: f64,
+    /// The same where rows wait in the nearest cache for who reads them.
+    pub row_traffic: f64,
     /// What to choose from, the e-node of the original graph first.
     pub alternatives: Vec<Alternative>,
 }
@@ -150,6 +152,7 @@ impl Problem {
                 constant: facts.constant.is_some(),
                 elements: elements(&facts.ty),
                 traffic: machine.traffic(&facts.ty),
+                row_traffic: machine.row_traffic(&facts.ty),
                 alternatives,
             });
         }

@@ -11,6 +11,7 @@
 
 use super::cost::Work;
 use super::extract::{ClassNumber, Problem, Role};
+use crate::graph::{Dim, Op, TensorType};
 use smallvec::SmallVec;
 
 /// An expression has at most so many instructions…
@@ -94,6 +95,7 @@ pub fn decisions(problem: &Problem, plan: &Plan) -> Vec<Decision> {
 
 /// A kernel of a plan while it is weighed.
 struct Kernel {
+    class: ClassNumber,
     work: Work,
     /// The product whose elements it may compute on as they are made.
     product: Option<ClassNumber>,
@@ -109,6 +111,9 @@ struct Search<'p> {
     body: u32,
     in_body: Vec<u32>,
     readers: Vec<u32>,
+    /// Those of the readers that go over the same rows: kernels are joined then, and a row is read
+    /// while it is in the nearest cache.
+    row_readers: Vec<u32>,
     queue: Vec<ClassNumber>,
     stack: Vec<(ClassNumber, bool)>,
     kernels: Vec<Kernel>,
@@ -130,6 +135,7 @@ impl<'p> Search<'p> {
             body: 0,
             in_body: vec![0; n],
             readers: vec![0; n],
+            row_readers: vec![0; n],
             queue: Vec::new(),
             stack: Vec::new(),
             kernels: Vec::new(),
@@ -165,6 +171,13 @@ impl<'p> Search<'p> {
                 kernel.work.dispatch = 0.0;
                 total -= traffic;
             }
+            let at = kernel.class as usize;
+            let readers = self.readers[at];
+            if readers > 0 && self.row_readers[at] == readers && !self.is_output[at] {
+                let made = problem.class(kernel.class);
+                kernel.work.store -= made.traffic - made.row_traffic;
+                kernel.work.dispatch = 0.0;
+            }
         }
         total + self.kernels.iter().map(|k| k.work.time()).sum::<f64>()
     }
@@ -174,6 +187,7 @@ impl<'p> Search<'p> {
         if self.needed[at] != self.round {
             self.needed[at] = self.round;
             self.readers[at] = 0;
+            self.row_readers[at] = 0;
             self.queue.push(class);
         }
     }
@@ -198,12 +212,14 @@ impl<'p> Search<'p> {
             }
             Role::Product(work) | Role::Solid(work) => {
                 solid(self);
-                self.kernels.push(Kernel { work, product: None });
+                self.kernels.push(Kernel { class, work, product: None });
                 return alternative.penalty;
             }
             Role::Inline { .. } => (here.elements, false),
             Role::Reduce => (problem.class(alternative.children[0]).elements, true),
         };
+        let made = class;
+        let rows = self.rows(plan, class);
         // The expression: everything below down to what is stored.
         self.body += 1;
         self.stack.clear();
@@ -239,12 +255,14 @@ impl<'p> Search<'p> {
                     continue;
                 }
                 operands += 1;
-                work.load += below.traffic;
+                let joins = inline && !strided && rows.is_some() && rows == leading(&below.ty);
+                work.load += if joins { below.row_traffic } else { below.traffic };
                 if strided {
                     work.compute += machine.arithmetic(points, machine.strided, below.ty.dtype);
                 }
                 self.need(child);
                 self.readers[at] += 1;
+                self.row_readers[at] += u32::from(joins);
                 let whole = below.elements == points && !strided && !reduces;
                 if whole && matches!(role, Role::Product(_)) && product.is_none() {
                     product = Some(child);
@@ -254,8 +272,25 @@ impl<'p> Search<'p> {
         if instructions > MOST_INSTRUCTIONS || operands > MOST_OPERANDS {
             penalty += IMPOSSIBLE;
         }
-        self.kernels.push(Kernel { work, product });
+        self.kernels.push(Kernel { class: made, work, product });
         penalty
+    }
+
+    /// The axes around the rows that the kernel of a class goes over: all but the last, which is the
+    /// only one that it may reduce.
+    fn rows(&self, plan: &Plan, class: ClassNumber) -> Option<&'p [Dim]> {
+        let problem = self.problem;
+        let here = problem.class(class);
+        let alternative = &here.alternatives[plan.choice[class as usize] as usize];
+        match (alternative.role, alternative.node.op()) {
+            (Role::Inline { .. }, _) => leading(&here.ty),
+            (Role::Reduce, Some(Op::Reduce(_, axes))) => {
+                let operand = &problem.class(alternative.children[0]).ty;
+                let last = operand.rank() - 1;
+                (axes.iter().all(|&a| usize::from(a) == last)).then(|| leading(operand)).flatten()
+            }
+            _ => None,
+        }
     }
 
     /// Stores what would make expressions too long or repeat much arithmetic: a plan to start from.
@@ -413,6 +448,11 @@ impl<'p> Search<'p> {
         }
         true
     }
+}
+
+/// The axes around the rows of a tensor.
+fn leading(ty: &TensorType) -> Option<&[Dim]> {
+    ty.shape.split_last().map(|(_, leading)| leading)
 }
 
 /// The classes that the outputs need under a choice, operands first. Panics where the choice is

@@ -47,6 +47,7 @@ const X_NUMBER: Condition =
 /// The rows.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
+    terms(EXACT, "stop-gradient",     "(stop_gradient ?x)",            "?x",                  ALWAYS,       "gradients have been taken when graphs are rewritten"),
     terms(EXACT, "mul-one",           "(mul ?x 1)",                    "?x",                  ALWAYS,       "one is neutral"),
     terms(EXACT, "div-one",           "(div ?x 1)",                    "?x",                  ALWAYS,       "one is neutral"),
     terms(EXACT, "pow-one",           "(pow ?x 1)",                    "?x",                  ALWAYS,       "one is neutral"),
