@@ -1,6 +1,7 @@
 //! From the start of the process to the end of the first training step: the command itself is
-//! started again and again on a program that makes weights and images, takes one step and prints the
-//! loss. Loading data is apart; everything else of a cold start is in it, the end of the process too.
+//! started again and again on a program that makes weights and images, takes one step and prints
+//! the loss. Loading data is apart; everything else of a cold start is in it, the end of the
+//! process too.
 //!
 //! `cargo bench --bench cold_start`
 

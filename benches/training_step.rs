@@ -1,5 +1,5 @@
-//! The training step of MNIST (784-512-10, RMSprop), a whole epoch's batches of 128 and its last of 96,
-//! and a pass over the test set; compiled once, called again and again as a training loop does.
+//! The training step of MNIST (784-512-10, RMSprop), a whole epoch's batches of 128 and its last of
+//! 96, and a pass over the test set; compiled once, called again and again as a training loop does.
 //!
 //! `cargo bench --bench training_step`
 

@@ -1,8 +1,9 @@
 //! The compiler in one screen: from a concrete graph to an executable, pass by pass.
 //!
-//! Everything before is the front end (`check` makes symbolic graphs, `Graph::with_sizes` makes them
-//! concrete); everything after is calling. Each pass is a pure function; the IR is verified after each
-//! one in debug builds and wherever [`Options::verify`] asks for it, and a failure names the pass.
+//! Everything before is the front end (`check` makes symbolic graphs, `Graph::with_sizes` makes
+//! them concrete); everything after is calling. Each pass is a pure function; the IR is verified
+//! after each one in debug builds and wherever [`Options::verify`] asks for it, and a failure names
+//! the pass.
 
 use crate::codegen::{self, CompileError, Executable};
 use crate::graph::Graph;
@@ -46,7 +47,10 @@ pub struct Pass {
 
 macro_rules! passes {
     ($($(#[doc = $about:literal])+ $constant:ident = $name:literal;)*) => {
-        $($(#[doc = $about])+ pub const $constant: Pass = Pass { name: $name, about: concat!($($about),+) };)*
+        $(
+            $(#[doc = $about])+
+            pub const $constant: Pass = Pass { name: $name, about: concat!($($about),+) };
+        )*
         /// Every pass from the graph on, in order.
         pub const PASSES: &[Pass] = &[$($constant),*];
     };

@@ -1,9 +1,9 @@
-//! Random graphs through every executor: the interpreter, code without optimisation, optimised code,
-//! at one and two threads, for every instruction set this machine has.
+//! Random graphs through every executor: the interpreter, code without optimisation, optimised
+//! code, at one and two threads, for every instruction set this machine has.
 //!
-//! Tolerances, relative to the largest magnitude of the result (the interpreter sums in `f64`), by the
-//! narrowest float the graph computes in: `f64` 1e-10, `f32` 2e-5, `bf16` and `f16` a few units of
-//! their last place; integers and truth values are equal. Thread counts never change a bit.
+//! Tolerances, relative to the largest magnitude of the result (the interpreter sums in `f64`), by
+//! the narrowest float the graph computes in: `f64` 1e-10, `f32` 2e-5, `bf16` and `f16` a few units
+//! of their last place; integers and truth values are equal. Thread counts never change a bit.
 
 use tensc::codegen::Isa;
 use tensc::graph::interpret::interpret;

@@ -1,8 +1,8 @@
 //! Training, held step by step to losses that others computed in float64.
 //!
 //! The short run is of a small network on data that is committed (`mnist/make_short_trace.py`
-//! computed its losses). The long one is the textbook's network on the whole of MNIST against a trace
-//! made with torch; it needs that trace's folder:
+//! computed its losses). The long one is the textbook's network on the whole of MNIST against a
+//! trace made with torch; it needs that trace's folder:
 //!
 //! ```text
 //! TENSC_CONFORMANCE=FOLDER cargo test --release --test mnist_trace -- --ignored --nocapture

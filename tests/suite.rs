@@ -1,5 +1,5 @@
-//! Runs the programs of `tests/suite/`; `tests/README.md` says what each folder holds and how to add
-//! to it.
+//! Runs the programs of `tests/suite/`; `tests/README.md` says what each folder holds and how to
+//! add to it.
 
 #[path = "suite/engines.rs"]
 mod engines;

@@ -45,8 +45,8 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "compiler/session/compiled.rs",
 ];
 
-const MAX_LINES: usize = 900;
-const MAX_COLUMNS: usize = 160;
+const MAX_LINES: usize = 660;
+const MAX_COLUMNS: usize = 104;
 
 #[test]
 fn parts_import_only_what_is_below_them() {
@@ -74,8 +74,9 @@ fn files_and_lines_are_short_enough_to_read() {
         if lines > MAX_LINES {
             wrong.push(format!("{path}: {lines} lines"));
         }
-        for (number, line) in text.lines().enumerate() {
-            // A text that a test expects word for word may not be broken.
+        // What a test expects word for word may not be broken.
+        let prose = !path.contains("/tests");
+        for (number, line) in text.lines().enumerate().filter(|_| prose) {
             if line.chars().count() > MAX_COLUMNS && !line.contains(['"', '|']) {
                 wrong.push(format!("{path}:{}: over {MAX_COLUMNS} columns", number + 1));
             }
@@ -122,8 +123,8 @@ fn every_exception_to_a_lint_carries_its_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A snapshot `<file>__<test>.snap` is of a test that exists; one of the suite, `<test>@<program>.snap`,
-/// also of a program that exists.
+/// A snapshot `<file>__<test>.snap` is of a test that exists; one of the suite,
+/// `<test>@<program>.snap`, also of a program that exists.
 #[test]
 fn no_snapshot_is_left_behind() {
     let sources: String = all_rust_files().map(|(_, text)| text).collect();

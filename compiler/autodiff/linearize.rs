@@ -4,8 +4,8 @@ use crate::graph::ops::Jvp;
 use crate::graph::ops::elementwise::Partial;
 use crate::graph::{Builder, MapOp, NodeId, Op, Operands, Via};
 
-/// Appends the tangents of the first `len` nodes that are `live`, given those of some inputs as pairs
-/// (input, tangent). `None` stands for a tangent that vanishes.
+/// Appends the tangents of the first `len` nodes that are `live`, given those of some inputs as
+/// pairs (input, tangent). `None` stands for a tangent that vanishes.
 pub(super) fn linearize(
     b: &Builder<'_>,
     live: &[bool],

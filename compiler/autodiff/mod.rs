@@ -1,10 +1,10 @@
 //! Differentiation as a map from graphs to graphs.
 //!
-//! Reverse mode is linearisation and transposition ("You Only Linearize Once", arXiv 2204.10923): the
-//! jvp rule of each operation builds the *tangent* nodes, which are linear in the tangents of the
-//! inputs (`linearize`); walking those nodes backwards with the transpose rule of each linear
-//! operation turns them into *cotangents* (`transpose`). One table of rules so gives `jvp`, `vjp`, and,
-//! because the result is a graph like any other, every order of both.
+//! Reverse mode is linearisation and transposition ("You Only Linearize Once", arXiv 2204.10923):
+//! the jvp rule of each operation builds the *tangent* nodes, which are linear in the tangents of
+//! the inputs (`linearize`); walking those nodes backwards with the transpose rule of each linear
+//! operation turns them into *cotangents* (`transpose`). One table of rules so gives `jvp`, `vjp`,
+//! and, because the result is a graph like any other, every order of both.
 //!
 //! Invariants: a derived graph has the inputs of its source, in order; derivation is symbolic in
 //! the sizes, so one gradient serves every batch size; each derived node keeps the span of the node
@@ -140,8 +140,8 @@ fn backward(
     pull_back(graph, &[output], wrt, "grad", seed)
 }
 
-/// Cotangents of the inputs `wrt` from those of some outputs, which `seeds` gives by the position of
-/// the output in `outputs`: a graph that is not pruned, and pairs of a node of `graph` and its
+/// Cotangents of the inputs `wrt` from those of some outputs, which `seeds` gives by the position
+/// of the output in `outputs`: a graph that is not pruned, and pairs of a node of `graph` and its
 /// cotangent.
 fn pull_back(
     graph: &Graph,

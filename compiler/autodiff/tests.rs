@@ -1,4 +1,5 @@
-//! Every differentiable row of the table against central differences, and the driver's own promises.
+//! Every differentiable row of the table against central differences, and the driver's own
+//! promises.
 
 use super::*;
 use crate::graph::ops::{EvalError, Jvp, ROWS, Sample};
@@ -43,7 +44,8 @@ fn in_f64(sample: &Sample) -> Option<Sample> {
     (result.dtype == DType::F64 && moves).then_some(sample)
 }
 
-/// `weighted sum of the operation's result` as a graph, so that every element of the Jacobian counts.
+/// `weighted sum of the operation's result` as a graph, so that every element of the Jacobian
+/// counts.
 fn scalar_graph(sample: &Sample) -> Graph {
     let mut graph = Graph::new();
     let operands: Vec<NodeId> = (sample.operands.iter().enumerate())

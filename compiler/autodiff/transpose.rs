@@ -3,8 +3,9 @@
 use crate::graph::{Builder, MapOp, NodeId, Via};
 
 /// Appends the cotangents of the linear nodes, given those of some in `seeds` as pairs (tangent,
-/// cotangent): by node index, also those of the tangent inputs (the second of each pair in `inputs`).
-/// Nodes from number `first` on are the tangents. `None` stands for a cotangent that vanishes.
+/// cotangent): by node index, also those of the tangent inputs (the second of each pair in
+/// `inputs`). Nodes from number `first` on are the tangents. `None` stands for a cotangent that
+/// vanishes.
 pub(super) fn transpose(
     b: &Builder<'_>,
     first: usize,

@@ -1,8 +1,9 @@
 //! From a function's declaration to its graph.
 //!
-//! Every function of the program is walked once with names for its sizes, so that mistakes in it show
-//! even where nobody calls it. What a function is generic over besides sizes is sampled: a pack by some
-//! sizes, an element type by `f32`, a tree by a vector; such a walk only looks for mistakes.
+//! Every function of the program is walked once with names for its sizes, so that mistakes in it
+//! show even where nobody calls it. What a function is generic over besides sizes is sampled: a
+//! pack by some sizes, an element type by `f32`, a tree by a vector; such a walk only looks for
+//! mistakes.
 
 use super::typed::{Function, Tree};
 use super::types::{Bindings, Generic, Type};

@@ -8,7 +8,8 @@
 //! Invariant: a program comes out only where no error was reported, and then nothing after this
 //! reports a mistake of the user that could have been found without running.
 //!
-//! Neighbours: `syntax` below gives trees; `graph` operations and their rules; `autodiff` gradients.
+//! Neighbours: `syntax` below gives trees; `graph` operations and their rules; `autodiff`
+//! gradients.
 
 mod builtin;
 mod define;
@@ -39,8 +40,8 @@ pub(crate) struct Checked {
     sources: Sources,
 }
 
-/// Checks a program: the source `root`, which is in `sources` already, and all that it imports, which
-/// is added. The program is there where no error was found.
+/// Checks a program: the source `root`, which is in `sources` already, and all that it imports,
+/// which is added. The program is there where no error was found.
 pub fn check(
     sources: &mut Sources,
     root: SourceId,
@@ -72,8 +73,8 @@ pub fn check(
     (Some(TypedProgram { checked: Some(checked.into()), ..program }), diagnostics)
 }
 
-/// A function of the program for arguments of these types, one for each parameter: for functions that
-/// are generic over more than sizes, and for known sizes.
+/// A function of the program for arguments of these types, one for each parameter: for functions
+/// that are generic over more than sizes, and for known sizes.
 ///
 /// # Errors
 /// Where there is no such function, or the types do not fit it.

@@ -1,8 +1,8 @@
 //! The typed program: what the checker hands to everything above it.
 //!
-//! Every name is resolved, every tensor leaf has an element type and a shape over named sizes, and every
-//! pure expression has become nodes of a symbolic [`Graph`]. Functions are inlined where they are
-//! called, so a [`Function`] or [`Region`] is one graph without calls.
+//! Every name is resolved, every tensor leaf has an element type and a shape over named sizes, and
+//! every pure expression has become nodes of a symbolic [`Graph`]. Functions are inlined where they
+//! are called, so a [`Function`] or [`Region`] is one graph without calls.
 //!
 //! Invariant: no later stage reports a mistake of the user, but for what only running can tell (a
 //! file that is missing or has another shape, an index out of range, an assertion).

@@ -1,7 +1,7 @@
 //! What expressions evaluate to while the checker walks them.
 //!
-//! A tensor is a node of a graph under construction, or a slot of the script; everything else is known to
-//! the compiler: trees of tensors, sizes, flags, text, functions.
+//! A tensor is a node of a graph under construction, or a slot of the script; everything else is
+//! known to the compiler: trees of tensors, sizes, flags, text, functions.
 
 use super::typed::SlotId;
 use super::types::{Bindings, Generic, Type};

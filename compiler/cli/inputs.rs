@@ -7,8 +7,8 @@ use tensc::check::typed::Input;
 use tensc::module::{Failure, Module};
 use tensc_runtime::{DType, Scalar};
 
-/// Adds an option for each `input` of the model that `tensc run` is given, so that `--help` shows them
-/// and a misspelt one is an error of usage. The model is checked on the way and handed back.
+/// Adds an option for each `input` of the model that `tensc run` is given, so that `--help` shows
+/// them and a misspelt one is an error of usage. The model is checked on the way and handed back.
 pub fn with_model_inputs(
     command: Command,
     arguments: &[String],

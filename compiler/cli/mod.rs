@@ -78,8 +78,9 @@ fn execute(
 
 /// Compiles and runs models written in the tensor language `.tx`.
 ///
-/// A model is a file of pure functions over tensors and a `main` that loads data, trains, prints and
-/// saves. tensc proves its shapes, derives its gradients, fuses it, and runs it as machine code.
+/// A model is a file of pure functions over tensors and a `main` that loads data, trains, prints
+/// and saves. tensc proves its shapes, derives its gradients, fuses it, and runs it as machine
+/// code.
 #[derive(Parser)]
 #[command(name = "tensc", version, max_term_width = 100, after_help = AFTER_HELP)]
 struct Cli {
@@ -145,8 +146,8 @@ struct Measure {
     /// The function
     #[arg(long = "fn", value_name = "NAME", default_value = "bench")]
     function: String,
-    /// A folder with `in_PARAM.npy` or `state_PARAM.npy` for each parameter; state is what the field of
-    /// that name in the last result was [default: made-up data, see --size]
+    /// A folder with `in_PARAM.npy` or `state_PARAM.npy` for each parameter; state is what the
+    /// field of that name in the last result was [default: made-up data, see --size]
     #[arg(long, value_name = "DIR", conflicts_with = "sizes")]
     data: Option<PathBuf>,
     /// A named size of made-up data

@@ -1,8 +1,8 @@
 //! `tensc profile`: where the time of a function goes, kernel by kernel.
 //!
 //! The roof is measured, not read from a data sheet: a product whose operands stay in the caches
-//! for arithmetic, a sum of two vectors that do not for memory, both compiled like everything else and
-//! run on the same threads.
+//! for arithmetic, a sum of two vectors that do not for memory, both compiled like everything else
+//! and run on the same threads.
 
 use super::Measure;
 use super::bench::shown;

@@ -1,7 +1,7 @@
 //! A function with its arguments, called again and again: what `bench` and `profile` measure.
 //!
-//! A parameter whose name is that of a field of the result, and whose data is a `state_NAME` file, is
-//! state: each call is given the last call's value, memory included.
+//! A parameter whose name is that of a field of the result, and whose data is a `state_NAME` file,
+//! is state: each call is given the last call's value, memory included.
 
 use super::inspect::with_sizes;
 use super::output::Error;

@@ -6,9 +6,9 @@
 //!
 //! The bodies of innermost loops are vector programs. Here they are emitted in 128-bit vectors,
 //! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and
-//! `memory` emit operations on groups of lanes, `body` emits a program, `fold` the accumulators. `nest`
-//! and `product` decide on loops, and reach a program's emission through `body::emit` only: an
-//! emitter of wider vectors is a second implementation of that.
+//! `memory` emit operations on groups of lanes, `body` emits a program, `fold` the accumulators.
+//! `nest` and `product` decide on loops, and reach a program's emission through `body::emit` only:
+//! an emitter of wider vectors is a second implementation of that.
 //!
 //! Invariants: the bits of a result depend on the program, never on the number of threads;
 //! kernels touch memory only through the program's accesses; an executable's code is freed after

@@ -1,8 +1,8 @@
 //! The backward function of a user's function, as source.
 //!
 //! The signature is the user's own, copied from the syntax; the body is printed from the derived
-//! graph; the result is what `value_and_grad` gives: the value and a tree like the parameter. The text
-//! stands on its own beside the function: it uses the same imports.
+//! graph; the result is what `value_and_grad` gives: the value and a tree like the parameter. The
+//! text stands on its own beside the function: it uses the same imports.
 
 use super::source::{Head, Names, function as source_of};
 use crate::autodiff::{NotDifferentiable, Traced, traced_gradient};
@@ -106,8 +106,8 @@ fn chosen(function: &Function, wrt: &[String]) -> Result<Vec<usize>, Diagnostic>
     Ok(chosen)
 }
 
-/// Numbers of the graph's inputs that have a gradient: the floats of the chosen parameters, `frozen`
-/// fields apart.
+/// Numbers of the graph's inputs that have a gradient: the floats of the chosen parameters,
+/// `frozen` fields apart.
 fn differentiated(
     function: &Function,
     chosen: &[usize],

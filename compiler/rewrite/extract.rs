@@ -262,8 +262,8 @@ pub fn greedy(problem: &Problem) -> Vec<u8> {
     best.into_iter().map(choice).collect()
 }
 
-/// Whether the choices made so far lead from the e-node to the class. The sets do not tell: a set is
-/// not made anew when a choice under it changes.
+/// Whether the choices made so far lead from the e-node to the class. The sets do not tell: a set
+/// is not made anew when a choice under it changes.
 fn reaches(problem: &Problem, best: &[Option<Best>], from: &Alternative, class: usize) -> bool {
     let mut seen = vec![false; best.len()];
     let mut stack: SmallVec<[ClassNumber; 32]> = from.children.iter().copied().collect();

@@ -276,8 +276,8 @@ impl<'p> Search<'p> {
         penalty
     }
 
-    /// The axes around the rows that the kernel of a class goes over: all but the last, which is the
-    /// only one that it may reduce.
+    /// The axes around the rows that the kernel of a class goes over: all but the last, which is
+    /// the only one that it may reduce.
     fn rows(&self, plan: &Plan, class: ClassNumber) -> Option<&'p [Dim]> {
         let problem = self.problem;
         let here = problem.class(class);

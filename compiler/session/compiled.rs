@@ -139,8 +139,8 @@ impl Compiled {
         Compiled { engine, inputs, outputs }
     }
 
-    /// Whether compiling would cost more than it can give back: a handful of scalar operations, such
-    /// as a loop's bound, which the interpreter does in a microsecond.
+    /// Whether compiling would cost more than it can give back: a handful of scalar operations,
+    /// such as a loop's bound, which the interpreter does in a microsecond.
     pub(super) fn is_trivial(graph: &Graph) -> bool {
         const FEW: usize = 16;
         let scalar = |id: NodeId| {
@@ -186,9 +186,9 @@ impl Compiled {
         Ok(results.into_iter().map(|result| result.expect("a call has every result")).collect())
     }
 
-    /// As [`Compiled::call`]. `results` has a place for each output: the tensor found there, such as
-    /// the result of an earlier call, is written to if it fits and nothing else holds it. Arguments
-    /// that were given away are left empty where their memory became a result's.
+    /// As [`Compiled::call`]. `results` has a place for each output: the tensor found there, such
+    /// as the result of an earlier call, is written to if it fits and nothing else holds it.
+    /// Arguments that were given away are left empty where their memory became a result's.
     ///
     /// # Errors
     /// As `call`; `results` then holds nothing.

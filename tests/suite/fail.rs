@@ -1,5 +1,5 @@
-//! `fail/*.tx`: programs that are right but fail when they run, and their messages as snapshots. They
-//! run in a folder with data files that are damaged in known ways, and leave nothing in it.
+//! `fail/*.tx`: programs that are right but fail when they run, and their messages as snapshots.
+//! They run in a folder with data files that are damaged in known ways, and leave nothing in it.
 
 use crate::engines::engines;
 use crate::program::Program;

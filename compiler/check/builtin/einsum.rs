@@ -124,8 +124,8 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
     Ok(w.tensor(node))
 }
 
-/// The product of all factors with the axes of `result`: from left to right, what nobody needs any more is
-/// summed over as soon as possible.
+/// The product of all factors with the axes of `result`: from left to right, what nobody needs any
+/// more is summed over as soon as possible.
 fn product(w: &mut Walk<'_>, factors: Vec<Factor>, result: &[usize], span: Span) -> Eval<NodeId> {
     let mut rest = factors.into_iter();
     let mut done = rest.next().expect("there is an operand");
@@ -164,8 +164,8 @@ fn summed(
     Ok(Factor { node, axes: factor.axes.into_iter().filter(|&a| keep(a)).collect() })
 }
 
-/// The axes of each operand and of the result. Names stand apart (`b i d`); a word of as many letters as
-/// the operand has axes is read as letters (`bid`).
+/// The axes of each operand and of the result. Names stand apart (`b i d`); a word of as many
+/// letters as the operand has axes is read as letters (`bid`).
 fn parse(w: &mut Walk<'_>, pattern: &str, at: Span, ranks: &[usize]) -> Eval<(Vec<Axes>, Axes)> {
     let Some(arrow) = pattern.find("->") else {
         let message = "the pattern needs `->` and the axes of the result";

@@ -1,7 +1,7 @@
 //! The built-in functions: one row each, in the table of its family.
 //!
-//! Elementwise functions are the rows of the graph's own table. What can be said in the language is not
-//! here but in the library.
+//! Elementwise functions are the rows of the graph's own table. What can be said in the language is
+//! not here but in the library.
 
 mod args;
 mod create;

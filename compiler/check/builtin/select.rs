@@ -108,8 +108,8 @@ fn take<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     Ok(w.tensor(node))
 }
 
-/// `x[..., indices[..., j, ...], ...]` by selecting along the axis: the sum of what the index names and
-/// zeros, which no infinity or NaN elsewhere disturbs.
+/// `x[..., indices[..., j, ...], ...]` by selecting along the axis: the sum of what the index names
+/// and zeros, which no infinity or NaN elsewhere disturbs.
 fn take_along<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let indices = w.tensor_arg(args, 1)?;

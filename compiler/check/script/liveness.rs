@@ -1,8 +1,8 @@
 //! Removing what nobody reads: results of regions, copies, and with them the work that made them.
 //!
-//! A backward walk over the steps knows which slots are read afterwards; loops are walked until that does not
-//! change. A region then gives only what is read after it, and an input whose slot is not read
-//! after it, or is overwritten by it, is marked as dying.
+//! A backward walk over the steps knows which slots are read afterwards; loops are walked until
+//! that does not change. A region then gives only what is read after it, and an input whose slot is
+//! not read after it, or is overwritten by it, is marked as dying.
 
 use crate::check::typed::{Region, Script, SlotId, Step, Text, TextPart};
 use crate::check::walk::without_dead_nodes;
@@ -47,8 +47,8 @@ struct Pruner<'a> {
 }
 
 impl Pruner<'_> {
-    /// The steps that are left and what is live before them, given what is live after them, at the end of
-    /// the loop around them, and at its next turn.
+    /// The steps that are left and what is live before them, given what is live after them, at the
+    /// end of the loop around them, and at its next turn.
     fn steps(
         &mut self,
         steps: &[Step],
@@ -181,8 +181,8 @@ impl Pruner<'_> {
         (Some(step.clone()), live)
     }
 
-    /// A loop's body and what is live before the loop. `entering` turns what is live before the body's
-    /// steps into what is live before a turn.
+    /// A loop's body and what is live before the loop. `entering` turns what is live before the
+    /// body's steps into what is live before a turn.
     fn turns(
         &mut self,
         body: &[Step],

@@ -1,12 +1,13 @@
 //! `main` and tests: host steps around regions.
 //!
-//! The walk runs over a script's statements as over a function's. What is computed goes into the graph of
-//! the open region; a statement that the host must execute closes it: the variables that hold nodes of the
-//! region get slots, the region becomes a step, and from then on they are read from their slots.
-//! `liveness` then removes what nobody reads, so that a region gives only what is used after it.
+//! The walk runs over a script's statements as over a function's. What is computed goes into the
+//! graph of the open region; a statement that the host must execute closes it: the variables that
+//! hold nodes of the region get slots, the region becomes a step, and from then on they are read
+//! from their slots. `liveness` then removes what nobody reads, so that a region gives only what is
+//! used after it.
 //!
-//! Invariants: at every step boundary a local's tensors are in slots; a `var` is in its own slots; a
-//! slot of a `let` is written once per turn of the loops around it.
+//! Invariants: at every step boundary a local's tensors are in slots; a `var` is in its own slots;
+//! a slot of a `let` is written once per turn of the loops around it.
 
 mod effects;
 mod flow;

@@ -213,7 +213,8 @@ impl<'w> Walk<'w> {
         })
     }
 
-    /// Makes copies safe: one whose source this close writes is taken before, through a slot in between.
+    /// Makes copies safe: one whose source this close writes is taken before, through a slot in
+    /// between.
     fn ordered(
         &mut self,
         outputs: &[(NodeId, SlotId)],

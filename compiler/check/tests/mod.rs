@@ -2,6 +2,7 @@
 
 mod errors;
 mod graphs;
+mod items;
 mod modules;
 mod run;
 mod scripts;

@@ -1,4 +1,5 @@
-//! Operators and elementwise functions: literals, element types, broadcasting, and structs as vectors.
+//! Operators and elementwise functions: literals, element types, broadcasting, and structs as
+//! vectors.
 
 use super::{Eval, Walk};
 use crate::check::value::{SizeOrigin, Static, Value};
@@ -162,8 +163,8 @@ impl<'w> Walk<'w> {
         self.elementwise(MapOp::Pow, "`**`", &[base, exponent], span)
     }
 
-    /// An elementwise operation by its row. Structs are taken leaf by leaf; with one of them, scalars
-    /// apply to every leaf.
+    /// An elementwise operation by its row. Structs are taken leaf by leaf; with one of them,
+    /// scalars apply to every leaf.
     pub(crate) fn elementwise(
         &mut self,
         map: MapOp,

@@ -1,4 +1,5 @@
-//! Calls, first half: which argument belongs to which parameter, and what the generic parameters are.
+//! Calls, first half: which argument belongs to which parameter, and what the generic parameters
+//! are.
 //!
 //! Arguments are evaluated and matched in order. A weak one (a literal) waits until the others have
 //! had their say. What the arguments leave open, the type that the context asks for may tell.
@@ -105,7 +106,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The argument of each parameter; reports those that are too many, unknown, repeated or missing.
+    /// The argument of each parameter; reports those that are too many, unknown, repeated or
+    /// missing.
     pub(crate) fn assign(
         &mut self,
         name: &str,

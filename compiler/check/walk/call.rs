@@ -231,8 +231,8 @@ impl<'w> Walk<'w> {
         if value.is_tree() {
             return value.map_leaves(&mut |leaf| self.convert(leaf, dtype, at, span));
         }
-        // A known number becomes a constant of the type at once; a float that loses its fraction and a
-        // flag are converted as tensors are.
+        // A known number becomes a constant of the type at once; a float that loses its fraction
+        // and a flag are converted as tensors are.
         let want = match value {
             Value::Static(Static::Float(..)) => Some(dtype).filter(|d| d.is_float()),
             Value::Static(Static::Dim(Dim::Const(_))) => {

@@ -1,6 +1,7 @@
 //! Values of a written type: a function's parameters, what a file holds.
 //!
-//! Each leaf knows where each of its sizes is written: through a field's type to the struct's argument.
+//! Each leaf knows where each of its sizes is written: through a field's type to the struct's
+//! argument.
 
 use super::{Eval, Walk};
 use crate::check::types::{Bindings, Generic, Mismatch, Type};

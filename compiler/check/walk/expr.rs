@@ -363,8 +363,8 @@ impl<'w> Walk<'w> {
         Value::Function(Rc::new(Callable::Lambda(lambda)))
     }
 
-    /// `if c { a } else { b }`: a known condition chooses what is walked; otherwise both are computed
-    /// and selected.
+    /// `if c { a } else { b }`: a known condition chooses what is walked; otherwise both are
+    /// computed and selected.
     fn if_expr(
         &mut self,
         cond: &'w Expr,

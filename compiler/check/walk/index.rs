@@ -1,7 +1,7 @@
 //! Indexing, in NumPy's forms.
 //!
-//! Known integers and slices become one slice of all axes; then tensors of indices gather, from the last axis
-//! to the first; then a reshape drops the axes of integers and adds the new ones.
+//! Known integers and slices become one slice of all axes; then tensors of indices gather, from the
+//! last axis to the first; then a reshape drops the axes of integers and adds the new ones.
 
 use super::{Eval, Walk};
 use crate::check::builtin::checked;

@@ -1,12 +1,13 @@
 //! The walk: a program is checked by evaluating it on values that are not known yet.
 //!
-//! A [`Walk`] goes over a function's syntax with [`Value`]s whose tensors are nodes of a symbolic graph. A
-//! call walks the callee's body with the caller's values, so when the walk is over the graph is the
-//! function with every call replaced, and each operation's shape rule has been asked with the sizes
-//! at hand.
+//! A [`Walk`] goes over a function's syntax with [`Value`]s whose tensors are nodes of a symbolic
+//! graph. A call walks the callee's body with the caller's values, so when the walk is over the
+//! graph is the function with every call replaced, and each operation's shape rule has been asked
+//! with the sizes at hand.
 //!
 //! Invariants: what fails has been reported ([`Reported`] proves it) and evaluates to
-//! [`Value::Error`], which is silent; a node's operands are in its own graph ([`Walk::node`] imports).
+//! [`Value::Error`], which is silent; a node's operands are in its own graph ([`Walk::node`]
+//! imports).
 //!
 //! Its methods stand in the files of this folder by subject; built-in functions in `builtin`,
 //! statements that only `main` has in `script`.
@@ -224,8 +225,8 @@ impl<'w> Walk<'w> {
         value.ty(&|leaf| self.leaf_ty(leaf))
     }
 
-    /// The node of the current graph that holds the tensor: graphs of differentiated functions import
-    /// what they use from around them, a region reads what it uses from slots.
+    /// The node of the current graph that holds the tensor: graphs of differentiated functions
+    /// import what they use from around them, a region reads what it uses from slots.
     pub(crate) fn node(&mut self, leaf: Leaf) -> NodeId {
         self.node_at(leaf, self.levels.len() - 1)
     }
@@ -353,7 +354,8 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// The graph without the nodes that no output needs; inputs among them stay where `all_inputs` says so.
+/// The graph without the nodes that no output needs; inputs among them stay where `all_inputs` says
+/// so.
 pub(crate) fn without_dead_nodes(old: &Graph, all_inputs: bool) -> Graph {
     let live = old.live();
     let mut graph = Graph::new();

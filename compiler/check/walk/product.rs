@@ -73,8 +73,9 @@ impl<'w> Walk<'w> {
         Ok(self.tensor(node))
     }
 
-    /// Both operands have at least two axes and one has more. Batch axes that one of them lacks or has
-    /// as a literal 1 are not repeated: they become free axes of the other, put in their place after.
+    /// Both operands have at least two axes and one has more. Batch axes that one of them lacks or
+    /// has as a literal 1 are not repeated: they become free axes of the other, put in their place
+    /// after.
     fn batched(&mut self, a: NodeId, b: NodeId, spans: (Span, Span), span: Span) -> Eval<NodeId> {
         let (ta, tb) = (self.node_ty(a).clone(), self.node_ty(b).clone());
         let batches = ta.rank().max(tb.rank()) - 2;
@@ -130,8 +131,8 @@ impl<'w> Walk<'w> {
         self.reshape(node, shape, span)
     }
 
-    /// The product whose axes bear letters: a letter of both operands that is not in `out` is summed
-    /// over. Every letter is in `out` or in both operands, and none twice in one operand.
+    /// The product whose axes bear letters: a letter of both operands that is not in `out` is
+    /// summed over. Every letter is in `out` or in both operands, and none twice in one operand.
     pub(crate) fn contract(
         &mut self,
         a: NodeId,

@@ -1,5 +1,5 @@
-//! Turning what went wrong into diagnostics: where in the user's text, through which calls, and where
-//! the sizes that disagree come from.
+//! Turning what went wrong into diagnostics: where in the user's text, through which calls, and
+//! where the sizes that disagree come from.
 
 use super::{Walk, show_shape};
 use crate::check::types::{Mismatch, Type};

@@ -10,8 +10,8 @@ use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::ast;
 
 impl<'w> Walk<'w> {
-    /// `Mlp { hidden: h, out }`: the struct's arguments are inferred from the fields and from the type
-    /// asked for.
+    /// `Mlp { hidden: h, out }`: the struct's arguments are inferred from the fields and from the
+    /// type asked for.
     pub(crate) fn struct_literal(
         &mut self,
         path: &'w ast::Path,

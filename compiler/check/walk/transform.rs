@@ -1,8 +1,8 @@
 //! `grad` and its like: functions of functions.
 //!
 //! The function's body is walked into a graph of its own, whose inputs are the arguments that are
-//! differentiated by and whatever else it uses; `autodiff` makes the graph of the gradients from it; and
-//! that is copied into the graph at hand. So transformations nest to any order.
+//! differentiated by and whatever else it uses; `autodiff` makes the graph of the gradients from
+//! it; and that is copied into the graph at hand. So transformations nest to any order.
 
 use super::{Bound, Eval, Level, Walk};
 use crate::autodiff::gradient;
@@ -13,8 +13,8 @@ use crate::syntax::ast;
 use tensc_runtime::Scalar;
 
 impl<'w> Walk<'w> {
-    /// The gradient of a call by some of its arguments (the first where `wrt` names none), after the
-    /// value for `value_and_grad`.
+    /// The gradient of a call by some of its arguments (the first where `wrt` names none), after
+    /// the value for `value_and_grad`.
     pub(crate) fn differentiate(
         &mut self,
         transform: Transform,
@@ -108,7 +108,8 @@ impl<'w> Walk<'w> {
         Ok(chosen)
     }
 
-    /// An argument whose float leaves become inputs of the graph on top; `frozen` ones stay outside.
+    /// An argument whose float leaves become inputs of the graph on top; `frozen` ones stay
+    /// outside.
     fn parameter(&mut self, name: &str, value: &Value<'w>, at: Span) -> Eval<Parameter<'w>> {
         // A weak argument becomes a tensor of the graph around first.
         let top = self.levels.pop().expect("pushed by the caller");

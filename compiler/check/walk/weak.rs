@@ -1,7 +1,7 @@
 //! Numbers whose element type is still open, and fitting a value to the type that is asked for.
 //!
-//! A literal, a size and what is computed from them alone is *weak*: it becomes a tensor of the type that
-//! the context asks for, `f32` or `i64` where nothing asks.
+//! A literal, a size and what is computed from them alone is *weak*: it becomes a tensor of the
+//! type that the context asks for, `f32` or `i64` where nothing asks.
 
 use super::{Eval, Walk};
 use crate::check::types::Type;
@@ -168,8 +168,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The value as one of this type: weak parts take the element types asked for. `declared` is where
-    /// the type is written.
+    /// The value as one of this type: weak parts take the element types asked for. `declared` is
+    /// where the type is written.
     pub(crate) fn coerce(
         &mut self,
         value: &Value<'w>,

@@ -1,8 +1,8 @@
 //! From a graph back to readable source.
 //!
-//! A node is written where it is used, unless it is used twice, the user gave it a name, or the line
-//! would get long: then a `let` binds it. Repetition by NumPy's rule does not show (`view`); operators
-//! stand where the language has them (`ops`); names come from the source (`names`).
+//! A node is written where it is used, unless it is used twice, the user gave it a name, or the
+//! line would get long: then a `let` binds it. Repetition by NumPy's rule does not show (`view`);
+//! operators stand where the language has them (`ops`); names come from the source (`names`).
 //!
 //! Invariant: the item that [`function`] makes computes what the graph does, node by node, so the
 //! same bits; it is a tree of the syntax, so what is printed of it parses.
@@ -110,8 +110,8 @@ fn at(line: u32) -> Span {
     Span { start, end: start + 1, ..NOWHERE }
 }
 
-/// Statements one a line, a comment where the derived ones begin, and a blank line before the result
-/// of long bodies; and the place of the result.
+/// Statements one a line, a comment where the derived ones begin, and a blank line before the
+/// result of long bodies; and the place of the result.
 fn laid_out(lets: Vec<Let>) -> (Vec<Stmt>, Vec<Trivia>, u32) {
     const LONG: usize = 4;
     let (mut stmts, mut trivia) = (Vec::new(), Vec::new());
@@ -255,8 +255,8 @@ impl<'a> Writer<'a> {
         parts
     }
 
-    /// Whether the user would look for it by name: a `let` of the source, the cotangent of something
-    /// that has a name here, or the value that is differentiated.
+    /// Whether the user would look for it by name: a `let` of the source, the cotangent of
+    /// something that has a name here, or the value that is differentiated.
     fn deserves_name(&self, node: NodeId) -> bool {
         let long = || width(&self.write(node).expr) >= PART;
         match self.graph.node(node).origin.via {
@@ -298,8 +298,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Where each axis of the node is in its operand, if all the node does is to repeat, or to add or
-    /// drop axes of size 1. `x[3]` drops an axis as well, but is better written as that.
+    /// Where each axis of the node is in its operand, if all the node does is to repeat, or to add
+    /// or drop axes of size 1. `x[3]` drops an axis as well, but is better written as that.
     fn view(&self, node: NodeId) -> Option<Vec<Option<usize>>> {
         let operand = self.graph.operands(node)[0];
         let (from, to) = (&self.graph.ty(operand).shape, &self.graph.ty(node).shape);

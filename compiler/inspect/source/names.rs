@@ -39,9 +39,9 @@ impl Names {
         names
     }
 
-    /// Adds what a derivation knows: `value` is the node that is differentiated, `cotangents` pairs of
-    /// a node and its cotangent, `gradients` the nodes of the result with the parameter each belongs
-    /// to (`m.hidden.w`).
+    /// Adds what a derivation knows: `value` is the node that is differentiated, `cotangents` pairs
+    /// of a node and its cotangent, `gradients` the nodes of the result with the parameter each
+    /// belongs to (`m.hidden.w`).
     pub fn with_cotangents(
         mut self,
         value: NodeId,

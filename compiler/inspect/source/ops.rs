@@ -207,7 +207,8 @@ impl Writer<'_> {
         }
     }
 
-    /// `mean(x, axis = 0)`, where a sum that nothing else needs is divided by the number of its terms.
+    /// `mean(x, axis = 0)`, where a sum that nothing else needs is divided by the number of its
+    /// terms.
     fn mean(&self, map: MapOp, operands: &[NodeId]) -> Option<Printed> {
         let [sum, count] = *operands else { return None };
         let Op::Reduce(ReduceOp::Sum, axes) = self.graph.op(sum) else { return None };
@@ -449,8 +450,8 @@ fn range(start: &Dim, len: &Dim, step: i64, size: &Dim) -> IndexArg {
     let one = Dim::Const(1);
     let reach = start.clone() + Dim::Const(step) * len.clone();
     let last = reach.clone() - Dim::Const(step);
-    // Where the length is a number any stop that gives it will do, the nearest is plainest; else the
-    // distance must be a whole multiple of the step.
+    // Where the length is a number any stop that gives it will do, the nearest is plainest; else
+    // the distance must be a whole multiple of the step.
     let near = len.known().is_some();
     let (first, stop) = if step > 0 {
         let next = last.clone() + one;

@@ -1,9 +1,9 @@
 //! Values as they are printed: perhaps smaller than what they stand for.
 //!
-//! NumPy's rule repeats an operand along leading axes and along axes of size 1, so a broadcast in the
-//! graph need not show in the text, nor an axis of size 1 that comes and goes. A [`Printed`] value
-//! is an expression with the map from the node's axes to the expression's; it is brought into the
-//! node's own shape only where something asks for that ([`Printed::exact`]).
+//! NumPy's rule repeats an operand along leading axes and along axes of size 1, so a broadcast in
+//! the graph need not show in the text, nor an axis of size 1 that comes and goes. A [`Printed`]
+//! value is an expression with the map from the node's axes to the expression's; it is brought into
+//! the node's own shape only where something asks for that ([`Printed::exact`]).
 
 use super::tree;
 use crate::graph::{Dim, TensorType};
@@ -53,7 +53,8 @@ impl Printed {
         self.shape == other.shape && self.axes == other.axes
     }
 
-    /// Whether the last axes of the expression are the last axes of the node, or 1 where it repeats.
+    /// Whether the last axes of the expression are the last axes of the node, or 1 where it
+    /// repeats.
     fn is_aligned(&self) -> bool {
         let Some(lead) = self.axes.len().checked_sub(self.shape.len()) else { return false };
         let fits = |(i, size): (usize, &Dim)| match self.axes[lead + i] {
@@ -63,7 +64,8 @@ impl Printed {
         self.axes[..lead].iter().all(Option::is_none) && self.shape.iter().enumerate().all(fits)
     }
 
-    /// The expression, indexed so that NumPy's rule reads it as the node means it: `b`, `s[:, None]`.
+    /// The expression, indexed so that NumPy's rule reads it as the node means it: `b`, `s[:,
+    /// None]`.
     pub fn aligned(self) -> Aligned {
         if self.is_aligned() {
             return Aligned { expr: self.expr, shape: self.shape };
@@ -125,8 +127,8 @@ pub(super) fn typed(expr: Expr, open: bool, dtype: DType) -> Expr {
     expr
 }
 
-/// The values as operands of one elementwise operation whose result has this shape: their expressions,
-/// and how the result is printed if `combine` joins them.
+/// The values as operands of one elementwise operation whose result has this shape: their
+/// expressions, and how the result is printed if `combine` joins them.
 pub(super) fn elementwise(
     operands: Vec<Printed>,
     shape: &[Dim],

@@ -8,8 +8,8 @@ use crate::syntax::ast::{
 };
 use crate::syntax::token::{Token, TokenKind as T};
 
-/// How tightly the operators bind, loosest first. Comparisons bind tighter than `&`, `^` and `|`, so
-/// that `a > 0 & b < 1` means what it says; `**` binds tighter than a minus on its left.
+/// How tightly the operators bind, loosest first. Comparisons bind tighter than `&`, `^` and `|`,
+/// so that `a > 0 & b < 1` means what it says; `**` binds tighter than a minus on its left.
 pub(in crate::syntax) mod level {
     /// `|`
     pub const OR: u8 = 1;
