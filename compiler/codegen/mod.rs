@@ -7,8 +7,9 @@
 //! The bodies of innermost loops are vector programs. Here they are emitted in 128-bit vectors,
 //! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and
 //! `memory` emit operations on groups of lanes, `body` emits a program, `fold` the accumulators.
-//! `nest` and `product` decide on loops, and reach a program's emission through `body::emit` only:
-//! an emitter of wider vectors is a second implementation of that.
+//! `nest` and `product` decide on loops, and reach a program's emission through `body::emit` only.
+//! `x86` is a second implementation of nests, in wider vectors and without Cranelift; a nest gives
+//! the same bits either way.
 //!
 //! Invariants: the bits of a result depend on the program, never on the number of threads;
 //! kernels touch memory only through the program's accesses; an executable's code is freed after
@@ -83,6 +84,7 @@ fn compile_within(
     options: &Options,
     limits: Limits,
 ) -> Result<Executable, CompileError> {
+    assert!(options.isa.is_available(), "this machine has no {}", options.isa.name());
     let mut compiler = Compiler {
         isa: options.isa,
         limits,
@@ -144,6 +146,13 @@ impl Compiler {
         let tasks = nest::tasks(nest);
         if tasks == 0 {
             return Ok(Compiled { function: None, tasks });
+        }
+        if self.isa != Isa::Portable && x86::supports(nest) {
+            let aliases = Aliases::new(program, &kernel.work);
+            let code = x86::emit(program, nest, aliases, self.isa);
+            let text = || x86::asm::text(&code);
+            let function = self.module.define_bytes(&kernel.name, &KERNEL_PARAMS, &code, text)?;
+            return Ok(Compiled { function: Some(function), tasks });
         }
         let x86 = self.module.is_x86();
         let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &[], |b, _| {

@@ -7,4 +7,5 @@ mod insts;
 mod nests;
 mod products;
 mod programs;
+mod shapes;
 mod support;

@@ -7,7 +7,7 @@ use crate::vector::{Binary, Builder, Compare, Stride, Type, Unary, Value, verify
 use tensc_runtime::{DType, Tensor};
 
 /// A random instruction on values that are there.
-fn extend(b: &Builder, values: &mut Vec<Value>, rng: &mut Rng) {
+pub fn extend(b: &Builder, values: &mut Vec<Value>, rng: &mut Rng) {
     use Binary::*;
     let x = values[rng.below(values.len())];
     let ty = b.ty(x);

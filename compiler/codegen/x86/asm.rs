@@ -454,6 +454,22 @@ impl Assembler {
     }
 }
 
+/// Code as text, one instruction a line. What lies behind the last instruction is the pool.
+pub(in crate::codegen) fn text(bytes: &[u8]) -> String {
+    use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+    let mut formatter = IntelFormatter::new();
+    let mut text = String::new();
+    for inst in &mut Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE) {
+        if inst.code() == Code::Int3 || inst.is_invalid() {
+            break;
+        }
+        text.push_str(&format!("{:6x}  ", inst.ip()));
+        formatter.format(&inst, &mut text);
+        text.push('\n');
+    }
+    text
+}
+
 /// The column of a row.
 fn form(isa: Isa, width: Width) -> usize {
     match (isa, width) {

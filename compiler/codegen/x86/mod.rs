@@ -1,11 +1,31 @@
-//! Wide vectors on x86: machine code for the nests whose bodies are worth it.
+//! Wide vectors on x86: machine code for loop nests, in 256-bit or 512-bit vectors.
 //!
-//! `asm` writes instructions, from `table`. Code made here follows the System V convention of C,
-//! whatever the host, and lies in the same module as Cranelift's.
+//! `nest` writes the function of a nest, `stage` its loops; `plan` decides what stays in registers;
+//! `lower`, with `arith`, `convert`, `memory` and `fold`, makes machine instructions on virtual
+//! registers from vector programs; `allocate` gives them registers; `asm` writes the bytes, by the
+//! rows of `table`.
 //!
-//! Neighbours: `module` takes the bytes; `vector` and `kernel` say what is emitted.
+//! Code made here follows the System V convention of C, and lies in the same module as
+//! Cranelift's.
+//!
+//! Neighbours: `module` takes the bytes; `vector` and `kernel` say what is emitted; the portable
+//! `codegen::nest` does the same for every nest, in 128-bit vectors.
 
+mod allocate;
+mod arith;
 pub(super) mod asm;
+mod convert;
+mod fold;
+mod frame;
+mod lower;
+mod machine;
+mod memory;
+mod nest;
+mod plan;
 pub(super) mod product;
 mod product_vectors;
+mod scalar;
+mod stage;
 pub(super) mod table;
+
+pub(super) use nest::{emit, supports};

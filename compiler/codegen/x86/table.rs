@@ -15,7 +15,8 @@
 //!
 //! Neighbours: `asm` makes instructions from rows, and its tests decode every one.
 
-use iced_x86::Code;
+use super::asm::Width;
+use iced_x86::{Code, Instruction};
 
 /// What the table knows of an instruction.
 pub(in crate::codegen) struct Row {
@@ -71,6 +72,21 @@ macro_rules! instructions {
             }
         }
     };
+}
+
+impl Op {
+    /// Bits of the element that its EVEX form may broadcast from memory; 0 if it cannot.
+    pub fn broadcast_bits(self, width: Width) -> u32 {
+        let code = match width {
+            Width::X => self.row().codes[2],
+            Width::Y => self.row().codes[3],
+            Width::Z => self.row().codes[4],
+        };
+        let mut inst = Instruction::new();
+        inst.set_code(code);
+        inst.set_is_broadcast(true);
+        8 * inst.memory_size().element_size() as u32
+    }
 }
 
 instructions! {

@@ -1,0 +1,235 @@
+//! Accumulators: what a combination does to groups of lanes, and how lanes become one value.
+//!
+//! Invariant: as in the portable `fold`, a fold across lanes has [`FOLD_LANES`] partial results;
+//! the element at lane `i` goes to partial result `i % FOLD_LANES`, and these are combined as a
+//! tree by halves. So the bits are those of every other instruction set.
+//!
+//! Largest and smallest floats remember apart whether there was a NaN, which is cheaper than to
+//! let it win each time.
+
+use super::asm::Width;
+use super::lower::{Lanes, Lower};
+use super::machine::{Class, Place, Reg};
+use super::table::Op;
+use crate::codegen::fold::{FOLD_LANES, has_index};
+use crate::vector::{Binary, Combine, Compare, Type, reference};
+use smallvec::SmallVec;
+
+/// The state of one accumulator for a group of lanes.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub value: Lanes,
+    /// Where it stood, for `ArgMax` and `ArgMin`.
+    index: Option<Lanes>,
+    /// Whether there was a NaN, for `Max` and `Min` of floats.
+    nan: Option<Lanes>,
+}
+
+impl State {
+    /// Every register of the state.
+    pub fn parts(&self) -> impl Iterator<Item = Reg> + '_ {
+        let index = self.index.iter().flat_map(|x| x.parts.iter().copied());
+        let nan = self.nan.iter().flat_map(|x| x.parts.iter().copied());
+        self.value.parts.iter().copied().chain(index).chain(nan)
+    }
+
+    /// The same with other registers.
+    pub fn renamed(&self, mut rename: impl FnMut(Reg) -> Reg) -> State {
+        let mut lanes = |x: &Lanes| {
+            let parts = x.parts.iter().map(|&p| rename(p)).collect();
+            Lanes { ty: x.ty, bits: x.bits, parts }
+        };
+        State {
+            value: lanes(&self.value),
+            index: self.index.as_ref().map(&mut lanes),
+            nan: self.nan.as_ref().map(&mut lanes),
+        }
+    }
+}
+
+/// Groups of lanes whose states are apart.
+pub(super) fn groups_apart(lanes: u32) -> u32 {
+    FOLD_LANES / lanes
+}
+
+fn remembers_nan(combine: Combine, ty: Type) -> bool {
+    matches!(combine, Combine::Max | Combine::Min) && matches!(ty, Type::F32 | Type::F64)
+}
+
+impl Lower<'_> {
+    /// The state before the first element.
+    pub fn identity(&mut self, combine: Combine, ty: Type) -> State {
+        let value = self.constant(reference::identity(combine, ty).scalar());
+        let index = has_index(combine).then(|| self.fill(Type::I64, i64::MAX as u64));
+        let nan = remembers_nan(combine, ty).then(|| {
+            let none = self.constant(tensc_runtime::Scalar::new(false));
+            if self.has_masks() { none } else { self.widen_constant(&none, value.bits) }
+        });
+        State { value, index, nan }
+    }
+
+    /// A constant mask with lanes of `bits` bits: all lanes are alike, so more parts do.
+    fn widen_constant(&mut self, mask: &Lanes, bits: u32) -> Lanes {
+        let parts = SmallVec::from_elem(mask.parts[0], self.part_count(bits));
+        Lanes { ty: Type::Mask, bits, parts }
+    }
+
+    /// The state with one more element in each active lane.
+    pub fn update(
+        &mut self,
+        combine: Combine,
+        before: &State,
+        value: &Lanes,
+        index: Option<&Lanes>,
+    ) -> State {
+        let mut new = State { value: value.clone(), index: index.cloned(), nan: None };
+        if !self.has_masks() && value.ty == Type::Mask {
+            new.value = self.widen_mask(value, 32);
+        }
+        if self.is_tail() {
+            let identity = self.identity(combine, value.ty);
+            let active = self.active_lanes();
+            new.value = self.choose(&active, &new.value, &identity.value);
+            if let (Some(index), Some(none)) = (&new.index, &identity.index) {
+                new.index = Some(self.select(&active, index, none));
+            }
+        }
+        if before.nan.is_some() {
+            new.nan = Some(self.unordered(&new.value, &new.value));
+        }
+        self.merge(combine, before, &new)
+    }
+
+    /// A selection of numbers or of masks.
+    fn choose(&mut self, mask: &Lanes, x: &Lanes, y: &Lanes) -> Lanes {
+        if x.ty != Type::Mask {
+            return self.select(mask, x, y);
+        }
+        // y ^ (mask & (x ^ y))
+        let differ = self.binary(Binary::Xor, x, y, None);
+        let changed = self.binary(Binary::And, &differ, mask, None);
+        self.binary(Binary::Xor, y, &changed, None)
+    }
+
+    /// Both states in one.
+    pub fn merge(&mut self, combine: Combine, x: &State, y: &State) -> State {
+        let op = match combine {
+            Combine::Add => Binary::Add,
+            Combine::Mul => Binary::Mul,
+            Combine::Max => Binary::Max,
+            Combine::Min => Binary::Min,
+            Combine::And => Binary::And,
+            Combine::Or => Binary::Or,
+            Combine::ArgMax => return self.merge_extremes(Compare::Gt, x, y),
+            Combine::ArgMin => return self.merge_extremes(Compare::Lt, x, y),
+        };
+        match (&x.nan, &y.nan) {
+            (Some(x_nan), Some(y_nan)) => State {
+                value: self.ordered_extreme(op, &x.value, &y.value),
+                index: None,
+                nan: Some(self.binary(Binary::Or, x_nan, y_nan, None)),
+            },
+            _ => {
+                let value = self.binary(op, &x.value, &y.value, None);
+                State { value, index: None, nan: None }
+            }
+        }
+    }
+
+    /// The state whose value `beats` the other's; NaN beats numbers, of equals the smaller index.
+    fn merge_extremes(&mut self, beats: Compare, x: &State, y: &State) -> State {
+        let (Some(x_index), Some(y_index)) = (&x.index, &y.index) else {
+            unreachable!("positions of extremes carry an index");
+        };
+        let mut takes_y = self.compare(beats, &y.value, &x.value);
+        let mut equal = self.compare(Compare::Eq, &x.value, &y.value);
+        if matches!(x.value.ty, Type::F32 | Type::F64) {
+            let x_nan = self.unordered(&x.value, &x.value);
+            let y_nan = self.unordered(&y.value, &y.value);
+            let both = self.binary(Binary::And, &x_nan, &y_nan, None);
+            equal = self.binary(Binary::Or, &equal, &both, None);
+            let only_y = self.binary(Binary::Xor, &both, &y_nan, None);
+            takes_y = self.binary(Binary::Or, &takes_y, &only_y, None);
+        }
+        let earlier = self.compare(Compare::Lt, y_index, x_index);
+        let tie = self.binary(Binary::And, &equal, &earlier, None);
+        let takes_y = self.binary(Binary::Or, &takes_y, &tie, None);
+        State {
+            value: self.select(&takes_y, &y.value, &x.value),
+            index: Some(self.select(&takes_y, y_index, x_index)),
+            nan: None,
+        }
+    }
+
+    /// What an accumulator hands on.
+    pub fn result(&mut self, x: &State) -> Lanes {
+        if let Some(index) = &x.index {
+            return index.clone();
+        }
+        let Some(nan) = &x.nan else { return x.value.clone() };
+        let bits = match x.value.ty {
+            Type::F64 => f64::NAN.to_bits(),
+            _ => u64::from(f32::NAN.to_bits()),
+        };
+        let none = self.fill(x.value.ty, bits);
+        self.select(nan, &none, &x.value)
+    }
+
+    /// All lanes of the groups combined, lower with upper half until one is left: lane 0 of the
+    /// result is right.
+    pub fn across(&mut self, combine: Combine, groups: &[State]) -> Lanes {
+        let mut groups = groups.to_vec();
+        while groups.len() > 1 {
+            let upper = groups.split_off(groups.len() / 2);
+            groups =
+                groups.iter().zip(&upper).map(|(x, y)| self.merge(combine, x, y)).collect();
+        }
+        let mut state = groups.pop().expect("there is a group");
+        let mut lanes = self.lanes;
+        while lanes > 1 {
+            let (low, high) = (self.half_of(&state, lanes, 0), self.half_of(&state, lanes, 1));
+            state = self.merge(combine, &low, &high);
+            lanes /= 2;
+        }
+        self.result(&state)
+    }
+
+    /// The lower (0) or upper (1) half of `lanes` lanes, in the lowest lanes of fewer registers.
+    fn half_of(&mut self, x: &State, lanes: u32, half: usize) -> State {
+        State {
+            value: self.half(&x.value, lanes, half),
+            index: x.index.as_ref().map(|i| self.half(i, lanes, half)),
+            nan: x.nan.as_ref().map(|n| self.half(n, lanes, half)),
+        }
+    }
+
+    fn half(&mut self, x: &Lanes, lanes: u32, half: usize) -> Lanes {
+        let parts = match *x.parts {
+            [low, high] => SmallVec::from_slice(&[if half == 0 { low } else { high }]),
+            _ if half == 0 => x.parts.clone(),
+            _ => SmallVec::from_slice(&[self.upper(x, lanes)]),
+        };
+        Lanes { ty: x.ty, bits: x.bits, parts }
+    }
+
+    /// The upper half of `lanes` lanes of the only part.
+    fn upper(&mut self, x: &Lanes, lanes: u32) -> Reg {
+        let part = x.parts[0];
+        if self.registers.class(part) == Class::Mask {
+            return self.k(Op::Kshiftrw, Width::X, &[part.into()], Some((lanes / 2) as u8));
+        }
+        match lanes * x.bits {
+            512 => self.wi(Op::Vextracti256, Width::Z, &[part.into()], 1),
+            256 => self.vi(Op::Vextracti128, &[part.into()], 1),
+            128 => self.vi(Op::Vpshufd, &[part.into()], 0x0E),
+            _ => self.vi(Op::Vpshufd, &[part.into()], 0x01),
+        }
+    }
+
+    /// Writes lane 0 to the frame, as a parameter of the row is read: masks as an I32.
+    pub fn store_row_value(&mut self, x: &Lanes, at: i32) {
+        let x = if x.ty == Type::Mask { self.convert(Type::I32, x) } else { x.clone() };
+        let op = if x.bits == 64 { Op::VmovsdStore } else { Op::VmovssStore };
+        self.effect(op, Width::X, &[Place::Frame(at).into(), x.parts[0].into()]);
+    }
+}

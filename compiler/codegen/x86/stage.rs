@@ -1,0 +1,640 @@
+//! One stage of a row: its loops, and the regions inside them.
+//!
+//! Lanes go in groups of one vector of 32-bit elements. A region holds several groups, so that
+//! latencies overlap; what remains of the lanes is one region more, with a last group that is masked.
+//! Values that are the same for all groups are computed before the loop, and stay in registers as
+//! far as there are any.
+//!
+//! Neighbours: `nest` has the rows; `lower` and `fold` write regions, `allocate` emits them.
+
+use super::allocate::{Around, Pins, region};
+use super::asm::{Alu, Assembler, Condition, Gpr};
+use super::fold::{State, groups_apart};
+use super::frame::{COUNTER, INDEX, POINTERS, Pointer, PointerAt, Pointers, frame};
+use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
+use super::machine::{Reg, Registers, Step};
+use super::nest::{Nest, Row};
+use super::plan::{Emission, Plan, Written, choose_pins, exports, folds, give_homes, load_pinned};
+use super::plan::{named_states, state_size, unroll, update_states};
+use crate::codegen::target::Isa;
+use crate::kernel::{Access, Body, Fold, Stage};
+use crate::vector::{Inst, Stride};
+use rustc_hash::FxHashSet;
+
+/// What the lanes of a stage are divided into.
+struct Groups {
+    /// Groups in the region of the loop.
+    unroll: u32,
+    /// Lanes of that region.
+    step: usize,
+    /// How often it is done, where that is known.
+    times: usize,
+    /// Full groups left, then lanes.
+    rest: u32,
+    tail: u32,
+}
+
+impl Groups {
+    fn of(lanes: usize, each: u32, unroll: u32) -> Groups {
+        let step = (each * unroll) as usize;
+        let left = lanes % step;
+        Groups {
+            unroll,
+            step,
+            times: lanes / step,
+            rest: left as u32 / each,
+            tail: left as u32 % each,
+        }
+    }
+
+    /// The groups of the last region: first lane and active lanes of each.
+    fn last(&self, each: u32) -> Vec<(u32, u32)> {
+        let mut groups: Vec<(u32, u32)> = (0..self.rest).map(|i| (i * each, each)).collect();
+        if self.tail > 0 {
+            groups.push((self.rest * each, self.tail));
+        }
+        groups
+    }
+
+    /// Those of the loop's region.
+    fn main(&self, each: u32) -> Vec<(u32, u32)> {
+        let groups = if self.times > 0 { self.unroll } else { 0 };
+        (0..groups).map(|i| (i * each, each)).collect()
+    }
+}
+
+/// A body at a row: where its slots are.
+struct Placed<'b> {
+    body: &'b Body,
+    /// In the frame: each slot's element for lane 0 at the current point of the reduce axes.
+    bases: Vec<i32>,
+    views: Vec<SlotView>,
+    pointers: Pointers,
+}
+
+/// Emits stages into the function of a nest.
+pub(super) struct StageWriter<'w, 'n> {
+    pub nest: &'w mut Nest<'n>,
+    pub row: &'w mut Row,
+}
+
+impl<'n> StageWriter<'_, 'n> {
+    /// Emits one stage.
+    pub fn stage(&mut self, stage: &'n Stage) {
+        let empty = stage.lanes == 0 || stage.reduce.contains(&0);
+        match &stage.fold {
+            Fold::None if empty => {}
+            Fold::None => self.map(stage),
+            Fold::AcrossLanes(finish) => self.fold_across(stage, finish, empty),
+            Fold::PerLane(_) if stage.lanes == 0 => {}
+            Fold::PerLane(finish) => self.fold_per_lane(stage, finish),
+        }
+    }
+
+    fn a(&mut self) -> &mut Assembler {
+        &mut self.nest.a
+    }
+
+    fn arguments(&self, body: &Body) -> Vec<Argument> {
+        body.params.iter().map(|v| Argument::Row(self.row.values[v.0 as usize])).collect()
+    }
+
+    /// Computes the slots' elements of a body at this row, for lane 0 and the first point of the
+    /// other axes, into the frame.
+    fn place<'b>(&mut self, body: &'b Body) -> Placed<'b> {
+        let mut bases = Vec::with_capacity(body.slots.len());
+        let mut views = Vec::with_capacity(body.slots.len());
+        let mut pointers = Vec::with_capacity(body.slots.len());
+        for (i, (access, decl)) in body.slots.iter().zip(&body.program.slots).enumerate() {
+            let size = decl.dtype.size() as i64;
+            let at = self.nest.frame.take(8);
+            self.nest.point(access, &self.row.positions);
+            self.a().store(frame(at), Gpr::RAX, 8);
+            bases.push(at);
+            let lane_stride = match decl.stride {
+                Stride::Splat => 0,
+                Stride::Unit => 1,
+                Stride::Far => access.strides.last().copied().unwrap_or(0),
+            };
+            views.push(SlotView {
+                lane_bytes: lane_stride * size,
+                gather_bytes: access.gather.map_or(0, |(stride, _)| stride) * size,
+                readonly: self.nest.aliases.readonly(access.buffer),
+            });
+            pointers.push(Pointer {
+                at: match POINTERS.get(i) {
+                    Some(&register) => PointerAt::Register(register),
+                    // Moving pointers of the group: apart from the base.
+                    None => PointerAt::Frame(self.nest.frame.take(8)),
+                },
+                indexed: (decl.stride == Stride::Unit).then_some(size as u8),
+            });
+        }
+        Placed { body, bases, views, pointers: Pointers(pointers) }
+    }
+
+    /// Brings the pointers to their bases; those of far slots to the group's first lane.
+    fn load_pointers(&mut self, placed: &Placed, only_far: bool) {
+        for (i, pointer) in placed.pointers.0.iter().enumerate() {
+            let far = placed.body.program.slots[i].stride == Stride::Far;
+            if only_far && !far {
+                continue;
+            }
+            let base = frame(placed.bases[i]);
+            let to = match pointer.at {
+                PointerAt::Register(register) => register,
+                PointerAt::Frame(_) => Gpr::RAX,
+            };
+            let a = self.a();
+            if far {
+                a.times(to, INDEX, placed.views[i].lane_bytes, Gpr::RCX);
+                a.alu_mem(Alu::Add, to, base);
+            } else {
+                a.load(to, base, 8);
+            }
+            if let PointerAt::Frame(at) = pointer.at {
+                a.store(frame(at), to, 8);
+            }
+        }
+    }
+
+    fn has_far(placed: &Placed) -> bool {
+        placed.body.program.slots.iter().any(|slot| slot.stride == Stride::Far)
+    }
+
+    fn map(&mut self, stage: &'n Stage) {
+        let body = &stage.body;
+        let placed = self.place(body);
+        let isa = self.nest.isa;
+        let each = lanes_of(isa);
+        let unroll = unroll(body.program.insts.len(), 1, stage.lanes, each);
+        let groups = Groups::of(stage.lanes, each, unroll);
+        let mut registers = Registers::new(isa);
+        let counters = self.counters(stage);
+        let params = self.arguments(body);
+        let axes = self.axes(&counters);
+        let plan = self.plan(stage, &placed, &params, &axes, false, &mut registers);
+        let mut write = |this: &mut Self, groups: &[(u32, u32)]| {
+            let scene = Scene {
+                program: &body.program,
+                slots: &placed.views,
+                params: &params,
+                axes: &axes,
+                outer: this.row.positions.len(),
+                reduce_moves: false,
+                invariant: &plan.values,
+            };
+            let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
+            for &(first, active) in groups {
+                (lower.first, lower.active) = (first, active);
+                lower.program(&scene, |_| true);
+            }
+            Written { steps: lower.steps, exports: Vec::new() }
+        };
+        let main = write(self, &groups.main(each));
+        let last = write(self, &groups.last(each));
+        let used = if groups.times > 0 { &main } else { &last };
+        let loops = groups.times > 1 || self.row.block.is_some() || stage.reduce.iter().any(|&n| n > 1);
+        let pins = choose_pins(&registers, &[], &used.steps, loops);
+        let mut emit = Emission { registers, pins, plan };
+        self.stage_values(&mut emit, &placed, &[&main, &last]);
+        self.reduce_loops(&placed, stage, &counters, true, &mut |this| {
+            this.load_pointers(&placed, false);
+            this.pass_values(&mut emit, &placed, &[&main, &last]);
+            this.lane_loop(stage.lanes, &groups, &mut |this, is_main| {
+                if Self::has_far(&placed) {
+                    this.load_pointers(&placed, true);
+                }
+                let written = if is_main { &main } else { &last };
+                this.region(&mut emit, &placed.pointers, written, |_| false);
+            });
+        });
+    }
+
+    fn fold_across(&mut self, stage: &'n Stage, finish: &'n Body, empty: bool) {
+        let body = &stage.body;
+        let isa = self.nest.isa;
+        let each = lanes_of(isa);
+        let apart = groups_apart(each);
+        let unroll = apart * unroll(body.program.insts.len(), apart, stage.lanes, each);
+        let groups = Groups::of(stage.lanes, each, unroll);
+        let mut registers = Registers::new(isa);
+        let placed = self.place(body);
+        let counters = self.counters(stage);
+        let params = self.arguments(body);
+        let axes = self.axes(&counters);
+        let plan = self.plan(stage, &placed, &params, &axes, false, &mut registers);
+        let folds = folds(body);
+        // The states of the groups that are apart, by names that regions share.
+        let (mut states, mut init) = (Vec::new(), Written::default());
+        {
+            let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
+            for _ in 0..apart {
+                states.push(named_states(&mut lower, &folds, &mut init));
+            }
+        }
+        let mut write = |this: &mut Self, groups: &[(u32, u32)]| {
+            let scene = Scene {
+                program: &body.program,
+                slots: &placed.views,
+                params: &params,
+                axes: &axes,
+                outer: this.row.positions.len(),
+                reduce_moves: false,
+                invariant: &plan.values,
+            };
+            let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
+            let mut now = states.clone();
+            for (i, &(first, active)) in groups.iter().enumerate() {
+                (lower.first, lower.active) = (first, active);
+                let values = lower.program(&scene, |_| true);
+                update_states(&mut lower, body, &values, &mut now[i % apart as usize]);
+            }
+            let steps = lower.steps;
+            Written { steps, exports: exports(&states, &now) }
+        };
+        let main = write(self, &groups.main(each));
+        let last = write(self, &groups.last(each));
+        // The tree, and its results.
+        let results: Vec<i32> = folds.iter().map(|_| self.nest.frame.take(8)).collect();
+        let tree = {
+            let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
+            for (i, &(combine, _)) in folds.iter().enumerate() {
+                let groups: Vec<State> = states.iter().map(|group| group[i].clone()).collect();
+                let result = lower.across(combine, &groups);
+                lower.store_row_value(&result, results[i]);
+            }
+            Written { steps: lower.steps, exports: Vec::new() }
+        };
+        let accumulators: Vec<Reg> =
+            states.iter().flatten().flat_map(|s| s.parts().collect::<Vec<_>>()).collect();
+        let used = if groups.times > 0 { &main } else { &last };
+        let loops = groups.times > 1 || stage.reduce.iter().any(|&n| n > 1);
+        let pins = choose_pins(&registers, &accumulators, &used.steps, loops);
+        give_homes(&mut registers, &pins, &accumulators, &mut self.nest.frame);
+        let mut emit = Emission { registers, pins, plan };
+        self.stage_values(&mut emit, &placed, &[&main, &last]);
+        self.region(&mut emit, &placed.pointers, &init, |r| accumulators.contains(&r));
+        if !empty {
+            self.reduce_loops(&placed, stage, &counters, true, &mut |this| {
+                this.load_pointers(&placed, false);
+                this.pass_values(&mut emit, &placed, &[&main, &last]);
+                this.lane_loop(stage.lanes, &groups, &mut |this, is_main| {
+                    if Self::has_far(&placed) {
+                        this.load_pointers(&placed, true);
+                    }
+                    let written = if is_main { &main } else { &last };
+                    this.region(&mut emit, &placed.pointers, written, |_| false);
+                });
+            });
+        }
+        self.region(&mut emit, &placed.pointers, &tree, |_| false);
+        let mut params: Vec<Argument> = results.into_iter().map(Argument::Row).collect();
+        params.extend(self.arguments(finish));
+        self.finish_row(stage, finish, &params);
+    }
+
+    /// The finish of a fold across lanes: a group of one lane.
+    fn finish_row(&mut self, stage: &Stage, finish: &'n Body, params: &[Argument]) {
+        let isa = self.nest.isa;
+        let placed = self.place(finish);
+        let mut registers = Registers::new(isa);
+        let axes = self.finish_axes(stage);
+        let mut values = Vec::new();
+        let scene = Scene {
+            program: &finish.program,
+            slots: &placed.views,
+            params,
+            axes: &axes,
+            outer: self.row.positions.len(),
+            reduce_moves: false,
+            invariant: &[],
+        };
+        let yields: Vec<i32> = finish.program.yields.iter().map(|_| self.nest.frame.take(8)).collect();
+        let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
+        lower.active = 1;
+        let lowered = lower.program(&scene, |_| true);
+        for (&y, &at) in finish.program.yields.iter().zip(&yields) {
+            let value = lowered[y.0 as usize].clone().expect("a yield is a value");
+            lower.store_row_value(&value, at);
+            values.push(at);
+        }
+        let written = Written { steps: lower.steps, exports: Vec::new() };
+        self.a().mov_imm(INDEX, 0);
+        self.load_pointers(&placed, false);
+        let mut emit = Emission::bare(registers);
+        self.region(&mut emit, &placed.pointers, &written, |_| false);
+        self.row.values.extend(values);
+    }
+
+    fn fold_per_lane(&mut self, stage: &'n Stage, finish: &'n Body) {
+        let body = &stage.body;
+        let isa = self.nest.isa;
+        let each = lanes_of(isa);
+        let folds = folds(body);
+        let width: u32 = folds.iter().map(|&(c, ty)| state_size(isa, c, ty)).sum();
+        let most = if isa == Isa::Avx512 { 16 } else { 8 };
+        let mut unroll = unroll(0, 1, stage.lanes, each);
+        while unroll > 1 && unroll * width.max(1) > most {
+            unroll /= 2;
+        }
+        let groups = Groups::of(stage.lanes, each, unroll);
+        let mut registers = Registers::new(isa);
+        let placed = self.place(body);
+        let placed_finish = self.place(finish);
+        let counters = self.counters(stage);
+        let params = self.arguments(body);
+        let axes = self.axes(&counters);
+        let plan = self.plan(stage, &placed, &params, &axes, true, &mut registers);
+        let finish_axes = self.finish_axes(stage);
+        let finish_row_params = self.arguments(finish);
+        let write = |this: &mut Self, registers: &mut Registers, groups: &[(u32, u32)]| {
+            let mut init = Written::default();
+            let mut lower = Lower::new(registers, &mut this.nest.frame);
+            let states: Vec<Vec<State>> =
+                groups.iter().map(|_| named_states(&mut lower, &folds, &mut init)).collect();
+            let scene = Scene {
+                program: &body.program,
+                slots: &placed.views,
+                params: &params,
+                axes: &axes,
+                outer: this.row.positions.len(),
+                reduce_moves: true,
+                invariant: &plan.values,
+            };
+            let mut now = states.clone();
+            for (state, &(first, active)) in now.iter_mut().zip(groups) {
+                (lower.first, lower.active) = (first, active);
+                let values = lower.program(&scene, |_| true);
+                // Lanes that do not count fold what nobody looks at.
+                lower.active = lower.lanes;
+                update_states(&mut lower, body, &values, state);
+            }
+            let inner = Written {
+                steps: std::mem::take(&mut lower.steps),
+                exports: exports(&states, &now),
+            };
+            for (state, &(first, active)) in states.iter().zip(groups) {
+                (lower.first, lower.active) = (first, active);
+                let mut results: Vec<Argument> =
+                    state.iter().map(|s| Argument::Lanes(lower.result(s))).collect();
+                results.extend(finish_row_params.iter().cloned());
+                let scene = Scene {
+                    program: &finish.program,
+                    slots: &placed_finish.views,
+                    params: &results,
+                    axes: &finish_axes,
+                    outer: this.row.positions.len(),
+                    reduce_moves: false,
+                    invariant: &[],
+                };
+                lower.program(&scene, |_| true);
+            }
+            let finish = Written { steps: lower.steps, exports: Vec::new() };
+            let accumulators: Vec<Reg> =
+                states.iter().flatten().flat_map(|s| s.parts().collect::<Vec<_>>()).collect();
+            PerLane { init, inner, finish, accumulators }
+        };
+        let main = write(self, &mut registers, &groups.main(each));
+        let last = write(self, &mut registers, &groups.last(each));
+        // Both share what is computed before; each has pins of its own.
+        let mut emit = Emission { registers, pins: Pins::default(), plan };
+        self.stage_values(&mut emit, &placed, &[&main.inner, &last.inner]);
+        self.lane_loop(stage.lanes, &groups, &mut |this, is_main| {
+            let part = if is_main { &main } else { &last };
+            emit.pins = choose_pins(&emit.registers, &part.accumulators, &part.inner.steps, true);
+            give_homes(&mut emit.registers, &emit.pins, &part.accumulators, &mut this.nest.frame);
+            this.load_pointers(&placed, false);
+            let pinned = load_pinned(&emit.pins, &part.accumulators);
+            this.region(&mut emit, &placed.pointers, &pinned, |_| true);
+            this.region(&mut emit, &placed.pointers, &part.init, |r| {
+                part.accumulators.contains(&r)
+            });
+            if !stage.reduce.contains(&0) {
+                this.reduce_loops(&placed, stage, &counters, false, &mut |this| {
+                    this.region(&mut emit, &placed.pointers, &part.inner, |_| false);
+                });
+            }
+            this.load_pointers(&placed_finish, false);
+            this.region(&mut emit, &placed_finish.pointers, &part.finish, |_| false);
+        });
+    }
+
+    /// Emits a region.
+    fn region(
+        &mut self,
+        emit: &mut Emission,
+        pointers: &Pointers,
+        written: &Written,
+        stale: impl Fn(Reg) -> bool,
+    ) {
+        let around = Around {
+            a: &mut self.nest.a,
+            registers: &mut emit.registers,
+            frame: &mut self.nest.frame,
+            pointers,
+            pins: &emit.pins,
+            fault: self.nest.fault,
+        };
+        region(around, &written.steps, &written.exports, stale);
+    }
+
+    /// Lowers what is the same for all groups. Where the reduce axes change within a region's loop
+    /// (`reduce_moves`), what they change is not the same.
+    fn plan(
+        &mut self,
+        stage: &Stage,
+        placed: &Placed,
+        params: &[Argument],
+        axes: &[i32],
+        reduce_moves: bool,
+        registers: &mut Registers,
+    ) -> Plan {
+        let outer = self.row.positions.len();
+        let moves = |slot: usize| moves(&placed.body.slots[slot], stage, outer);
+        let scene = Scene {
+            program: &placed.body.program,
+            slots: &placed.views,
+            params,
+            axes,
+            outer,
+            reduce_moves,
+            invariant: &[],
+        };
+        Plan::new(&mut Lower::new(registers, &mut self.nest.frame), &scene, moves)
+    }
+
+    /// Computes what a stage's groups share, and fills pinned registers.
+    fn stage_values(&mut self, emit: &mut Emission, placed: &Placed, users: &[&Written]) {
+        self.load_pointers(placed, false);
+        let steps = std::mem::take(&mut emit.plan.stage);
+        let users = users.iter().map(|w| &w.steps[..]);
+        let later: Vec<&[Step]> = users.chain([&emit.plan.pass[..]]).collect();
+        let exports = emit.shared(&steps, &later, false);
+        self.region(emit, &placed.pointers, &Written { steps, exports }, |_| true);
+    }
+
+    /// The same for what the reduce axes change.
+    fn pass_values(&mut self, emit: &mut Emission, placed: &Placed, users: &[&Written]) {
+        let steps = std::mem::take(&mut emit.plan.pass);
+        let later: Vec<&[Step]> = users.iter().map(|w| &w.steps[..]).collect();
+        let exports = emit.shared(&steps, &later, true);
+        if !steps.is_empty() || !exports.is_empty() {
+            let stale: FxHashSet<Reg> = exports.iter().map(|e| e.name).collect();
+            let written = Written { steps, exports };
+            self.region(emit, &placed.pointers, &written, |r| stale.contains(&r));
+        }
+    }
+
+    /// Room for the positions along the reduce axes.
+    fn counters(&mut self, stage: &Stage) -> Vec<i32> {
+        stage.reduce.iter().map(|_| self.nest.frame.take(8)).collect()
+    }
+
+    fn axes(&self, counters: &[i32]) -> Vec<i32> {
+        self.row.positions.iter().chain(counters).copied().collect()
+    }
+
+    /// What a finish sees: the row's positions, and 0 along the reduce axes.
+    fn finish_axes(&mut self, stage: &Stage) -> Vec<i32> {
+        let zeros = vec![self.nest.zero; stage.reduce.len()];
+        self.axes(&zeros)
+    }
+
+    /// Loops over the reduce axes, none of which is empty. They move the bases, or the pointers
+    /// themselves, which are as before when the loops end.
+    fn reduce_loops(
+        &mut self,
+        placed: &Placed,
+        stage: &Stage,
+        counters: &[i32],
+        bases: bool,
+        body: &mut dyn FnMut(&mut Self),
+    ) {
+        self.reduce_loop(placed, stage, counters, bases, 0, body);
+    }
+
+    fn reduce_loop(
+        &mut self,
+        placed: &Placed,
+        stage: &Stage,
+        counters: &[i32],
+        bases: bool,
+        axis: usize,
+        body: &mut dyn FnMut(&mut Self),
+    ) {
+        let Some(&extent) = stage.reduce.get(axis) else { return body(self) };
+        self.a().store_imm(frame(counters[axis]), 0);
+        if extent == 1 {
+            return self.reduce_loop(placed, stage, counters, bases, axis + 1, body);
+        }
+        let outer = self.row.positions.len();
+        let innermost = stage.reduce[axis + 1..].iter().all(|&n| n == 1);
+        let asked = placed.body.program.insts.iter().any(|inst| {
+            matches!(inst, Inst::Index(a) if *a as usize == outer + axis)
+        });
+        let in_register = innermost && !asked && !bases;
+        if in_register {
+            self.a().mov_imm(COUNTER, extent as i64);
+        }
+        let top = self.a().here();
+        self.reduce_loop(placed, stage, counters, bases, axis + 1, body);
+        self.advance(placed, outer + axis, 1, bases);
+        let a = self.a();
+        if in_register {
+            a.alu_imm(Alu::Sub, COUNTER, 1);
+            a.jump_if(Condition::NotEqual, top);
+        } else {
+            a.add_to_memory(frame(counters[axis]), 1);
+            a.cmp_memory(frame(counters[axis]), extent as i32);
+            a.jump_if(Condition::Less, top);
+        }
+        self.advance(placed, outer + axis, -(extent as i64), bases);
+    }
+
+    /// Moves the bases or pointers by so many steps of an axis.
+    fn advance(&mut self, placed: &Placed, axis: usize, steps: i64, bases: bool) {
+        let Placed { body, bases: cells, pointers, .. } = placed;
+        for (i, access) in body.slots.iter().enumerate() {
+            let stride = access.strides.get(axis).copied().unwrap_or(0);
+            let bytes = stride * steps * body.program.slots[i].dtype.size() as i64;
+            if bytes == 0 {
+                continue;
+            }
+            let at = if bases { PointerAt::Frame(cells[i]) } else { pointers.0[i].at };
+            let a = self.a();
+            match (at, i32::try_from(bytes)) {
+                (PointerAt::Register(r), _) => a.add_any(r, bytes, Gpr::RAX),
+                (PointerAt::Frame(at), Ok(bytes)) => a.add_to_memory(frame(at), bytes),
+                (PointerAt::Frame(at), Err(_)) => {
+                    a.load(Gpr::RAX, frame(at), 8);
+                    a.add_any(Gpr::RAX, bytes, Gpr::RCX);
+                    a.store(frame(at), Gpr::RAX, 8);
+                }
+            }
+        }
+    }
+
+    /// The groups of a row or of a block of lanes: `emit` is told whether the loop's region is
+    /// wanted, or the last.
+    fn lane_loop(
+        &mut self,
+        lanes: usize,
+        groups: &Groups,
+        emit: &mut dyn FnMut(&mut Self, bool),
+    ) {
+        let has_last = groups.rest > 0 || groups.tail > 0;
+        let until = groups.times * groups.step;
+        let Some((begin, end)) = self.row.block else {
+            self.a().mov_imm(INDEX, 0);
+            if groups.times > 0 {
+                let top = self.a().here();
+                emit(self, true);
+                self.a().alu_imm(Alu::Add, INDEX, groups.step as i32);
+                if groups.times > 1 {
+                    self.a().alu_imm(Alu::Cmp, INDEX, until as i32);
+                    self.a().jump_if(Condition::Less, top);
+                }
+            }
+            if has_last {
+                emit(self, false);
+            }
+            return;
+        };
+        let (done, skip) = (self.a().label(), self.a().label());
+        let a = self.a();
+        a.load(INDEX, frame(begin), 8);
+        if groups.times > 0 {
+            // A block ends at a multiple of the step, or where the row does.
+            let top = a.here();
+            a.lea(Gpr::RAX, super::asm::Mem::at(INDEX).plus(groups.step as i32));
+            a.alu_mem(Alu::Cmp, Gpr::RAX, frame(end));
+            a.jump_if(Condition::Greater, skip);
+            emit(self, true);
+            self.a().alu_imm(Alu::Add, INDEX, groups.step as i32);
+            self.a().jump(top);
+        }
+        self.a().bind(skip);
+        if has_last {
+            let a = self.a();
+            a.cmp_memory(frame(end), lanes as i32);
+            a.jump_if(Condition::NotEqual, done);
+            emit(self, false);
+        }
+        self.a().bind(done);
+    }
+}
+
+/// What is written for a number of groups of a fold over the reduce axes.
+struct PerLane {
+    init: Written,
+    inner: Written,
+    finish: Written,
+    accumulators: Vec<Reg>,
+}
+
+/// Whether the reduce axes move an access.
+fn moves(access: &Access, stage: &Stage, outer: usize) -> bool {
+    let mut axes = access.strides.iter().skip(outer).zip(&stage.reduce);
+    axes.any(|(&stride, &extent)| stride != 0 && extent > 1)
+}
