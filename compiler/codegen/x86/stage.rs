@@ -340,7 +340,11 @@ impl<'n> StageWriter<'_, 'n> {
         }
         let groups = Groups::of(stage.lanes, each, unroll);
         let mut registers = Registers::new(isa);
-        let placed = self.place(body);
+        let mut placed = self.place(body);
+        for (view, access) in placed.views.iter_mut().zip(&body.slots) {
+            // What the reduce axes move changes while a region is repeated.
+            view.readonly &= !moves(access, stage, self.row.positions.len());
+        }
         let placed_finish = self.place(finish);
         let counters = self.counters(stage);
         let params = self.arguments(body);
