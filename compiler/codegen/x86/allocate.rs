@@ -255,9 +255,7 @@ impl Region<'_> {
     ) -> u8 {
         let from = self.places[&tied];
         let again = step.srcs.contains(&Source::Reg(tied));
-        let dies = self.uses.get(&tied).is_some_and(|uses| {
-            uses.iter().all(|&u| u == at)
-        });
+        let dies = self.uses.get(&tied).is_some_and(|uses| uses.iter().all(|&u| u == at));
         let pinned = self.around.pins.0.contains_key(&tied) && !self.mortal.contains(&tied);
         let hint = self.hints.get(&dst).copied();
         if dies && !pinned && !again && hint.is_none_or(|h| h == from) {

@@ -62,12 +62,7 @@ impl Lower<'_> {
         }
     }
 
-    fn map_to(
-        &mut self,
-        to: Type,
-        x: &Lanes,
-        f: impl FnMut(&mut Self, Reg) -> Reg,
-    ) -> Lanes {
+    fn map_to(&mut self, to: Type, x: &Lanes, f: impl FnMut(&mut Self, Reg) -> Reg) -> Lanes {
         let parts = self.map(x, f).parts;
         Lanes { ty: to, bits: self.bits_of(to), parts }
     }
@@ -86,8 +81,7 @@ impl Lower<'_> {
 
     /// Applies an instruction that narrows a vector to half a vector to both parts.
     fn narrow_by(&mut self, to: Type, x: &Lanes, op: Op) -> Lanes {
-        let halves: SmallVec<[Reg; 2]> =
-            x.parts.iter().map(|&p| self.v(op, &[p.into()])).collect();
+        let halves: SmallVec<[Reg; 2]> = x.parts.iter().map(|&p| self.v(op, &[p.into()])).collect();
         let part = self.join_halves(&halves);
         Lanes { ty: to, bits: 32, parts: smallvec![part] }
     }
@@ -168,14 +162,15 @@ impl Lower<'_> {
     /// the large numbers and NaN.
     fn saturate(&mut self, x: &Lanes, truncated: &Lanes) -> Lanes {
         let limit = match x.ty {
-            Type::F32 if truncated.ty == Type::I32 => {
-                u64::from(2_147_483_648f32.to_bits())
-            }
+            Type::F32 if truncated.ty == Type::I32 => u64::from(2_147_483_648f32.to_bits()),
             _ => 9_223_372_036_854_775_808f64.to_bits(),
         };
         let limit = self.fill(x.ty, limit);
         let large = self.compare(Compare::Ge, x, &limit);
-        let most = self.fill(truncated.ty, if truncated.bits == 64 { i64::MAX as u64 } else { i32::MAX as u64 });
+        let most = self.fill(
+            truncated.ty,
+            if truncated.bits == 64 { i64::MAX as u64 } else { i32::MAX as u64 },
+        );
         let bounded = self.select(&large, &most, truncated);
         let number = self.compare(Compare::Eq, x, x);
         let zero = self.fill(truncated.ty, 0);

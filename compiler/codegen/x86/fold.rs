@@ -181,8 +181,7 @@ impl Lower<'_> {
         let mut groups = groups.to_vec();
         while groups.len() > 1 {
             let upper = groups.split_off(groups.len() / 2);
-            groups =
-                groups.iter().zip(&upper).map(|(x, y)| self.merge(combine, x, y)).collect();
+            groups = groups.iter().zip(&upper).map(|(x, y)| self.merge(combine, x, y)).collect();
         }
         let mut state = groups.pop().expect("there is a group");
         let mut lanes = self.lanes;

@@ -110,11 +110,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Lowers every instruction that `select` wants; the others are in `scene.invariant` already.
-    pub fn program(
-        &mut self,
-        scene: &Scene,
-        select: impl Fn(usize) -> bool,
-    ) -> Vec<Option<Lanes>> {
+    pub fn program(&mut self, scene: &Scene, select: impl Fn(usize) -> bool) -> Vec<Option<Lanes>> {
         let mut values: Vec<Option<Lanes>> = scene.invariant.to_vec();
         values.resize(scene.program.insts.len(), None);
         for (i, inst) in scene.program.insts.iter().enumerate() {
@@ -284,8 +280,7 @@ impl<'a> Lower<'a> {
             let offsets: Vec<u8> = (0..per_part)
                 .flat_map(|i| u64::from(self.first + part * per_part + i).to_le_bytes())
                 .collect();
-            let offsets =
-                self.registers.at_home(Class::Vector, Home::Constant(offsets.into()));
+            let offsets = self.registers.at_home(Class::Vector, Home::Constant(offsets.into()));
             self.v(Op::Vpaddq, &[at.into(), offsets.into()])
         });
         Lanes { ty: Type::I64, bits: 64, parts: parts.collect() }
@@ -442,8 +437,31 @@ fn commutes(op: Op) -> bool {
     use Op::*;
     matches!(
         op,
-        Vaddps | Vaddpd | Vmulps | Vmulpd | Vandps | Vandpd | Vorps | Vorpd | Vxorps | Vxorpd
-            | Vpaddd | Vpaddq | Vpmulld | Vpmullq | Vpandd | Vpandq | Vpord | Vporq | Vpxord
-            | Vpxorq | Vpmaxsd | Vpmaxsq | Vpminsd | Vpminsq | Vpcmpeqd | Vpcmpeqq
+        Vaddps
+            | Vaddpd
+            | Vmulps
+            | Vmulpd
+            | Vandps
+            | Vandpd
+            | Vorps
+            | Vorpd
+            | Vxorps
+            | Vxorpd
+            | Vpaddd
+            | Vpaddq
+            | Vpmulld
+            | Vpmullq
+            | Vpandd
+            | Vpandq
+            | Vpord
+            | Vporq
+            | Vpxord
+            | Vpxorq
+            | Vpmaxsd
+            | Vpmaxsq
+            | Vpminsd
+            | Vpminsq
+            | Vpcmpeqd
+            | Vpcmpeqq
     )
 }

@@ -92,9 +92,8 @@ impl Lower<'_> {
         match dtype {
             DType::I32 | DType::F32 | DType::I64 | DType::F64 => {
                 let bits = 8 * dtype.size() as u32;
-                let parts = (0..self.part_count(bits)).map(|part| {
-                    self.load_part(bits, part, place(part))
-                });
+                let parts =
+                    (0..self.part_count(bits)).map(|part| self.load_part(bits, part, place(part)));
                 Lanes { ty, bits, parts: parts.collect() }
             }
             DType::Bool | DType::U8 | DType::I8 | DType::I16 | DType::F16 | DType::BF16 => {
@@ -107,8 +106,9 @@ impl Lower<'_> {
                     return self.widen_from(dtype, place.into(), Some(k));
                 }
                 let size = dtype.size() as i32;
-                let raw = self.insert_elements(dtype, |_, lane| {
-                    Place::Slot { slot, bytes: first + size * lane as i32 }
+                let raw = self.insert_elements(dtype, |_, lane| Place::Slot {
+                    slot,
+                    bytes: first + size * lane as i32,
                 });
                 self.widen_elements(dtype, &raw)
             }
@@ -209,19 +209,14 @@ impl Lower<'_> {
             }
             DType::I16 | DType::F16 | DType::BF16 => {
                 let joined = match *raw {
-                    [low, high] => self.wi(
-                        Op::Vinserti128,
-                        Width::Y,
-                        &[low.into(), high.into()],
-                        1,
-                    ),
+                    [low, high] => {
+                        self.wi(Op::Vinserti128, Width::Y, &[low.into(), high.into()], 1)
+                    }
                     _ => raw[0],
                 };
                 self.widen_from(dtype, joined.into(), None)
             }
-            DType::Bool | DType::U8 | DType::I8 => {
-                self.widen_from(dtype, raw[0].into(), None)
-            }
+            DType::Bool | DType::U8 | DType::I8 => self.widen_from(dtype, raw[0].into(), None),
         }
     }
 
@@ -236,13 +231,7 @@ impl Lower<'_> {
     }
 
     /// The elements at `index` times the slot's gather distance from the slot's, widened.
-    pub fn gather(
-        &mut self,
-        slot: u32,
-        decl: &SlotDecl,
-        view: SlotView,
-        index: &Lanes,
-    ) -> Lanes {
+    pub fn gather(&mut self, slot: u32, decl: &SlotDecl, view: SlotView, index: &Lanes) -> Lanes {
         let at = self.spill(index);
         let raw = self.insert_elements(decl.dtype, |g, lane| {
             let index = at + 8 * lane as i32;

@@ -150,13 +150,7 @@ impl<'n> Nest<'n> {
     }
 
     /// The rows from `begin` to `end`, of which there is at least one.
-    fn rows(
-        &mut self,
-        nest: &'n kernel::Nest,
-        begin: i32,
-        end: i32,
-        block: Option<(i32, i32)>,
-    ) {
+    fn rows(&mut self, nest: &'n kernel::Nest, begin: i32, end: i32, block: Option<(i32, i32)>) {
         let positions: Vec<i32> = nest.outer.iter().map(|_| self.frame.take(8)).collect();
         if nest.outer.iter().all(|&extent| extent == 1) {
             for &at in &positions {

@@ -194,7 +194,8 @@ impl<'n> StageWriter<'_, 'n> {
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));
         let used = if groups.times > 0 { &main } else { &last };
-        let loops = groups.times > 1 || self.row.block.is_some() || stage.reduce.iter().any(|&n| n > 1);
+        let loops =
+            groups.times > 1 || self.row.block.is_some() || stage.reduce.iter().any(|&n| n > 1);
         let pins = choose_pins(&registers, &[], &used.steps, loops);
         let mut emit = Emission { registers, pins, plan };
         self.stage_values(&mut emit, &placed, &[&main, &last]);
@@ -310,7 +311,8 @@ impl<'n> StageWriter<'_, 'n> {
             reduce_moves: false,
             invariant: &[],
         };
-        let yields: Vec<i32> = finish.program.yields.iter().map(|_| self.nest.frame.take(8)).collect();
+        let yields: Vec<i32> =
+            finish.program.yields.iter().map(|_| self.nest.frame.take(8)).collect();
         let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
         lower.active = 1;
         let lowered = lower.program(&scene, |_| true);
@@ -534,9 +536,12 @@ impl<'n> StageWriter<'_, 'n> {
         }
         let outer = self.row.positions.len();
         let innermost = stage.reduce[axis + 1..].iter().all(|&n| n == 1);
-        let asked = placed.body.program.insts.iter().any(|inst| {
-            matches!(inst, Inst::Index(a) if *a as usize == outer + axis)
-        });
+        let asked = placed
+            .body
+            .program
+            .insts
+            .iter()
+            .any(|inst| matches!(inst, Inst::Index(a) if *a as usize == outer + axis));
         let in_register = innermost && !asked && !bases;
         if in_register {
             self.a().mov_imm(COUNTER, extent as i64);
@@ -581,12 +586,7 @@ impl<'n> StageWriter<'_, 'n> {
 
     /// The groups of a row or of a block of lanes: `emit` is told whether the loop's region is
     /// wanted, or the last.
-    fn lane_loop(
-        &mut self,
-        lanes: usize,
-        groups: &Groups,
-        emit: &mut dyn FnMut(&mut Self, bool),
-    ) {
+    fn lane_loop(&mut self, lanes: usize, groups: &Groups, emit: &mut dyn FnMut(&mut Self, bool)) {
         let has_last = groups.rest > 0 || groups.tail > 0;
         let until = groups.times * groups.step;
         let Some((begin, end)) = self.row.block else {
