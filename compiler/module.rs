@@ -5,7 +5,7 @@ use crate::check::{self, SourceLoader};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, Sources, codes, render};
 use crate::graph::{Graph, TensorType};
 use crate::script::{self, Console, Environment};
-use crate::session::sizes::{Sizes, bind};
+use crate::session::sizes::{Datum, Sizes, bind};
 use crate::session::{Argument, CallError, Compiled, Session};
 use crate::syntax;
 use std::fmt;
@@ -200,15 +200,17 @@ impl Function {
             return Err(CallError::Count { expected, found });
         }
         let mut sizes = Sizes::default();
-        for ((name, ty), argument) in parameters.iter().zip(arguments) {
-            bind(ty, argument.dtype(), argument.shape(), &mut sizes).map_err(|mismatch| {
-                CallError::Type {
-                    input: name.clone(),
-                    expected: ty.to_string(),
-                    found: format!("{}{} ({mismatch})", argument.dtype(), argument.shape()),
-                }
-            })?;
-        }
+        let data: Vec<Datum<'_>> = (parameters.iter().zip(arguments))
+            .map(|((_, declared), argument)| {
+                let (dtype, shape) = (argument.dtype(), argument.shape());
+                Datum { declared, dtype, shape }
+            })
+            .collect();
+        bind(&data, &mut sizes).map_err(|(number, mismatch)| CallError::Type {
+            input: parameters[number].0.clone(),
+            expected: data[number].declared.to_string(),
+            found: format!("{}{} ({mismatch})", data[number].dtype, data[number].shape),
+        })?;
         let graph = self.typed.graph.with_sizes(&|var| sizes.get(var).copied());
         graph.map_err(|e| CallError::Type {
             input: self.typed.name.clone(),

@@ -3,7 +3,7 @@
 use super::Executor;
 use crate::check::typed::{LoadLeaf, SlotId, Text};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::session::sizes::bind;
+use crate::session::sizes::{Datum, bind};
 use std::path::{Path, PathBuf};
 use tensc_runtime::{Tensor, data};
 
@@ -41,7 +41,8 @@ impl Executor<'_> {
     /// Checks a loaded tensor against the declared type; a size that is a new name takes its value.
     fn accept(&mut self, path: &Path, leaf: &LoadLeaf, data: &Tensor) -> Result<(), Diagnostic> {
         let declared = &self.script.slots[leaf.slot.0 as usize].ty;
-        bind(declared, data.dtype(), data.shape(), &mut self.sizes).map_err(|mismatch| {
+        let datum = Datum { declared, dtype: data.dtype(), shape: data.shape() };
+        bind(&[datum], &mut self.sizes).map_err(|(_, mismatch)| {
             let name = leaf.key.as_ref().map_or(String::new(), |key| format!("`{key}` of "));
             let (dtype, shape) = (data.dtype(), data.shape());
             let message = format!("{name}{} is {dtype}{shape}, not {declared}", path.display());

@@ -8,7 +8,8 @@
     reason = "hands checked buffers to machine code; each block argues its safety"
 )]
 
-use crate::codegen::{Executable, Workspace};
+use super::witness::Witness;
+use crate::codegen::{Executable, Fault, Workspace};
 use crate::graph::interpret::interpret;
 use crate::graph::{Graph, NodeId, Op, Origin};
 use smallvec::SmallVec;
@@ -37,6 +38,12 @@ impl Argument<'_> {
         match self {
             Argument::Borrowed(view) => view.shape(),
             Argument::Owned(tensor) => tensor.shape(),
+        }
+    }
+    fn to_tensor(&self) -> Tensor {
+        match self {
+            Argument::Borrowed(view) => view.to_tensor(),
+            Argument::Owned(tensor) => tensor.clone(),
         }
     }
     fn as_ptr(&self) -> *const u8 {
@@ -107,7 +114,7 @@ impl std::error::Error for CallError {}
 const OUT_OF_RANGE: &str = "an index is out of range";
 
 enum Engine {
-    Code { executable: Executable, idle: Mutex<Vec<Workspace>> },
+    Code { executable: Executable, idle: Mutex<Vec<Workspace>>, witness: Option<Witness> },
     Interpreter(Graph),
 }
 
@@ -123,7 +130,10 @@ pub struct Compiled {
 
 impl Compiled {
     pub(super) fn jit(graph: &Graph, executable: Executable) -> Compiled {
-        Compiled::new(graph, Engine::Code { executable, idle: Mutex::default() })
+        let donations = executable.program().plan.donations.iter();
+        let donated: Vec<usize> = donations.map(|(input, _)| *input as usize).collect();
+        let witness = Witness::of(graph, &donated);
+        Compiled::new(graph, Engine::Code { executable, idle: Mutex::default(), witness })
     }
 
     pub(super) fn interpreted(graph: &Graph) -> Compiled {
@@ -227,13 +237,13 @@ impl Compiled {
             let (expected, found) = (self.outputs.len(), results.len());
             return Err(CallError::Count { expected, found });
         }
-        let (executable, idle) = match &self.engine {
+        let (executable, idle, witness) = match &self.engine {
             Engine::Interpreter(graph) => {
                 let values = interpreted_call(graph, arguments)?;
                 results.iter_mut().zip(values).for_each(|(result, value)| *result = Some(value));
                 return Ok(());
             }
-            Engine::Code { executable, idle } => (executable, idle),
+            Engine::Code { executable, idle, witness } => (executable, idle, witness),
         };
         let inputs: SmallVec<[*const u8; 16]> = arguments.iter().map(Argument::as_ptr).collect();
         for (input, output) in &executable.program().plan.donations {
@@ -256,11 +266,15 @@ impl Compiled {
             let tensor = result.get_or_insert_with(|| Tensor::zeros(*dtype, shape.clone()));
             outputs.push(tensor.as_mut_ptr());
         }
-        let done = self.run(pool, executable, idle, &inputs, &outputs, observe);
-        if done.is_err() {
+        let done = run(pool, executable, idle, &inputs, &outputs, observe);
+        done.map_err(|fault| {
             results.fill(None);
-        }
-        done
+            let fits = |argument: &&Argument<'_>, i: usize| *argument.shape() == self.inputs[i].2;
+            let input = |i: usize| {
+                arguments.get(i).filter(|argument| fits(argument, i)).map(Argument::to_tensor)
+            };
+            out_of_range(executable, witness.as_ref(), fault, input)
+        })
     }
 
     /// As [`Compiled::call`] on borrowed tensors, with the results written to tensors of the
@@ -277,7 +291,7 @@ impl Compiled {
         let given = arguments.iter().map(|a| (a.dtype(), a.shape()));
         self.check_types(&self.inputs, given)?;
         self.check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
-        let Engine::Code { executable, idle } = &self.engine else {
+        let Engine::Code { executable, idle, witness } = &self.engine else {
             let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
             let values = self.call(pool, arguments)?;
             results.iter_mut().zip(values).for_each(|(result, value)| *result = value);
@@ -286,36 +300,9 @@ impl Compiled {
         let inputs: SmallVec<[*const u8; 16]> =
             arguments.iter().map(|a| a.as_bytes().as_ptr()).collect();
         let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
-        self.run(pool, executable, idle, &inputs, &outputs, None)
-    }
-
-    fn run(
-        &self,
-        pool: &Pool,
-        executable: &Executable,
-        idle: &Mutex<Vec<Workspace>>,
-        inputs: &[*const u8],
-        outputs: &[*mut u8],
-        observe: Observe<'_>,
-    ) -> Result<(), CallError> {
-        let mut workspace =
-            lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
-        // SAFETY: the callers have shown that each input pointer leads to a dense tensor of the
-        // input's type and shape, which they keep alive, and each output pointer to unshared memory
-        // of the output's size. An output is an input's memory only for the pairs that the plan
-        // names as donations, and then the caller's handle on it was the only one.
-        let done = unsafe {
-            match observe {
-                None => executable.run(pool, &mut workspace, inputs, outputs),
-                Some(observe) => {
-                    executable.run_timed(pool, &mut workspace, inputs, outputs, observe)
-                }
-            }
-        };
-        lock(idle).push(workspace);
-        done.map_err(|fault| {
-            let origin = executable.program().sites[fault.site as usize];
-            CallError::Index { origin, message: OUT_OF_RANGE.to_string() }
+        run(pool, executable, idle, &inputs, &outputs, None).map_err(|fault| {
+            let input = |i: usize| arguments.get(i).map(TensorView::to_tensor);
+            out_of_range(executable, witness.as_ref(), fault, input)
         })
     }
 
@@ -340,14 +327,44 @@ impl Compiled {
     }
 }
 
+fn run(
+    pool: &Pool,
+    executable: &Executable,
+    idle: &Mutex<Vec<Workspace>>,
+    inputs: &[*const u8],
+    outputs: &[*mut u8],
+    observe: Observe<'_>,
+) -> Result<(), Fault> {
+    let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
+    // SAFETY: the callers have shown that each input pointer leads to a dense tensor of the
+    // input's type and shape, which they keep alive, and each output pointer to unshared memory
+    // of the output's size. An output is an input's memory only for the pairs that the plan
+    // names as donations, and then the caller's handle on it was the only one.
+    let done = unsafe {
+        match observe {
+            None => executable.run(pool, &mut workspace, inputs, outputs),
+            Some(observe) => executable.run_timed(pool, &mut workspace, inputs, outputs, observe),
+        }
+    };
+    lock(idle).push(workspace);
+    done
+}
+
+/// The error of a call that met an index out of range.
+fn out_of_range(
+    executable: &Executable,
+    witness: Option<&Witness>,
+    fault: Fault,
+    input: impl Fn(usize) -> Option<Tensor>,
+) -> CallError {
+    witness.and_then(|witness| witness.tell(input)).unwrap_or_else(|| CallError::Index {
+        origin: executable.program().sites[fault.site as usize],
+        message: OUT_OF_RANGE.to_string(),
+    })
+}
+
 fn interpreted_call(graph: &Graph, arguments: &[Argument<'_>]) -> Result<Vec<Tensor>, CallError> {
-    let inputs: Vec<Tensor> = arguments
-        .iter()
-        .map(|argument| match argument {
-            Argument::Borrowed(view) => view.to_tensor(),
-            Argument::Owned(tensor) => tensor.clone(),
-        })
-        .collect();
+    let inputs: Vec<Tensor> = arguments.iter().map(Argument::to_tensor).collect();
     interpret(graph, &inputs).map_err(|e| CallError::Index {
         origin: e.node.map(|node| graph.node(node).origin).unwrap_or_default(),
         message: e.message,

@@ -9,6 +9,7 @@
 
 mod compiled;
 pub mod sizes;
+mod witness;
 
 pub use compiled::{Argument, CallError, Compiled};
 

@@ -26,6 +26,13 @@ pub enum Mismatch {
         /// What the data has.
         found: usize,
     },
+    /// Along one axis: nothing tells the names in the declared size.
+    Open {
+        /// The axis.
+        axis: usize,
+        /// The size as declared.
+        declared: Dim,
+    },
 }
 
 impl fmt::Display for Mismatch {
@@ -39,39 +46,137 @@ impl fmt::Display for Mismatch {
             Mismatch::Size { axis, declared, expected, found } => {
                 write!(f, "axis {axis} is declared {declared} = {expected}, found {found}")
             }
+            Mismatch::Open { axis, declared } => {
+                write!(f, "nothing tells the names in axis {axis}, declared {declared}")
+            }
         }
     }
 }
 
-/// Checks data against a declared type. A size that is a name without a value takes the data's;
-/// every other size must agree.
+/// Data and its declared type.
+pub struct Datum<'a> {
+    /// The type.
+    pub declared: &'a TensorType,
+    /// The data's element type.
+    pub dtype: DType,
+    /// The data's shape.
+    pub shape: &'a Shape,
+}
+
+/// Checks data against declared types. A size in which one name has no value yet, and occurs once
+/// and linearly, gives the name the value that the data asks for: `N`, `4 * N`, `N + 1`. Every
+/// other size must agree.
 ///
 /// # Errors
-/// The first difference; `sizes` may then have been extended.
-pub fn bind(
-    declared: &TensorType,
-    dtype: DType,
-    shape: &Shape,
-    sizes: &mut Sizes,
-) -> Result<(), Mismatch> {
-    if declared.dtype != dtype {
-        return Err(Mismatch::DType(declared.dtype, dtype));
+/// The number of a datum and how it differs; `sizes` may then have been extended.
+pub fn bind(data: &[Datum<'_>], sizes: &mut Sizes) -> Result<(), (usize, Mismatch)> {
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    for (number, Datum { declared, dtype, shape }) in data.iter().enumerate() {
+        if declared.dtype != *dtype {
+            return Err((number, Mismatch::DType(declared.dtype, *dtype)));
+        }
+        if declared.rank() != shape.rank() {
+            return Err((number, Mismatch::Rank(declared.rank(), shape.rank())));
+        }
+        open.extend((0..declared.rank()).map(|axis| (number, axis)));
     }
-    if declared.rank() != shape.rank() {
-        return Err(Mismatch::Rank(declared.rank(), shape.rank()));
-    }
-    for (axis, (size, &found)) in declared.shape.iter().zip(shape.iter()).enumerate() {
-        match size.as_var() {
-            Some(var) if !sizes.contains_key(var) => {
-                sizes.insert(var.clone(), found as i64);
-            }
-            _ => {
-                let expected = size.substitute(&|var| sizes.get(var).map(|n| Dim::Const(*n)));
-                if !expected.is(found as i64) {
-                    return Err(Mismatch::Size { axis, declared: size.clone(), expected, found });
+    // What one axis tells may be what another waits for.
+    while !open.is_empty() {
+        let before = open.len();
+        let mut waiting = Vec::new();
+        for (number, axis) in open {
+            let (size, found) = (&data[number].declared.shape[axis], data[number].shape[axis]);
+            let expected = size.substitute(&|var| sizes.get(var).map(|n| Dim::Const(*n)));
+            match (expected.known(), solve(&expected, found as i64)) {
+                (Some(n), _) if n == found as i64 => {}
+                (None, Solved::Is(var, n)) => {
+                    sizes.insert(var, n);
+                }
+                (None, Solved::Not) => waiting.push((number, axis)),
+                _ => {
+                    let declared = size.clone();
+                    return Err((number, Mismatch::Size { axis, declared, expected, found }));
                 }
             }
         }
+        open = waiting;
+        if open.len() == before {
+            let (number, axis) = open[0];
+            let declared = data[number].declared.shape[axis].clone();
+            return Err((number, Mismatch::Open { axis, declared }));
+        }
     }
     Ok(())
+}
+
+/// What an equation tells.
+enum Solved {
+    /// The value of a name.
+    Is(DimVar, i64),
+    /// That it cannot hold.
+    Never,
+    /// Nothing yet.
+    Not,
+}
+
+/// Solves `size = found` where `size` is linear in a single name.
+fn solve(size: &Dim, found: i64) -> Solved {
+    let [var] = &size.vars()[..] else { return Solved::Not };
+    let at = |n: i64| size.substitute(&|_| Some(Dim::Const(n))).known();
+    let (Some(offset), Some(one), Some(two)) = (at(0), at(1), at(2)) else { return Solved::Not };
+    let factor = one - offset;
+    if factor == 0 || two - one != factor {
+        return Solved::Not;
+    }
+    let rest = found - offset;
+    match rest % factor == 0 && rest / factor >= 0 {
+        true => Solved::Is(var.clone(), rest / factor),
+        false => Solved::Never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn solved(declared: &[Dim], shape: &[usize]) -> Result<Vec<(String, i64)>, String> {
+        let declared = TensorType::new(DType::F32, declared.to_vec());
+        let shape = Shape::new(shape);
+        let datum = Datum { declared: &declared, dtype: DType::F32, shape: &shape };
+        let mut sizes = Sizes::default();
+        bind(&[datum], &mut sizes).map_err(|(_, mismatch)| mismatch.to_string())?;
+        let mut sizes: Vec<(String, i64)> =
+            sizes.into_iter().map(|(var, n)| (var.name.to_string(), n)).collect();
+        sizes.sort();
+        Ok(sizes)
+    }
+
+    #[test]
+    fn linear_sizes_are_solved_in_any_order() {
+        let named = |id: u32, name: &str| Dim::var(DimVar { id, name: name.into() });
+        let (n, m) = (|| named(0, "N"), || named(1, "M"));
+        let of = |pairs: &[(&str, i64)]| {
+            Ok(pairs.iter().map(|(name, n)| (name.to_string(), *n)).collect::<Vec<_>>())
+        };
+        assert_eq!(solved(&[n()], &[3]), of(&[("N", 3)]));
+        assert_eq!(solved(&[n() * Dim::Const(4)], &[12]), of(&[("N", 3)]));
+        assert_eq!(solved(&[n() + m(), n() + Dim::Const(1)], &[5, 3]), of(&[("M", 3), ("N", 2)]));
+        assert_eq!(solved(&[n(), n() * n()], &[3, 9]), of(&[("N", 3)]));
+        insta::assert_snapshot!(
+            solved(&[n() * Dim::Const(4)], &[10]).expect_err("10 is no multiple of 4"),
+            @"axis 0 is declared 4*N, found 10"
+        );
+        insta::assert_snapshot!(
+            solved(&[n() + Dim::Const(2)], &[1]).expect_err("N is not negative"),
+            @"axis 0 is declared N + 2, found 1"
+        );
+        insta::assert_snapshot!(
+            solved(&[n(), n() + Dim::Const(1)], &[3, 3]).expect_err("4 is not 3"),
+            @"axis 1 is declared N + 1 = 4, found 3"
+        );
+        insta::assert_snapshot!(
+            solved(&[n() * m()], &[6]).expect_err("2 * 3, or 6 * 1?"),
+            @"nothing tells the names in axis 0, declared N*M"
+        );
+    }
 }
