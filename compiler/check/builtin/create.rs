@@ -29,6 +29,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "split" ["key", "count"], "So many independent keys from one, as a tuple.", split;
         "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds.", uniform;
         "normal" ["key", "shape", "dtype?"], "Draws from the standard normal distribution.", normal;
+        "bits" ["key", "shape"], "Random integers (i64), all 64 bits of them.", bits;
     }
 }
 
@@ -252,6 +253,11 @@ fn uniform<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let range = w.elementwise(MapOp::Sub, "`uniform`", &[high, low.clone()], span)?;
     let wide = w.elementwise(MapOp::Mul, "`uniform`", &[(unit, span), (range, span)], span)?;
     w.elementwise(MapOp::Add, "`uniform`", &[(wide, span), low], span)
+}
+
+fn bits<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let node = draw(w, args, Draw::Bits, DType::I64)?;
+    Ok(w.tensor(node))
 }
 
 fn normal<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {

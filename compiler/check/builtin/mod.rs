@@ -112,6 +112,19 @@ pub(crate) fn table() -> &'static [Builtin] {
     &TABLE
 }
 
+/// Numbers with names.
+const CONSTANTS: [(&str, f64); 4] = [
+    ("inf", f64::INFINITY),
+    ("nan", f64::NAN),
+    ("pi", std::f64::consts::PI),
+    ("tau", std::f64::consts::TAU),
+];
+
+/// The number of this name.
+pub(crate) fn constant(name: &str) -> Option<f64> {
+    CONSTANTS.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+}
+
 /// The built-in function of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
     let table = table();

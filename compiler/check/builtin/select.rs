@@ -19,6 +19,8 @@ pub(super) fn rows() -> Vec<Builtin> {
         "one_hot" ["x", "size", "dtype?"], "A new last axis with 1 at the index and 0 elsewhere; an index out of range is an error.", one_hot;
         "take" ["x", "indices", "axis?"], "The elements at these indices along an axis (0).", take;
         "take_along_axis" ["x", "indices", "axis"], "Along an axis, at each position the element that the index there names.", take_along;
+        "scatter_add" ["x", "indices", "updates", "axis?"], "`x` with each update added at its index along an axis (0).", scatter_add;
+        "check_index" ["x", "size"], "The indices as i64, each counted from the end where it is negative; one that is out of range is an error.", check_index;
         "logical_and" ["x", "y"], "Whether both are true.", |w, a| on_masks(w, a, MapOp::And);
         "logical_or" ["x", "y"], "Whether one of two is true.", |w, a| on_masks(w, a, MapOp::Or);
     }
@@ -105,6 +107,41 @@ fn take<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let indices = w.to_tensor(indices, Some(DType::I64), at)?;
     let indices = checked(w, indices, &ty.shape[axis], at)?;
     let node = w.add(Op::Gather(axis as u8), &[x, indices], args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn scatter_add<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let ty = w.node_ty(x).clone();
+    let axis = match args.given(3) {
+        Some((value, at)) => w.axis(value, &ty, at)?,
+        None => w.checked_axis(0, ty.rank(), &ty.to_string(), args.get(0).1)?,
+    };
+    let (indices, at) = args.get(1);
+    let indices = w.to_tensor(indices, Some(DType::I64), at)?;
+    let indices = checked(w, indices, &ty.shape[axis], at)?;
+    let (updates, at) = args.get(2);
+    let updates = w.to_tensor(updates, Some(ty.dtype), at)?;
+    // What `take` gives for these indices is what updates look like.
+    let mut like = ty.clone();
+    let positions = w.node_ty(indices).shape.clone();
+    like.shape =
+        (ty.shape[..axis].iter().chain(&positions).chain(&ty.shape[axis + 1..])).cloned().collect();
+    let found = w.node_ty(updates).clone();
+    if found != like {
+        let message = format!("these indices of {ty} need updates {like}, found {found}");
+        return Err(w.error(codes::SHAPE_MISMATCH, at, message));
+    }
+    let node = w.add(Op::ScatterAdd(axis as u8), &[x, indices, updates], args.span)?;
+    Ok(w.tensor(node))
+}
+
+fn check_index<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (indices, at) = args.get(0);
+    let indices = w.to_tensor(indices, Some(DType::I64), at)?;
+    let (size, size_at) = args.get(1);
+    let bound = w.as_dim(size, size_at)?;
+    let node = checked(w, indices, &bound, at)?;
     Ok(w.tensor(node))
 }
 

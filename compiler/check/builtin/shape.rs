@@ -24,7 +24,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "concat" ["parts", "axis?"], "Tensors one after another along an axis (0).", concat;
         "stack" ["parts", "axis?"], "Tensors of one type along a new axis (0).", stack;
         "flip" ["x", "axis?"], "Reversed along axes, or along all.", flip;
-        "pad" ["x", "low", "high", "value?"], "Surrounded by a value (0): so many before and after along each axis.", pad;
+        "pad" ["x", "low", "high", "value?", "interior?"], "Surrounded by a value (0): so many before and after along each axis, and between neighbours.", pad;
         "size" ["x", "axis?"], "The size of an axis, or the number of elements, as a size.", size;
         "rank" ["x"], "The number of axes, as a known number.", rank;
     }
@@ -287,8 +287,18 @@ fn pad<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let zero = Value::int(0);
     let (value, at) = args.given(3).unwrap_or((&zero, args.span));
     let value = w.to_tensor(value, Some(ty.dtype), at)?;
+    let mut interior = SmallVec::from_elem(0, ty.rank());
+    if let Some((_, at)) = args.given(4) {
+        let sizes = w.shape_arg(args, 4)?;
+        let known: Vec<i64> = sizes.iter().filter_map(|(d, _)| d.known()).collect();
+        if known.len() != ty.rank() || known.iter().any(|&n| n < 0) {
+            let message = format!("{ty} needs {} numbers of its own, not negative", ty.rank());
+            return Err(w.error(codes::BAD_ARGUMENTS, at, message));
+        }
+        interior = known.into();
+    }
     let [low, high] = ends;
-    let op = Op::Pad { low, high, interior: SmallVec::from_elem(0, ty.rank()) };
+    let op = Op::Pad { low, high, interior };
     let node = w.add(op, &[x, value], args.span)?;
     Ok(w.tensor(node))
 }

@@ -170,6 +170,9 @@ impl<'w> Walk<'w> {
         if let Some(dtype) = DType::from_name(name) {
             return Ok(Value::Function(Rc::new(Callable::Convert(dtype))));
         }
+        if let Some(value) = builtin::constant(name) {
+            return Ok(Value::Static(Static::Float(value, None)));
+        }
         match builtin::find(name) {
             Some(builtin) => Ok(Value::Function(Rc::new(Callable::Builtin(builtin)))),
             None => Err(self.unknown_name(name, span)),

@@ -97,6 +97,7 @@ impl Writer<'_> {
                 plain(expr, ty)
             }
             Op::Slice { lens, .. } if lens.is_empty() => self.print(operands[0]),
+            Op::Slice { lens, .. } if lens.is_empty() => self.print(operands[0]),
             Op::Slice { .. } => {
                 plain(tree::index(self.exact(operands[0]), self.slice_args(node, &[])), ty)
             }
@@ -105,6 +106,7 @@ impl Writer<'_> {
                 let parts = tree::array(operands.iter().map(|&o| self.exact(o)));
                 plain(tree::call_named("concat", [parts], [("axis", axis_number(*axis))]), ty)
             }
+            Op::Reduce(_, axes) if axes.is_empty() => self.print(operands[0]),
             Op::Reduce(op, axes) => self.reduction(node, op.name(), axes),
             Op::ArgReduce(op, axis) => {
                 let callee = match op {
@@ -133,15 +135,24 @@ impl Writer<'_> {
                     Draw::Uniform => ("uniform", DType::F32),
                     Draw::Normal => ("normal", DType::F32),
                 };
-                let args = [self.exact(operands[0]), tree::sizes(&drawn.shape)];
+                let args = [self.key(operands[0]), tree::sizes(&drawn.shape)];
                 plain(tree::call_named(callee, args, tree::dtype_arg(drawn.dtype, default)), ty)
             }
             Op::FoldKey => {
-                plain(tree::call("fold_in", operands.iter().map(|&o| self.exact(o))), ty)
+                let args = [self.key(operands[0]), self.exact(operands[1])];
+                plain(tree::call("fold_in", args), ty)
             }
             Op::Fused(_) => {
                 unreachable!("only rewriting fuses, and source is printed of what it was given")
             }
+        }
+    }
+
+    /// A key: a number is one only where it says so.
+    fn key(&self, node: NodeId) -> Expr {
+        match self.graph.op(node) {
+            Op::Const(_) => tree::call("key", [self.exact(node)]),
+            _ => self.exact(node),
         }
     }
 
