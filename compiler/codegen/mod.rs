@@ -46,6 +46,7 @@ use product::{Limits, Tiling};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use work::{checks, worth_dividing};
+use x86::product_pack::Turn;
 
 /// Why a program has no machine code: the system refused memory, or Cranelift a function.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ fn compile_within(
         limits,
         module: module::Builder::new(options)?,
         micro: FxHashMap::default(),
+        turns: FxHashMap::default(),
         scratch: program.plan.row_bytes,
     };
     let mut compiled = Vec::with_capacity(program.kernels.len());
@@ -118,6 +120,8 @@ struct Compiler {
     module: module::Builder,
     /// Micro-kernels that products share.
     micro: FxHashMap<product::Key, Function>,
+    /// Likewise, what packs panels.
+    turns: FxHashMap<Turn, Function>,
     /// Bytes of scratch memory that a thread needs so far.
     scratch: usize,
 }
@@ -175,19 +179,55 @@ impl Compiler {
             return Ok(Compiled { function: None, tasks });
         }
         self.scratch = self.scratch.max(tiling.scratch().bytes);
-        let (mut roles, mut calls) = (Vec::new(), Vec::new());
-        for (role, key) in product::micro_kernels(product, &tiling) {
-            roles.push(role);
-            calls.push(self.micro_kernel(key)?);
+        let parts = product::parts(program, product, &tiling);
+        let mut calls = Vec::new();
+        for part in &parts {
+            calls.push(match *part {
+                product::Part::Micro(_, key) => self.micro_kernel(key)?,
+                product::Part::Turn(_, turn) => self.turn(turn)?,
+                product::Part::Finish(last) => {
+                    let parts = product::finish(program, product, &tiling, last);
+                    let (small, nest) = parts.expect("it was asked for before");
+                    let name = format!("{}_finish", kernel.name);
+                    self.wide_nest(&name, &small, nest)?
+                }
+            });
         }
         let x86 = self.module.is_x86();
         let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &calls, |b, refs| {
             let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
-            let micro: Vec<_> = roles.into_iter().zip(refs.iter().copied()).collect();
-            product::emit(&mut e, product, &tiling, &micro);
+            let parts: Vec<_> = parts.into_iter().zip(refs.iter().copied()).collect();
+            product::emit(&mut e, product, &tiling, &parts);
             e.finish()
         })?;
         Ok(Compiled { function: Some(function), tasks })
+    }
+
+    /// A nest in wide vectors.
+    fn wide_nest(
+        &mut self,
+        name: &str,
+        program: &Program,
+        nest: Nest,
+    ) -> Result<Function, CompileError> {
+        let work = Work::Nest(nest);
+        let aliases = Aliases::new(program, &work);
+        let Work::Nest(nest) = &work else { unreachable!("it was made here") };
+        let code = x86::emit(program, nest, aliases, self.isa);
+        let text = || x86::asm::text(&code);
+        self.module.define_bytes(name, &KERNEL_PARAMS, &code, text)
+    }
+
+    /// A function that packs a panel.
+    fn turn(&mut self, turn: Turn) -> Result<Function, CompileError> {
+        if let Some(&function) = self.turns.get(&turn) {
+            return Ok(function);
+        }
+        let code = x86::product_pack::emit(&turn);
+        let params = &x86::product_pack::PARAMS;
+        let function = self.module.define_bytes(&turn.name(), params, &code, String::new)?;
+        self.turns.insert(turn, function);
+        Ok(function)
     }
 
     fn micro_kernel(&mut self, key: product::Key) -> Result<Function, CompileError> {

@@ -4,10 +4,11 @@
 
 use super::super::body::{self, Argument, Scene, SlotAt};
 use super::super::emit::{Emitter, Range};
+use super::super::lanes::plain;
 use super::super::memory::Address;
-use super::Batch;
 use super::loops::{Loops, Tile, when};
 use super::tiling::strides;
+use super::{Batch, Part};
 use crate::vector::{SlotDecl, Stride};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder};
@@ -15,6 +16,9 @@ use cranelift_codegen::ir::{self, InstBuilder};
 impl Loops<'_> {
     /// Runs the epilogue on a tile in scratch memory.
     pub fn finish(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, scratch: ir::Value) {
+        if self.parts.iter().any(|(part, _)| matches!(part, Part::Finish(_))) {
+            return self.call_finish(e, batch, tile, scratch);
+        }
         let all = e.int(self.t.nr as i64);
         if self.t.n_edge == 0 {
             return self.finish_columns(e, batch, tile, scratch, all);
@@ -29,6 +33,39 @@ impl Loops<'_> {
         when(e, last, |e| self.finish_columns(e, batch, tile, scratch, edge));
     }
 
+    /// Calls the function of the epilogue: a `KernelFn` whose tasks are rows of the tile, whose table
+    /// has the first element of each slot, and whose scratch memory is the tile.
+    fn call_finish(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, scratch: ir::Value) {
+        let table = e.b.ins().iadd_imm_s(e.scratch, self.scratch.table_at as i64);
+        let (mr, nr) = (self.t.mr as i64, self.t.nr as i64);
+        for (i, access) in self.product.epilogue.slots.iter().enumerate() {
+            let (row, column) = strides(access);
+            let size = e.size_of(access.buffer);
+            let steps = [row * mr, column * nr];
+            let start = e.walk(batch.slots[i].pointer, &steps, &[tile.row, tile.column], size);
+            e.b.ins().store(plain(), start, table, 8 * i as i32);
+        }
+        let rows = self.rows_of(e, tile);
+        let (zero, fault) = (e.int(0), e.fault);
+        self.full_or_edge(e, tile.column, self.t.n_panels, self.t.n_edge, |e, edge| {
+            let this =
+                |&&(part, _): &&(Part, _)| matches!(part, Part::Finish(last) if last == edge);
+            let (_, function) = self.parts.iter().find(this).expect("there is one for either");
+            e.b.ins().call(*function, &[table, zero, rows, scratch, fault]);
+        });
+    }
+
+    /// Rows of a tile.
+    fn rows_of(&self, e: &mut Emitter, tile: &Tile) -> ir::Value {
+        let rows = e.int(self.t.mr as i64);
+        if self.t.m_edge == 0 {
+            return rows;
+        }
+        let last = e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
+        let edge = e.int(self.t.m_edge as i64);
+        e.b.ins().select(last, edge, rows)
+    }
+
     /// Runs the epilogue on the first `columns` columns of a tile, row by row.
     fn finish_columns(
         &self,
@@ -38,12 +75,7 @@ impl Loops<'_> {
         scratch: ir::Value,
         columns: ir::Value,
     ) {
-        let mut rows = e.int(self.t.mr as i64);
-        if self.t.m_edge > 0 {
-            let last = e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
-            let edge = e.int(self.t.m_edge as i64);
-            rows = e.b.ins().select(last, edge, rows);
-        }
+        let rows = self.rows_of(e, tile);
         let first_row = e.b.ins().imul_imm_s(tile.row, self.t.mr as i64);
         let first_column = e.b.ins().imul_imm_s(tile.column, self.t.nr as i64);
         let zero = e.int(0);

@@ -6,7 +6,7 @@ use super::super::emit::{Emitter, Range};
 use super::micro::Role;
 use super::pack::{self, Panel};
 use super::tiling::{PackRight, Scratch, Share, Tiling, strides};
-use super::{Batch, MICRO_PARAMS};
+use super::{Batch, MICRO_PARAMS, Part};
 use crate::kernel::Product;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder};
@@ -16,7 +16,7 @@ pub(super) struct Loops<'a> {
     pub product: &'a Product,
     pub t: &'a Tiling,
     pub scratch: Scratch,
-    pub micro: &'a [(Role, ir::FuncRef)],
+    pub parts: &'a [(Part, ir::FuncRef)],
 }
 
 /// A block of the depth.
@@ -172,12 +172,6 @@ impl Loops<'_> {
             let to = self.packed_left(e, rows, panel);
             self.full_or_edge(e, panel, self.t.m_panels, self.t.m_edge, |e, edge| {
                 let width = if edge { self.t.m_edge } else { self.t.mr };
-                let (across, step) = self.t.packed_left(width);
-                if self.t.left_by_rows {
-                    let (bytes, to_bytes) = (row * size as i64, across * size as i64);
-                    return pack::rows(e, from, to, depth.count, bytes, to_bytes, width, size);
-                }
-                debug_assert_eq!((across, step), (1, width as i64));
                 let (across_bytes, step_bytes) = (row * size as i64, column * size as i64);
                 let depth = depth.count;
                 let panel =
@@ -205,6 +199,12 @@ impl Loops<'_> {
             let width = if edge { self.t.n_edge } else { self.t.nr };
             let (across_bytes, step_bytes) = (column * size, row * size);
             let (depth, size, padded) = (depth.count, self.t.size, self.t.nr);
+            let turn =
+                |&&(part, _): &&(Part, _)| matches!(part, Part::Turn(last, _) if last == edge);
+            if let Some(&(_, turn)) = self.parts.iter().find(turn) {
+                e.b.ins().call(turn, &[from, to, depth]);
+                return;
+            }
             let panel = Panel { from, to, depth, across_bytes, step_bytes, width, padded, size };
             pack::emit(e, &panel);
         };
@@ -385,7 +385,11 @@ impl Loops<'_> {
         let last_row = e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
         let last_column = self.is_last_column(e, tile.column);
         let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
-        let mut left = self.micro.to_vec();
+        let micro = |&(part, function): &(Part, ir::FuncRef)| match part {
+            Part::Micro(role, _) => Some((role, function)),
+            Part::Turn(..) | Part::Finish(_) => None,
+        };
+        let mut left: Vec<(Role, ir::FuncRef)> = self.parts.iter().filter_map(micro).collect();
         // A panel that is alone in its range has no use for a copy, and there may be none that
         // makes one: the last rows have none.
         self.choose(e, &mut left, last_row, |role| role.last_rows, &mut |e, left| {

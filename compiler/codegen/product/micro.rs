@@ -24,12 +24,14 @@ pub struct Key {
     pub step_bytes: i64,
     /// Whether the rows of B are copied to a packed panel as they are read.
     pub copies: bool,
+    /// Whether the tile's memory is asked for before the sums are made: it is C.
+    pub prefetches: bool,
     /// Bytes from row to row of that panel.
     pub panel_bytes: i64,
 }
 
 /// Which tiles a micro-kernel is called for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Role {
     /// Those of the last rows, which are fewer.
     pub last_rows: bool,
@@ -44,7 +46,7 @@ impl Key {
     pub fn of(tiling: &Tiling, role: Role, strides: (i64, i64)) -> Key {
         let size = tiling.size as i64;
         let rows = if role.last_rows { tiling.m_edge } else { tiling.mr };
-        let (row, column) = if tiling.pack_left { tiling.packed_left(rows) } else { strides };
+        let (row, column) = if tiling.pack_left { (1, rows as i64) } else { strides };
         Key {
             isa: tiling.isa,
             rows,
@@ -53,6 +55,7 @@ impl Key {
             row_bytes: row * size,
             step_bytes: column * size,
             copies: role.copies,
+            prefetches: tiling.masked() && tiling.plain,
             panel_bytes: tiling.nr as i64 * size,
         }
     }
@@ -95,14 +98,15 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
     let &[left, right, right_bytes, depth, adds, out, out_bytes, _] = b.block_params(entry) else {
         unreachable!("the signature has eight parameters");
     };
-    let accumulators = start_tile(&mut b, key, adds, out, out_bytes);
+    let accumulators = zeros(&mut b, key);
     let before = State { left, right, depth, sums: accumulators };
     let micro = Micro { key, has_fma, right_bytes };
     let unrolled = key.unrolled() as i64;
     let after = micro.repeat(&mut b, before, unrolled, true);
     let after = if unrolled == 1 { after } else { micro.repeat(&mut b, after, 1, false) };
+    let sums = add_tile(&mut b, key, &after.sums, (adds, out, out_bytes));
     let mut to = out;
-    for row in after.sums.chunks(key.vectors()) {
+    for row in sums.chunks(key.vectors()) {
         for (v, &sum) in row.iter().enumerate() {
             b.ins().store(plain(), sum, to, 16 * v as i32);
         }
@@ -113,32 +117,38 @@ pub fn emit(mut b: FunctionBuilder, key: Key, has_fma: bool) -> FunctionBuilder 
     b
 }
 
-/// The accumulators: zeros, or the sums of the blocks before.
-fn start_tile(
-    b: &mut FunctionBuilder,
-    key: Key,
-    adds: Value,
-    out: Value,
-    out_bytes: Value,
-) -> Vec<Value> {
-    let (load, ready) = (b.create_block(), b.create_block());
+/// The sums before the first step.
+fn zeros(b: &mut FunctionBuilder, key: Key) -> Vec<Value> {
     let bytes = b.func.dfg.constants.insert(vec![0u8; 16].into());
     let zero = b.ins().vconst(key.vector(), bytes);
-    let count = key.accumulators();
-    let sums: Vec<Value> = (0..count).map(|_| b.append_block_param(ready, key.vector())).collect();
-    b.ins().brif(adds, load, &[], ready, &vec![BlockArg::from(zero); count]);
+    vec![zero; key.accumulators()]
+}
+
+/// The sums, or with those of the blocks before added.
+fn add_tile(
+    b: &mut FunctionBuilder,
+    key: Key,
+    sums: &[Value],
+    (adds, out, out_bytes): (Value, Value, Value),
+) -> Vec<Value> {
+    let (load, ready) = (b.create_block(), b.create_block());
+    let arguments = |sums: &[Value]| -> Vec<BlockArg> { sums.iter().map(|&x| x.into()).collect() };
+    let results: Vec<Value> =
+        sums.iter().map(|_| b.append_block_param(ready, key.vector())).collect();
+    b.ins().brif(adds, load, &[], ready, &arguments(sums));
     b.switch_to_block(load);
-    let mut before: Vec<BlockArg> = Vec::with_capacity(count);
+    let mut added = Vec::with_capacity(sums.len());
     let mut from = out;
-    for _ in 0..key.rows {
-        for v in 0..key.vectors() {
-            before.push(b.ins().load(key.vector(), plain(), from, 16 * v as i32).into());
+    for row in sums.chunks(key.vectors()) {
+        for (v, &sum) in row.iter().enumerate() {
+            let before = b.ins().load(key.vector(), plain(), from, 16 * v as i32);
+            added.push(b.ins().fadd(sum, before));
         }
         from = b.ins().iadd(from, out_bytes);
     }
-    b.ins().jump(ready, &before);
+    b.ins().jump(ready, &arguments(&added));
     b.switch_to_block(ready);
-    sums
+    results
 }
 
 /// What the loop over the depth carries.

@@ -15,6 +15,7 @@
 mod finish;
 mod loops;
 mod micro;
+mod over_tile;
 mod pack;
 mod shape;
 mod tiling;
@@ -24,15 +25,52 @@ pub(super) use tiling::{Limits, Tiling};
 
 use super::body::SlotAt;
 use super::emit::{Emitter, Range};
-use crate::kernel::Product;
+use super::x86;
+use crate::kernel::{Nest, Product, Program};
 use cranelift_codegen::ir::{self, InstBuilder};
 use loops::Loops;
+use over_tile::over_tile;
 use tiling::strides;
+use x86::product_pack::Turn;
 
-/// The micro-kernels that a product calls.
-pub(super) fn micro_kernels(product: &Product, tiling: &Tiling) -> Vec<(Role, Key)> {
-    let strides = strides(&product.left);
-    tiling.roles().into_iter().map(|role| (role, Key::of(tiling, role, strides))).collect()
+/// A function that a product calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// A micro-kernel.
+    Micro(Role, Key),
+    /// Packs a panel of B; whether it is the last and smaller one.
+    Turn(bool, Turn),
+    /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
+    Finish(bool),
+}
+
+/// The functions that a product calls.
+pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Vec<Part> {
+    let left = strides(&product.left);
+    let micro = |role: Role| Part::Micro(role, Key::of(tiling, role, left));
+    let (row, column) = strides(&product.right);
+    let turn = |last: bool| Part::Turn(last, tiling.turn(last, column));
+    let mut parts: Vec<Part> = tiling.roles().into_iter().map(micro).collect();
+    if row == 1 && tiling.turns() && tiling.turn(false, column).is_possible() {
+        parts.extend((tiling.full_columns() > 0).then(|| turn(false)));
+        parts.extend((tiling.n_edge > 0).then(|| turn(true)));
+    }
+    if tiling.masked() && !tiling.plain && finish(program, product, tiling, false).is_some() {
+        parts.extend((tiling.full_columns() > 0).then_some(Part::Finish(false)));
+        parts.extend((tiling.n_edge > 0).then_some(Part::Finish(true)));
+    }
+    parts
+}
+
+/// The epilogue as a nest over a tile, of the last columns or of any others, if wide code can do it.
+pub(super) fn finish(
+    program: &Program,
+    product: &Product,
+    tiling: &Tiling,
+    last: bool,
+) -> Option<(Program, Nest)> {
+    let columns = if last { tiling.n_edge } else { tiling.nr };
+    over_tile(program, product, tiling, columns).filter(|(_, nest)| x86::supports(nest))
 }
 
 /// How many tasks a product has.
@@ -49,13 +87,13 @@ pub(super) fn emit(
     e: &mut Emitter,
     product: &Product,
     tiling: &Tiling,
-    micro: &[(Role, ir::FuncRef)],
+    parts: &[(Part, ir::FuncRef)],
 ) {
     e.open_buffers(&product.epilogue);
     e.start_of(product.left.buffer);
     e.start_of(product.right.buffer);
     let batches: usize = product.batch.iter().product();
-    let loops = Loops { product, t: tiling, scratch: tiling.scratch(), micro };
+    let loops = Loops { product, t: tiling, scratch: tiling.scratch(), parts };
     let panels = tiling.shared_panels() as i64;
     if batches == 1 {
         let zero = e.int(0);

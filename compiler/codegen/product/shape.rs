@@ -46,10 +46,10 @@ const MOST_VECTORS: usize = 12;
 
 /// The tile of wide vectors that costs least; the rows of the matrix are divided into panels of
 /// nearly equal heights.
-pub fn wide(m: usize, n: usize, k: usize, isa: Isa, size: usize) -> Tile {
+pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize) -> Tile {
     let width = lanes(isa, size);
     let candidate = |vectors: usize| {
-        let most = most_rows(isa, vectors, !n.is_multiple_of(width));
+        let most = most_rows(isa, vectors, !n.is_multiple_of(width)).min(streams);
         let rows = (most > 0).then(|| m.div_ceil(m.div_ceil(most).max(1)).max(1))?;
         Some((wide_cost(m, n, k, rows, vectors, width), Tile { rows, columns: vectors * width }))
     };

@@ -1,6 +1,7 @@
 //! The shape of a product's loops: register tile, cache blocks, what is packed, what is shared out.
 
 use super::super::target::Isa;
+use super::super::x86::product_pack::Turn;
 use super::micro::Role;
 use super::shape::{self, Tile};
 use crate::kernel::{Access, Product};
@@ -9,12 +10,15 @@ use crate::vector::{Inst, Stride};
 /// Sizes that a tiling keeps within.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a block's depth: a panel of B and one of A stay in the first-level cache.
+    /// Bytes of a block's depth: a panel of A or one of B stays in the first-level cache.
     pub depth_bytes: usize,
     /// Bytes of a block of A, packed or not: it stays in the second-level cache.
     pub left_bytes: usize,
     /// Bytes of a packed block of B.
     pub right_bytes: usize,
+    /// The same for 512-bit vectors. Their tiles are so large that B comes fast enough from the
+    /// third-level cache.
+    pub wide_right_bytes: usize,
     /// Rows of partial sums that wait for the next block of depth.
     pub waiting_rows: usize,
     /// Elements of an operand below which packing it is not worth while.
@@ -24,9 +28,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            depth_bytes: 1536,
+            depth_bytes: 1600,
             left_bytes: 192 << 10,
             right_bytes: 768 << 10,
+            wide_right_bytes: 3 << 20,
             waiting_rows: 768,
             small: 16 << 10,
         }
@@ -77,8 +82,6 @@ pub struct Tiling {
     pub n_edge: usize,
     /// Whether panels of A are copied together.
     pub pack_left: bool,
-    /// Whether a packed panel of A keeps its rows: otherwise its steps of depth are in order.
-    pub left_by_rows: bool,
     /// Whether panels of B are.
     pub pack_right: PackRight,
     /// Panels in a block of packed A, of packed B, of waiting rows.
@@ -89,6 +92,8 @@ pub struct Tiling {
     pub share: Share,
     /// Whether full tiles may be stored to C as they are.
     pub plain: bool,
+    /// Slots of the epilogue.
+    pub slots: usize,
 }
 
 impl Tiling {
@@ -98,19 +103,22 @@ impl Tiling {
         let size = product.dtype.size();
         let Tile { rows: mr, columns: nr } = match isa {
             Isa::Portable => shape::portable(m, n, 16 / size),
-            Isa::Avx2 | Isa::Avx512 => shape::wide(m, n, k, isa, size),
+            Isa::Avx2 | Isa::Avx512 => shape::wide(m, n, k, most_streams(product), isa, size),
         };
         let (kc, blocks, last_kc) = depth(k, limits.depth_bytes / size);
         let (m_panels, n_panels) = (m.div_ceil(mr), n.div_ceil(nr));
-        let pack_left = k > 0 && packs_left(product, nr, limits);
+        let pack_left = k > 0 && packs_left(product, nr, isa, limits);
         let pack_right =
             if k > 0 { packs_right(product, mr, isa, limits) } else { PackRight::Never };
         let packs = pack_right != PackRight::Never;
         let plain = is_plain(product);
         let fitting = |bytes: usize, rows: usize| (bytes / (rows * kc.max(1) * size)).max(1);
         let left_block = fitting(limits.left_bytes, mr).min(m_panels);
-        let right_block =
-            if packs { fitting(limits.right_bytes, nr).min(n_panels) } else { n_panels };
+        let right_bytes = match isa {
+            Isa::Portable | Isa::Avx2 => limits.right_bytes,
+            Isa::Avx512 => limits.wide_right_bytes,
+        };
+        let right_block = if packs { fitting(right_bytes, nr).min(n_panels) } else { n_panels };
         let mut t = Tiling {
             isa,
             mr,
@@ -124,13 +132,13 @@ impl Tiling {
             m_edge: m % mr,
             n_edge: n % nr,
             pack_left,
-            left_by_rows: isa != Isa::Portable && strides(&product.left).1 == 1,
             pack_right,
             left_block: left_block.max(1),
             right_block: right_block.max(1),
             waiting: m_panels.max(1),
             share: Share::Rows,
             plain,
+            slots: product.epilogue.slots.len(),
         };
         if t.tiles_wait() {
             t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
@@ -156,7 +164,11 @@ impl Tiling {
 
     /// Whether a panel of A stays while those of B go by, or the other way round.
     pub fn rows_outside(&self) -> bool {
-        self.masked() || self.mr >= self.nr
+        match self.isa {
+            Isa::Portable => self.mr >= self.nr,
+            Isa::Avx2 => false,
+            Isa::Avx512 => true,
+        }
     }
 
     /// Whether micro-kernels end where the matrix ends.
@@ -192,27 +204,34 @@ impl Tiling {
         self.mr * self.nr * self.size
     }
 
-    /// Elements from row to row and from step to step of a packed panel of A with so many rows.
-    pub fn packed_left(&self, rows: usize) -> (i64, i64) {
-        if self.left_by_rows { (self.left_row() as i64, 1) } else { (1, rows as i64) }
-    }
-
-    /// Elements of a row of packed A: an odd number of cache lines, so that rows lie in different
-    /// sets.
-    fn left_row(&self) -> usize {
-        ((self.kc * self.size).div_ceil(64) | 1) * 64 / self.size
-    }
-
     /// Bytes of a packed panel of A.
     pub fn left_panel_bytes(&self) -> usize {
-        self.mr * if self.left_by_rows { self.left_row() } else { self.kc } * self.size
+        self.mr * self.kc * self.size
+    }
+
+    /// Panels of columns that are not smaller than the others.
+    pub fn full_columns(&self) -> usize {
+        self.n_panels - usize::from(self.n_edge > 0)
+    }
+
+    /// Whether panels of B may be packed by wide code.
+    pub fn turns(&self) -> bool {
+        self.masked() && self.pack_right == PackRight::Before
+    }
+
+    /// What packs a panel of B whose columns are so many elements apart; its rows are neighbours.
+    pub fn turn(&self, last: bool, column: i64) -> Turn {
+        let size = self.size;
+        let width = if last { self.n_edge } else { self.nr };
+        let (row_bytes, step_bytes) = (column * size as i64, (self.nr * size) as i64);
+        Turn { size, width, row_bytes, step_bytes }
     }
 
     /// The micro-kernels that are called.
     pub fn roles(&self) -> Vec<Role> {
         let mut roles = Vec::new();
         let full_rows = self.m_panels > usize::from(self.m_edge > 0);
-        let full_columns = self.n_panels > usize::from(self.n_edge > 0);
+        let full_columns = self.full_columns() > 0;
         for last_rows in [false, true] {
             for last_columns in [false, true] {
                 let rows = if last_rows { self.m_edge > 0 } else { full_rows };
@@ -231,7 +250,7 @@ impl Tiling {
         roles
     }
 
-    /// Where in the scratch memory packed A, packed B, waiting sums and a tile begin, and the end.
+    /// Where everything in the scratch memory begins, and the end.
     pub fn scratch(&self) -> Scratch {
         let line = |bytes: usize| bytes.next_multiple_of(64);
         let left = if self.pack_left { self.left_block * self.left_panel_bytes() } else { 0 };
@@ -242,7 +261,9 @@ impl Tiling {
         let right_at = line(left);
         let waiting_at = right_at + line(right);
         let tile_at = waiting_at + line(tiles * self.tile_bytes());
-        Scratch { right_at, waiting_at, tile_at, bytes: tile_at + line(self.tile_bytes()) }
+        let table_at = tile_at + line(self.tile_bytes());
+        let bytes = table_at + line(8 * self.slots);
+        Scratch { right_at, waiting_at, tile_at, table_at, bytes }
     }
 }
 
@@ -251,6 +272,8 @@ pub struct Scratch {
     pub right_at: usize,
     pub waiting_at: usize,
     pub tile_at: usize,
+    /// The first elements of the epilogue's slots.
+    pub table_at: usize,
     pub bytes: usize,
 }
 
@@ -270,16 +293,37 @@ pub fn strides(access: &Access) -> (i64, i64) {
     (row, column)
 }
 
+/// How many rows of A may be read at once where they are: as many as there are ways in the sets
+/// of the first-level cache that they fall into, less some for B and C.
+fn most_streams(product: &Product) -> usize {
+    let (row, column) = strides(&product.left);
+    let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
+    let sets = (SET_BYTES >> row_bytes.trailing_zeros().min(SET_BYTES.ilog2())).max(1) as usize;
+    let few = product.n <= FEW_COLUMNS && column == 1 && row_bytes >= 64;
+    if few { WAYS * sets - 2 } else { usize::MAX }
+}
+
+/// Ways of the first-level cache, and bytes of each.
+const WAYS: usize = 8;
+const SET_BYTES: u64 = 4096;
+
+/// Columns of a product up to which a tile reads A nearly as fast as it multiplies.
+const FEW_COLUMNS: usize = 64;
+
 /// A step of depth reads a tile's rows of A: each its own stream, or near each other. They need
 /// packing where few cache sets would have to hold them, where they are far apart along the
 /// depth, or where A is large; and only if enough tiles use the copy.
-fn packs_left(product: &Product, nr: usize, limits: &Limits) -> bool {
+fn packs_left(product: &Product, nr: usize, isa: Isa, limits: &Limits) -> bool {
     let (row, column) = strides(&product.left);
     let bytes = |stride: i64| stride.unsigned_abs().saturating_mul(product.dtype.size() as u64);
     let row_bytes = bytes(row);
     // Distances within a panel are displacements of 32 bits.
     if row_bytes.max(bytes(column)) > u64::from(u32::MAX) / 64 {
         return true;
+    }
+    if isa == Isa::Avx512 {
+        // A tile of 512-bit vectors reads so little of A that even another cache is near enough.
+        return false;
     }
     let elements = product.m * product.k;
     let worth = product.n > 2 * nr && elements > limits.small;

@@ -211,6 +211,7 @@ const SMALL_BLOCKS: Limits = Limits {
     depth_bytes: 32,
     left_bytes: 1 << 10,
     right_bytes: 1 << 9,
+    wide_right_bytes: 1 << 9,
     waiting_rows: 24,
     small: 16,
 };

@@ -23,6 +23,7 @@ mod memory;
 mod nest;
 mod plan;
 pub(super) mod product;
+pub(super) mod product_pack;
 mod product_vectors;
 mod scalar;
 mod stage;

@@ -90,23 +90,26 @@ impl Kernel<'_> {
         if vector + 1 == self.across { self.last } else { Part::All }
     }
 
-    /// The sums: zeros, or those of the blocks before.
+    /// The sums are zeros; the tile's memory is asked for.
     fn start(&self, a: &mut Assembler) {
-        let (zeros, ready) = (a.label(), a.label());
-        a.alu(Alu::Test, ADDS, ADDS);
-        a.jump_if(Condition::Equal, zeros);
-        a.mov(COUNT, OUT);
-        self.rows(a, COUNT, |a, r, v, place| {
-            self.vectors.load(a, self.sum(r, v), place, self.part(v))
-        });
-        a.jump(ready);
-        a.bind(zeros);
+        if self.key.prefetches {
+            a.mov(COUNT, OUT);
+            a.load(COPY, at(Gpr::RSP, OUT_BYTES), 8);
+            let bytes = (self.key.columns * self.key.size) as i64;
+            for r in 0..self.key.rows {
+                for line in (0..bytes).step_by(64) {
+                    a.prefetch_to_write(at(COUNT, line));
+                }
+                if r + 1 < self.key.rows {
+                    a.alu(Alu::Add, COUNT, COPY);
+                }
+            }
+        }
         for r in 0..self.key.rows {
             for v in 0..self.across {
                 self.vectors.zero(a, self.sum(r, v));
             }
         }
-        a.bind(ready);
     }
 
     /// Every vector of the tile in memory; moves `pointer` from row to row.
@@ -214,7 +217,20 @@ impl Kernel<'_> {
         }
     }
 
+    /// Adds the sums of the blocks before, if there are any, and stores the tile.
     fn store(&self, a: &mut Assembler) {
+        let ready = a.label();
+        a.alu(Alu::Test, ADDS, ADDS);
+        a.jump_if(Condition::Equal, ready);
+        a.mov(COUNT, OUT);
+        self.rows(a, COUNT, |a, r, v, place| match self.part(v) {
+            Part::All => self.vectors.add(a, self.sum(r, v), place),
+            part => {
+                self.vectors.load(a, self.right(0), place, part);
+                self.vectors.add(a, self.sum(r, v), self.right(0));
+            }
+        });
+        a.bind(ready);
         self.rows(a, OUT, |a, r, v, place| {
             self.vectors.store(a, place, self.sum(r, v), self.part(v));
         });

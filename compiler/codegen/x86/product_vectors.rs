@@ -127,6 +127,12 @@ impl Vectors {
         a.op(code, self.width, [to.into(), from.into()]);
     }
 
+    /// `sum += x`
+    pub fn add(self, a: &mut Assembler, sum: Vector, x: impl Into<Operand>) {
+        let code = self.op(Op::Vaddps, Op::Vaddpd);
+        a.op(code, self.width, [sum.into(), sum.into(), x.into()]);
+    }
+
     /// `sum += x * y`
     pub fn multiply_add(self, a: &mut Assembler, sum: Vector, x: Vector, y: impl Into<Operand>) {
         let code = self.op(Op::Vfmadd231ps, Op::Vfmadd231pd);

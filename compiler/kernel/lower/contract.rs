@@ -44,7 +44,13 @@ impl Lowering<'_> {
         };
         let half = matches!(result.dtype, DType::F16 | DType::BF16);
         let product = result.dtype == dtype || half && work >= SMALL;
-        if m <= 1 || n <= 1 || k <= 1 || work == 0 || !product {
+        // Rows of B that are contiguous are multiplied and added a vector at a time, however few
+        // rows there are; where only one of its columns is, a sum along them is the better loop.
+        let row = m == 1
+            && groups.right_free.last().is_some_and(|&axis| {
+                matches!(right.base, Base::Buffer(_)) && right.walk.strides[usize::from(axis)] == 1
+            });
+        if m < 1 || m == 1 && !row || n <= 1 || k <= 1 || work == 0 || !product {
             self.contract_nest(id, left, right, &groups, &result);
         } else {
             self.contract_product(id, left, right, &groups, &result, dtype);
@@ -267,8 +273,10 @@ impl<'c> Groups<'c> {
         let (sums, mut rows, mut columns) = (merge(sums), merge(rows), merge(columns));
         let &[sum] = sums.as_slice() else { return None };
         // The longest rows and the innermost columns are the matrix; the rest are batches.
-        let longest = (0..rows.len()).max_by_key(|&a| rows[a].extent)?;
-        let (row, column) = (rows.remove(longest), columns.pop()?);
+        let longest = (0..rows.len()).max_by_key(|&a| rows[a].extent);
+        let single = Axis { extent: 1, left: 0, right: 0, out: 0 };
+        let row = longest.map_or(single, |longest| rows.remove(longest));
+        let column = columns.pop()?;
         let left_near = row.left == 1 || sum.left == 1;
         let right_near = column.right == 1 || sum.right == 1;
         let batch = merge(batch.into_iter().chain(rows).chain(columns));
