@@ -225,7 +225,8 @@ impl Compiler {
         }
         let code = x86::product_pack::emit(&turn);
         let params = &x86::product_pack::PARAMS;
-        let function = self.module.define_bytes(&turn.name(), params, &code, String::new)?;
+        let function =
+            self.module.define_bytes(&turn.name(), params, &code, || x86::asm::text(&code))?;
         self.turns.insert(turn, function);
         Ok(function)
     }
@@ -243,7 +244,7 @@ impl Compiler {
             }
             Isa::Avx2 | Isa::Avx512 => {
                 let code = x86::product::emit(&key);
-                self.module.define_bytes(&name, params, &code, String::new)?
+                self.module.define_bytes(&name, params, &code, || x86::asm::text(&code))?
             }
         };
         self.micro.insert(key, function);

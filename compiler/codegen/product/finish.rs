@@ -33,8 +33,8 @@ impl Loops<'_> {
         when(e, last, |e| self.finish_columns(e, batch, tile, scratch, edge));
     }
 
-    /// Calls the function of the epilogue: a `KernelFn` whose tasks are rows of the tile, whose table
-    /// has the first element of each slot, and whose scratch memory is the tile.
+    /// Calls the function of the epilogue: a `KernelFn` whose tasks are rows of the tile, whose
+    /// table has the first element of each slot, and whose scratch memory is the tile.
     fn call_finish(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, scratch: ir::Value) {
         let table = e.b.ins().iadd_imm_s(e.scratch, self.scratch.table_at as i64);
         let (mr, nr) = (self.t.mr as i64, self.t.nr as i64);

@@ -186,7 +186,8 @@ impl Loops<'_> {
         self.packed(e, 0, number, self.t.left_panel_bytes())
     }
 
-    /// Packs the panels of B; where B is read in place, the last one only, if it is to be filled up.
+    /// Packs the panels of B; where B is read in place, the last one only, if it is to be filled
+    /// up.
     fn pack_right(&self, e: &mut Emitter, batch: &Batch, columns: Panels, depth: Depth) {
         if self.product.k == 0 {
             return;

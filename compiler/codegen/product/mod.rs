@@ -2,13 +2,14 @@
 //!
 //! In the words of BLIS: panels of `MR` rows of A and `NR` columns of B meet in a micro-kernel that
 //! keeps a tile of C in registers. Blocks of panels are packed into the thread's scratch memory
-//! where that pays (`tiling` decides); rows of B that are contiguous are packed by the micro-kernels
-//! of the first row of tiles, on the way. Where the depth takes several blocks, tiles wait in memory
-//! for the next: in C if nothing else becomes of them, otherwise in scratch memory. After the last
-//! block the epilogue runs on each tile, row by row, before it leaves the cache.
+//! where that pays (`tiling` decides); rows of B that are contiguous are packed by the
+//! micro-kernels of the first row of tiles, on the way. Where the depth takes several blocks, tiles
+//! wait in memory for the next: in C if nothing else becomes of them, otherwise in scratch memory.
+//! After the last block the epilogue runs on each tile, row by row, before it leaves the cache.
 //!
-//! Invariant: an element of C is the sum over depth in ascending order, in blocks that
-//! depend on the extents only, so that no division of the panels changes a bit.
+//! Invariant: an element of C is the sum over the blocks of depth, in order, of the sums over each
+//! block in ascending order. The blocks depend on the extents only, so that neither the division of
+//! the panels nor the instruction set changes a bit.
 //!
 //! Neighbours: `emit` for loops, `body` for the epilogue, `x86::product` for wide micro-kernels.
 
@@ -62,7 +63,8 @@ pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Ve
     parts
 }
 
-/// The epilogue as a nest over a tile, of the last columns or of any others, if wide code can do it.
+/// The epilogue as a nest over a tile, of the last columns or of any others, if wide code can do
+/// it.
 pub(super) fn finish(
     program: &Program,
     product: &Product,

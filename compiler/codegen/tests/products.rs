@@ -1,8 +1,8 @@
 //! Products against the naive sum: shapes, layouts, batches, epilogues, packed and not.
 
-use super::support::{Close, Maker, Rng, access, check_within, tame};
+use super::support::{Close, Maker, Rng, access, check_within, map_stage, tame};
 use crate::codegen::product::Limits;
-use crate::kernel::{Access, Body, Product, Work};
+use crate::kernel::{Access, Body, BufferId, Product, Split, Work};
 use crate::vector::{Builder, Program, Stride, Type};
 use smallvec::SmallVec;
 use tensc_runtime::DType;
@@ -278,6 +278,55 @@ fn panels_are_packed_on_the_way() {
                 case.check_within(SMALL_BLOCKS);
                 case.check_within(Limits { small: 16, ..Limits::default() });
             }
+        }
+    }
+}
+
+/// B is turned over in squares, of which the last of a panel may be smaller either way.
+#[test]
+fn panels_are_turned_over() {
+    for dtype in [DType::F32, DType::F64] {
+        for n in 1..=36 {
+            let right = Layout::Transposed;
+            Case { right, ..Case::plain(dtype, 3, n, 13) }.check();
+            Case { right, ..Case::plain(dtype, 2, n, 1 + n % 5) }.check();
+        }
+    }
+}
+
+/// An epilogue that stores where it loads, as an update of parameters does.
+#[test]
+fn parameters_are_updated_in_place() {
+    fn copy(maker: &mut Maker, dtype: DType, count: usize, from: BufferId, to: BufferId) {
+        let b = Builder::new();
+        let x = b.load(b.slot(dtype, Stride::Unit));
+        b.store(b.slot(dtype, Stride::Unit), x);
+        let slots = vec![access(from, 0, &[1]), access(to, 0, &[1])];
+        maker.nest(&[], vec![map_stage(count, b.finish(), slots)], Split::Never);
+    }
+    for dtype in [DType::F32, DType::F64] {
+        for (m, n, k) in [(5, 3, 4), (40, 37, 9), (29, 64, 70), (1, 50, 8)] {
+            let case = Case::plain(dtype, m, n, k);
+            let (mut maker, mut rng) = (Maker::default(), Rng(n as u64));
+            let left = case.operand(&mut maker, &mut rng, m, k, Layout::Transposed);
+            let right = case.operand(&mut maker, &mut rng, k, n, Layout::Normal);
+            let before = maker.input(tame(dtype, m * n, &mut rng));
+            let parameters = maker.arena(dtype, m * n);
+            copy(&mut maker, dtype, m * n, before, parameters);
+            let (b, ty) = (Builder::new(), Type::of(dtype));
+            let sum = b.param(ty);
+            let old = b.load(b.slot(dtype, Stride::Unit));
+            let step = b.mul(sum, b.f(ty, 0.25));
+            b.store(b.slot(dtype, Stride::Unit), b.sub(old, step));
+            let place = access(parameters, 0, &[n as i64, 1]);
+            let slots = vec![place.clone(), place];
+            let epilogue = Body { program: b.finish(), slots, params: Vec::new() };
+            let batch = SmallVec::new();
+            let product = Product { batch, m, n, k, dtype, left, right, epilogue };
+            maker.kernel(Work::Product(product));
+            let after = maker.output(dtype, m * n);
+            copy(&mut maker, dtype, m * n, parameters, after);
+            check_within(maker, Close::Within(1e-5), SMALL_BLOCKS);
         }
     }
 }

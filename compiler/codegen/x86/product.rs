@@ -5,8 +5,8 @@
 //! the tile. Distances within A are constants of the code. The last vector of a tile may be
 //! masked: nothing outside the matrices is read or written.
 //!
-//! Neighbours: `codegen::product` decides on tiles and calls the functions; `product_vectors` has the
-//! instructions.
+//! Neighbours: `codegen::product` decides on tiles and calls the functions; `product_vectors` has
+//! the instructions.
 
 use super::asm::{Alu, Assembler, Condition, Gpr, Mem, Operand, Vector};
 pub(in crate::codegen) use super::product_vectors::lanes;
