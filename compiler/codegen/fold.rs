@@ -12,8 +12,11 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, StackSlot, StackSlotData, StackSlotKind, types};
 use smallvec::SmallVec;
 
-/// Partial results of a fold across lanes.
-pub(super) const FOLD_LANES: u32 = 16;
+/// Partial results of a fold across lanes: as many as AVX-512 adds at once while it waits for a sum.
+pub(super) const FOLD_LANES: u32 = 64;
+
+/// Lanes of a group that is folded here, at most.
+pub(super) const FOLD_GROUP: u32 = 16;
 
 /// The state of one accumulator for a group of lanes: the value, and for `ArgMax` and `ArgMin`
 /// the index where it stood.
@@ -203,11 +206,6 @@ impl Cell {
     /// The state before the first element.
     pub fn identity(&self, g: &mut Group) -> State {
         g.identity(self.combine, self.ty)
-    }
-
-    /// See [`State::from_carried`].
-    pub fn from_carried(&self, g: &Group, carried: &mut &[ir::Value]) -> State {
-        State::from_carried(g, self.combine, self.ty, carried)
     }
 }
 

@@ -12,7 +12,7 @@
 
 use super::body::{self, Argument, Scene, SlotAt};
 use super::emit::{Emitter, Range};
-use super::fold::{Cell, FOLD_LANES, State, accumulators};
+use super::fold::{Cell, FOLD_GROUP, FOLD_LANES, State, accumulators};
 use super::lanes::Group;
 use crate::kernel::{Body, Fold, LANE_BLOCK, Nest, Split, Stage};
 use crate::vector::{Type, verify};
@@ -184,7 +184,7 @@ impl Row {
             let mut positions = self.positions.clone();
             e.nested(&stage.reduce, &mut positions, Vec::new(), &mut |e, axes, state| {
                 let slots = e.slots(body, axes);
-                for phase in phases(e, stage.lanes, FOLD_LANES, None) {
+                for phase in phases(e, stage.lanes, FOLD_GROUP, None) {
                     fold_phase(e, body, &phase, &cells, &slots, &params, axes);
                 }
                 state
@@ -211,7 +211,7 @@ impl Row {
         let folds = accumulators(&body.program, &types);
         let params = self.arguments(body);
         let finish_params = self.arguments(finish);
-        for phase in phases(e, stage.lanes, FOLD_LANES, self.block) {
+        for phase in phases(e, stage.lanes, FOLD_GROUP, self.block) {
             let width = phase.width;
             let mut positions = self.positions.clone();
             in_phase(e, &phase, &[], |e, lane, _| {
@@ -284,8 +284,7 @@ fn run(
     body::emit(&mut e.group(width), &body.program, &scene)
 }
 
-/// Folds the lanes of a phase into the cells. Groups of all partial results keep them in
-/// registers; smaller groups, the rest of the lanes, go by memory.
+/// Folds the lanes of a phase into the cells.
 fn fold_phase(
     e: &mut Emitter,
     body: &Body,
@@ -318,36 +317,12 @@ fn fold_phase(
             cell.store(&mut e.group(width), lane, state);
         }
     };
-    if width < FOLD_LANES {
-        in_phase(e, phase, &[], |e, lane, _| {
-            let before = load(e, lane);
-            let after = merge(e, lane, &before);
-            store(e, lane, &after);
-            Vec::new()
-        });
-        return;
-    }
-    let zero = e.int(0);
-    let carry = |e: &mut Emitter, states: &[State]| {
-        let mut parts = Vec::new();
-        let mut g = e.group(width);
-        states.iter().for_each(|state| state.carried(&mut g, &mut parts));
-        parts
-    };
-    let restore = |e: &mut Emitter, parts: &[ir::Value]| -> Vec<State> {
-        let mut rest = parts;
-        let g = e.group(width);
-        cells.iter().map(|cell| cell.from_carried(&g, &mut rest)).collect()
-    };
-    let start = load(e, zero);
-    let start = carry(e, &start);
-    let end = in_phase(e, phase, &start, |e, lane, carried| {
-        let before = restore(e, carried);
+    in_phase(e, phase, &[], |e, lane, _| {
+        let before = load(e, lane);
         let after = merge(e, lane, &before);
-        carry(e, &after)
+        store(e, lane, &after);
+        Vec::new()
     });
-    let end = restore(e, &end);
-    store(e, zero, &end);
 }
 
 /// The phases of `lanes` lanes: groups of `widest`, then of four, then single lanes. A task's

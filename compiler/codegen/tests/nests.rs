@@ -338,3 +338,51 @@ fn rows_of_several_axes_are_counted_from_any_start() {
     maker.nest(&outer, vec![map_stage(2, b.finish(), slots)], Split::Rows);
     check(maker, Close::Same);
 }
+
+/// Sums of columns and all other folds of them: so many rows and lanes that strips of lanes, blocks
+/// of rows, and what is left of either, are all there.
+#[test]
+fn columns_fold_in_the_order_of_their_rows() {
+    for dtype in [DType::F32, DType::F64, DType::I16] {
+        for (reduce, lanes) in
+            [(&[19][..], 40), (&[2, 17], 300), (&[33], 1024), (&[16], 2500), (&[16, 1], 131)]
+        {
+            for (rows, split) in [(2, Split::Rows), (1, Split::Lanes), (1, Split::Never)] {
+                let mut maker = Maker::default();
+                let mut rng = Rng(lanes as u64 + 7);
+                let depth: usize = reduce.iter().product();
+                let input = maker.input(tame(dtype, rows * depth * lanes, &mut rng));
+                let scale = maker.input(tame(dtype, depth, &mut rng));
+                let mut strides = vec![(depth * lanes) as i64];
+                let mut scales = vec![0];
+                for i in 0..reduce.len() {
+                    let below: usize = reduce[i + 1..].iter().product();
+                    strides.push((below * lanes) as i64);
+                    scales.push(below as i64);
+                }
+                strides.push(1);
+                scales.push(0);
+                let b = Builder::new();
+                let x = b.load(b.slot(dtype, Stride::Unit));
+                let y = b.mul(x, b.load(b.slot(dtype, Stride::Splat)));
+                b.accumulate(Combine::Add, y, None);
+                b.accumulate(Combine::Max, x, None);
+                let slots = vec![access(input, 0, &strides), access(scale, 0, &scales)];
+                let mut finish_strides = vec![0; reduce.len() + 2];
+                finish_strides[0] = lanes as i64;
+                finish_strides[reduce.len() + 1] = 1;
+                let types = [Type::of(dtype); 2];
+                let finish =
+                    storing(&mut maker, &types, rows * lanes, &finish_strides, Stride::Unit);
+                let stage = Stage {
+                    reduce: SmallVec::from_slice(reduce),
+                    lanes,
+                    body: body(b.finish(), slots, vec![]),
+                    fold: Fold::PerLane(finish),
+                };
+                maker.nest(&[rows], vec![stage], split);
+                check(maker, Close::Same);
+            }
+        }
+    }
+}

@@ -47,9 +47,18 @@ impl State {
     }
 }
 
-/// Groups of lanes whose states are apart.
-pub(super) fn groups_apart(lanes: u32) -> u32 {
-    FOLD_LANES / lanes
+/// Groups of so many lanes whose states are apart. Where the order of elements changes no bit, as
+/// many as hide the latency.
+pub(super) fn groups_apart(lanes: u32, folds: &[(Combine, Type)]) -> u32 {
+    let all = FOLD_LANES / lanes;
+    let ordered = folds.iter().any(|&(combine, ty)| {
+        matches!(combine, Combine::Add | Combine::Mul) && matches!(ty, Type::F32 | Type::F64)
+    });
+    match ordered {
+        true => all,
+        false if folds.iter().any(|&(combine, _)| has_index(combine)) => 2,
+        false => all.min(4),
+    }
 }
 
 fn remembers_nan(combine: Combine, ty: Type) -> bool {

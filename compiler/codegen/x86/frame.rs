@@ -7,7 +7,7 @@ use super::machine::Place;
 
 /// The position along the lanes.
 pub(super) const INDEX: Gpr = Gpr::RBX;
-/// The counter of the innermost loop around the lanes.
+/// The counter of the innermost loop around the lanes, or where a strip's partial results are.
 pub(super) const COUNTER: Gpr = Gpr::R15;
 /// Registers of slots; `rax`, `rcx` and `rdx` are for a moment only.
 pub(super) const POINTERS: [Gpr; 10] = [
@@ -76,6 +76,7 @@ impl Pointers {
     pub fn resolve(&self, a: &mut Assembler, place: Place) -> Mem {
         let (slot, bytes, base) = match place {
             Place::Frame(at) => return frame(at),
+            Place::Strip(bytes) => return Mem::at(COUNTER).indexed(INDEX, 4).plus(bytes),
             Place::Gathered { slot, bytes } => (slot, bytes, Gpr::RAX),
             Place::Slot { slot, bytes } => {
                 let base = match self.0[slot as usize].at {

@@ -43,6 +43,8 @@ pub(super) struct SlotView {
     pub lane_bytes: i64,
     /// Bytes for each step of a gather's index.
     pub gather_bytes: i64,
+    /// Bytes from one row of a region to the next: see [`Lower::row`].
+    pub row_bytes: i64,
     /// Whether nothing writes that memory while the kernel runs.
     pub readonly: bool,
 }
@@ -73,6 +75,8 @@ pub(super) struct Lower<'a> {
     pub active: u32,
     /// Lanes before this group in the region.
     pub first: u32,
+    /// Where a region does several steps of the innermost reduce axis: which one this is.
+    pub row: u32,
     pub registers: &'a mut Registers,
     pub frame: &'a mut Frame,
     pub steps: Vec<Step>,
@@ -93,6 +97,7 @@ impl<'a> Lower<'a> {
             lanes,
             active: lanes,
             first: 0,
+            row: 0,
             registers,
             frame,
             steps: Vec::new(),

@@ -30,6 +30,8 @@ pub(super) enum Place {
     Frame(i32),
     /// Bytes from the element of the slot for the group's first lane.
     Slot { slot: u32, bytes: i32 },
+    /// Bytes from the partial results of the group's first lane: see `strip`.
+    Strip(i32),
     /// As `Slot`, moved by the gather distance that [`ScalarStep::GatherFrom`] just computed.
     Gathered { slot: u32, bytes: i32 },
 }

@@ -21,7 +21,7 @@ impl Lower<'_> {
         }
         if decl.stride == Stride::Unit {
             let first = i32::try_from(size * i64::from(self.first)).expect("a few groups");
-            return self.load_unit(slot, decl.dtype, first);
+            return self.load_unit(slot, decl.dtype, first + self.row_offset(view));
         }
         let raw = self.insert_elements(decl.dtype, |g, lane| Place::Slot {
             slot,
@@ -33,13 +33,18 @@ impl Lower<'_> {
     /// Bytes from the slot's pointer to its element for a lane of this group.
     fn lane_offset(&self, view: SlotView, lane: u32) -> i32 {
         let bytes = view.lane_bytes * i64::from(self.first + lane);
-        i32::try_from(bytes).expect("supported strides")
+        i32::try_from(bytes).expect("supported strides") + self.row_offset(view)
+    }
+
+    /// Bytes from the slot's pointer to the row that is being lowered.
+    fn row_offset(&self, view: SlotView) -> i32 {
+        i32::try_from(view.row_bytes * i64::from(self.row)).expect("rows within reach")
     }
 
     /// The element of the slot, for every lane.
     fn load_splat(&mut self, slot: u32, dtype: DType, view: SlotView) -> Lanes {
         let ty = Type::of(dtype);
-        let place = Place::Slot { slot, bytes: 0 };
+        let place = Place::Slot { slot, bytes: self.row_offset(view) };
         match dtype {
             DType::I32 | DType::F32 | DType::I64 | DType::F64 => {
                 let bits = 8 * dtype.size() as u32;

@@ -1,6 +1,6 @@
 //! Wide vectors on x86: machine code for loop nests, in 256-bit or 512-bit vectors.
 //!
-//! `nest` writes the function of a nest, `stage` its loops; `plan` decides what stays in registers;
+//! `nest` writes the function of a nest, `stage` and `strip` its loops; `plan` decides what stays in registers;
 //! `lower`, with `arith`, `convert`, `memory` and `fold`, makes machine instructions on virtual
 //! registers from vector programs; `allocate` gives them registers; `asm` writes the bytes, by the
 //! rows of `table`.
@@ -27,6 +27,7 @@ pub(super) mod product_pack;
 mod product_vectors;
 mod scalar;
 mod stage;
+mod strip;
 pub(super) mod table;
 
 pub(super) use nest::{emit, supports};

@@ -313,7 +313,7 @@ pub(super) fn unroll(insts: usize, apart: u32, lanes: usize, each: u32) -> u32 {
         13..=40 => 2,
         _ => 1,
     };
-    while unroll > 1 && (unroll * apart * each) as usize > lanes.max(1) {
+    while unroll > 1 && (unroll * apart > 8 || (unroll * apart * each) as usize > lanes.max(1)) {
         unroll /= 2;
     }
     unroll

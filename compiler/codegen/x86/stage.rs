@@ -16,26 +16,27 @@ use super::machine::{Reg, Registers, Step};
 use super::nest::{Nest, Row};
 use super::plan::{Emission, Plan, Written, choose_pins, exports, folds, give_homes, load_pinned};
 use super::plan::{named_states, state_size, unroll, update_states};
+use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
 use crate::vector::{Inst, Stride};
 use rustc_hash::FxHashSet;
 
 /// What the lanes of a stage are divided into.
-struct Groups {
+pub(super) struct Groups {
     /// Groups in the region of the loop.
-    unroll: u32,
+    pub unroll: u32,
     /// Lanes of that region.
-    step: usize,
+    pub step: usize,
     /// How often it is done, where that is known.
-    times: usize,
+    pub times: usize,
     /// Full groups left, then lanes.
-    rest: u32,
-    tail: u32,
+    pub rest: u32,
+    pub tail: u32,
 }
 
 impl Groups {
-    fn of(lanes: usize, each: u32, unroll: u32) -> Groups {
+    pub(super) fn of(lanes: usize, each: u32, unroll: u32) -> Groups {
         let step = (each * unroll) as usize;
         let left = lanes % step;
         Groups {
@@ -48,7 +49,7 @@ impl Groups {
     }
 
     /// The groups of the last region: first lane and active lanes of each.
-    fn last(&self, each: u32) -> Vec<(u32, u32)> {
+    pub(super) fn last(&self, each: u32) -> Vec<(u32, u32)> {
         let mut groups: Vec<(u32, u32)> = (0..self.rest).map(|i| (i * each, each)).collect();
         if self.tail > 0 {
             groups.push((self.rest * each, self.tail));
@@ -57,19 +58,19 @@ impl Groups {
     }
 
     /// Those of the loop's region.
-    fn main(&self, each: u32) -> Vec<(u32, u32)> {
+    pub(super) fn main(&self, each: u32) -> Vec<(u32, u32)> {
         let groups = if self.times > 0 { self.unroll } else { 0 };
         (0..groups).map(|i| (i * each, each)).collect()
     }
 }
 
 /// A body at a row: where its slots are.
-struct Placed<'b> {
-    body: &'b Body,
+pub(super) struct Placed<'b> {
+    pub body: &'b Body,
     /// In the frame: each slot's element for lane 0 at the current point of the reduce axes.
-    bases: Vec<i32>,
-    views: Vec<SlotView>,
-    pointers: Pointers,
+    pub bases: Vec<i32>,
+    pub views: Vec<SlotView>,
+    pub pointers: Pointers,
 }
 
 /// Emits stages into the function of a nest.
@@ -91,17 +92,17 @@ impl<'n> StageWriter<'_, 'n> {
         }
     }
 
-    fn a(&mut self) -> &mut Assembler {
+    pub(super) fn a(&mut self) -> &mut Assembler {
         &mut self.nest.a
     }
 
-    fn arguments(&self, body: &Body) -> Vec<Argument> {
+    pub(super) fn arguments(&self, body: &Body) -> Vec<Argument> {
         body.params.iter().map(|v| Argument::Row(self.row.values[v.0 as usize])).collect()
     }
 
     /// Computes the slots' elements of a body at this row, for lane 0 and the first point of the
     /// other axes, into the frame.
-    fn place<'b>(&mut self, body: &'b Body) -> Placed<'b> {
+    pub(super) fn place<'b>(&mut self, body: &'b Body) -> Placed<'b> {
         let mut bases = Vec::with_capacity(body.slots.len());
         let mut views = Vec::with_capacity(body.slots.len());
         let mut pointers = Vec::with_capacity(body.slots.len());
@@ -118,6 +119,7 @@ impl<'n> StageWriter<'_, 'n> {
             };
             views.push(SlotView {
                 lane_bytes: lane_stride * size,
+                row_bytes: 0,
                 gather_bytes: access.gather.map_or(0, |(stride, _)| stride) * size,
                 readonly: self.nest.aliases.readonly(access.buffer),
             });
@@ -134,7 +136,7 @@ impl<'n> StageWriter<'_, 'n> {
     }
 
     /// Brings the pointers to their bases; those of far slots to the group's first lane.
-    fn load_pointers(&mut self, placed: &Placed, only_far: bool) {
+    pub(super) fn load_pointers(&mut self, placed: &Placed, only_far: bool) {
         for (i, pointer) in placed.pointers.0.iter().enumerate() {
             let far = placed.body.program.slots[i].stride == Stride::Far;
             if only_far && !far {
@@ -158,7 +160,7 @@ impl<'n> StageWriter<'_, 'n> {
         }
     }
 
-    fn has_far(placed: &Placed) -> bool {
+    pub(super) fn has_far(placed: &Placed) -> bool {
         placed.body.program.slots.iter().any(|slot| slot.stride == Stride::Far)
     }
 
@@ -216,7 +218,7 @@ impl<'n> StageWriter<'_, 'n> {
         let body = &stage.body;
         let isa = self.nest.isa;
         let each = lanes_of(isa);
-        let apart = groups_apart(each);
+        let apart = groups_apart(each, &folds(body));
         let unroll = apart * unroll(body.program.insts.len(), apart, stage.lanes, each);
         let groups = Groups::of(stage.lanes, each, unroll);
         let mut registers = Registers::new(isa);
@@ -333,6 +335,9 @@ impl<'n> StageWriter<'_, 'n> {
         let body = &stage.body;
         let isa = self.nest.isa;
         let each = lanes_of(isa);
+        if let Some(rows) = strip::rows(stage, self.row.positions.len(), each) {
+            return self.fold_in_strips(stage, finish, rows);
+        }
         let folds = folds(body);
         let width: u32 = folds.iter().map(|&(c, ty)| state_size(isa, c, ty)).sum();
         let most = if isa == Isa::Avx512 { 16 } else { 8 };
@@ -427,7 +432,7 @@ impl<'n> StageWriter<'_, 'n> {
     }
 
     /// Emits a region.
-    fn region(
+    pub(super) fn region(
         &mut self,
         emit: &mut Emission,
         pointers: &Pointers,
@@ -447,7 +452,7 @@ impl<'n> StageWriter<'_, 'n> {
 
     /// Lowers what is the same for all groups. Where the reduce axes change within a region's loop
     /// (`reduce_moves`), what they change is not the same.
-    fn plan(
+    pub(super) fn plan(
         &mut self,
         stage: &Stage,
         placed: &Placed,
@@ -471,7 +476,12 @@ impl<'n> StageWriter<'_, 'n> {
     }
 
     /// Computes what a stage's groups share, and fills pinned registers.
-    fn stage_values(&mut self, emit: &mut Emission, placed: &Placed, users: &[&Written]) {
+    pub(super) fn stage_values(
+        &mut self,
+        emit: &mut Emission,
+        placed: &Placed,
+        users: &[&Written],
+    ) {
         self.load_pointers(placed, false);
         let steps = std::mem::take(&mut emit.plan.stage);
         let users = users.iter().map(|w| &w.steps[..]);
@@ -493,16 +503,16 @@ impl<'n> StageWriter<'_, 'n> {
     }
 
     /// Room for the positions along the reduce axes.
-    fn counters(&mut self, stage: &Stage) -> Vec<i32> {
+    pub(super) fn counters(&mut self, stage: &Stage) -> Vec<i32> {
         stage.reduce.iter().map(|_| self.nest.frame.take(8)).collect()
     }
 
-    fn axes(&self, counters: &[i32]) -> Vec<i32> {
+    pub(super) fn axes(&self, counters: &[i32]) -> Vec<i32> {
         self.row.positions.iter().chain(counters).copied().collect()
     }
 
     /// What a finish sees: the row's positions, and 0 along the reduce axes.
-    fn finish_axes(&mut self, stage: &Stage) -> Vec<i32> {
+    pub(super) fn finish_axes(&mut self, stage: &Stage) -> Vec<i32> {
         let zeros = vec![self.nest.zero; stage.reduce.len()];
         self.axes(&zeros)
     }
@@ -517,25 +527,25 @@ impl<'n> StageWriter<'_, 'n> {
         bases: bool,
         body: &mut dyn FnMut(&mut Self),
     ) {
-        self.reduce_loop(placed, stage, counters, bases, 0, body);
+        self.reduce_loop(placed, &stage.reduce, counters, bases, 0, body);
     }
 
-    fn reduce_loop(
+    pub(super) fn reduce_loop(
         &mut self,
         placed: &Placed,
-        stage: &Stage,
+        reduce: &[usize],
         counters: &[i32],
         bases: bool,
         axis: usize,
         body: &mut dyn FnMut(&mut Self),
     ) {
-        let Some(&extent) = stage.reduce.get(axis) else { return body(self) };
+        let Some(&extent) = reduce.get(axis) else { return body(self) };
         self.a().store_imm(frame(counters[axis]), 0);
         if extent == 1 {
-            return self.reduce_loop(placed, stage, counters, bases, axis + 1, body);
+            return self.reduce_loop(placed, reduce, counters, bases, axis + 1, body);
         }
         let outer = self.row.positions.len();
-        let innermost = stage.reduce[axis + 1..].iter().all(|&n| n == 1);
+        let innermost = reduce[axis + 1..].iter().all(|&n| n == 1);
         let asked = placed
             .body
             .program
@@ -547,7 +557,7 @@ impl<'n> StageWriter<'_, 'n> {
             self.a().mov_imm(COUNTER, extent as i64);
         }
         let top = self.a().here();
-        self.reduce_loop(placed, stage, counters, bases, axis + 1, body);
+        self.reduce_loop(placed, reduce, counters, bases, axis + 1, body);
         self.advance(placed, outer + axis, 1, bases);
         let a = self.a();
         if in_register {
@@ -562,7 +572,7 @@ impl<'n> StageWriter<'_, 'n> {
     }
 
     /// Moves the bases or pointers by so many steps of an axis.
-    fn advance(&mut self, placed: &Placed, axis: usize, steps: i64, bases: bool) {
+    pub(super) fn advance(&mut self, placed: &Placed, axis: usize, steps: i64, bases: bool) {
         let Placed { body, bases: cells, pointers, .. } = placed;
         for (i, access) in body.slots.iter().enumerate() {
             let stride = access.strides.get(axis).copied().unwrap_or(0);
@@ -586,7 +596,12 @@ impl<'n> StageWriter<'_, 'n> {
 
     /// The groups of a row or of a block of lanes: `emit` is told whether the loop's region is
     /// wanted, or the last.
-    fn lane_loop(&mut self, lanes: usize, groups: &Groups, emit: &mut dyn FnMut(&mut Self, bool)) {
+    pub(super) fn lane_loop(
+        &mut self,
+        lanes: usize,
+        groups: &Groups,
+        emit: &mut dyn FnMut(&mut Self, bool),
+    ) {
         let has_last = groups.rest > 0 || groups.tail > 0;
         let until = groups.times * groups.step;
         let Some((begin, end)) = self.row.block else {
@@ -638,7 +653,7 @@ struct PerLane {
 }
 
 /// Whether the reduce axes move an access.
-fn moves(access: &Access, stage: &Stage, outer: usize) -> bool {
+pub(super) fn moves(access: &Access, stage: &Stage, outer: usize) -> bool {
     let mut axes = access.strides.iter().skip(outer).zip(&stage.reduce);
     axes.any(|(&stride, &extent)| stride != 0 && extent > 1)
 }
