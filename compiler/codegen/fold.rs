@@ -12,7 +12,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, StackSlot, StackSlotData, StackSlotKind, types};
 use smallvec::SmallVec;
 
-/// Partial results of a fold across lanes: as many as AVX-512 adds at once while it waits for a sum.
+/// Partial results of a fold across lanes: as many as AVX-512 adds while it waits for one sum.
 pub(super) const FOLD_LANES: u32 = 64;
 
 /// Lanes of a group that is folded here, at most.

@@ -10,9 +10,13 @@
 //!
 //! Neighbours: `lower` makes the steps; `scalar` writes those without vectors.
 
-use super::asm::{Assembler, Mask, Masking, Mem, Operand, Vector, Width};
+mod bank;
+mod fma;
+
+use self::bank::{Bank, load, store};
+use super::asm::{Assembler, Mask, Masking, Operand, Vector, Width};
 use super::frame::{Frame, Pointers};
-use super::machine::{Class, Home, OpStep, Place, Reg, Registers, Source, Step, count};
+use super::machine::{Class, Home, OpStep, Place, Reg, Registers, Source, Step};
 use super::scalar;
 use super::table::Op;
 use crate::codegen::target::Isa;
@@ -94,32 +98,6 @@ fn uses(steps: &[Step], exports: &[Export]) -> FxHashMap<Reg, Vec<u32>> {
         }
     }
     uses
-}
-
-/// The registers of a class.
-struct Bank {
-    holder: [Option<Reg>; 32],
-    count: u8,
-    /// One bit a register that only its pin, or a value exported to it, may take.
-    pinned: u32,
-}
-
-impl Bank {
-    fn new(isa: Isa, class: Class) -> Bank {
-        let mut bank = Bank { holder: [None; 32], count: count(isa, class), pinned: 0 };
-        if class == Class::Mask {
-            bank.pinned |= 1;
-        }
-        bank
-    }
-
-    fn may_use(&self, number: u8) -> bool {
-        self.pinned & (1 << number) == 0
-    }
-
-    fn free(&self) -> Option<u8> {
-        (0..self.count).find(|&n| self.may_use(n) && self.holder[usize::from(n)].is_none())
-    }
 }
 
 struct Region<'a> {
@@ -271,83 +249,6 @@ impl Region<'_> {
         let number = self.define(dst, locked);
         self.copy(self.class(dst), number, from);
         number
-    }
-
-    /// `x * y + z`: the form is chosen so that the destination is an operand that ends here, and
-    /// an operand in memory is the last.
-    fn fma(&mut self, at: u32, wide: bool, dst: Reg, [x, y, z]: [Reg; 3]) {
-        let locked: Locked = SmallVec::from_slice(&[x, y, z]);
-        let bits = if wide { 64 } else { 32 };
-        // At most one operand is read from memory: the addend first, since it is oftenest constant.
-        let mut memory = None;
-        for reg in [z, y, x] {
-            let once = [x, y, z].iter().filter(|&&r| r == reg).count() == 1;
-            if memory.is_none() && once && !self.places.contains_key(&reg) {
-                memory = self.memory_operand(at, reg, bits).map(|operand| (reg, operand));
-            }
-        }
-        for reg in [x, y, z] {
-            if memory.is_none_or(|(m, _)| m != reg) {
-                self.resident(reg, &locked);
-            }
-        }
-        let ends = |this: &Self, reg: Reg| {
-            let pinned = this.around.pins.0.contains_key(&reg) && !this.mortal.contains(&reg);
-            let again = this.uses.get(&reg).is_some_and(|uses| uses.iter().any(|&u| u != at));
-            this.places.contains_key(&reg) && !pinned && !again
-        };
-        let hint = self.hints.get(&dst).copied();
-        let fits = |this: &Self, reg: Reg| {
-            let number = this.places[&reg];
-            let general = this.banks[Class::Vector as usize].may_use(number);
-            ends(this, reg) && (hint == Some(number) || hint.is_none() && general)
-        };
-        let in_memory = |reg: Reg| memory.is_some_and(|(m, _)| m == reg);
-        let candidates = [z, x, y].into_iter().filter(|&r| !in_memory(r));
-        let mut chosen = None;
-        for reg in candidates {
-            if self.places.contains_key(&reg) && fits(self, reg) {
-                chosen = Some(reg);
-                break;
-            }
-        }
-        let (tied, number) = match chosen {
-            Some(reg) => {
-                let number = self.places[&reg];
-                (reg, number)
-            }
-            None => {
-                let reg = if in_memory(z) { x } else { z };
-                let from = self.places[&reg];
-                let number = self.define(dst, &locked);
-                self.copy(Class::Vector, number, from);
-                (reg, number)
-            }
-        };
-        let operand = |this: &Self, reg: Reg| match memory {
-            Some((m, operand)) if m == reg => operand,
-            _ => Operand::Vector(Vector(this.places[&reg])),
-        };
-        let to = Operand::Vector(Vector(number));
-        let (op, second, third) = if tied == z {
-            let (second, third) = if in_memory(x) { (y, x) } else { (x, y) };
-            (pick(wide, Op::Vfmadd231ps, Op::Vfmadd231pd), second, third)
-        } else {
-            let other = if tied == x { y } else { x };
-            if in_memory(other) {
-                (pick(wide, Op::Vfmadd132ps, Op::Vfmadd132pd), z, other)
-            } else {
-                (pick(wide, Op::Vfmadd213ps, Op::Vfmadd213pd), other, z)
-            }
-        };
-        let operands = [to, operand(self, second), operand(self, third)];
-        self.around.a.op(op, self.width, operands);
-        self.consume(at, &[x, y, z]);
-        if chosen.is_some() {
-            let bank = &mut self.banks[Class::Vector as usize];
-            bank.holder[usize::from(number)] = Some(dst);
-            self.places.insert(dst, number);
-        }
     }
 
     fn as_operand(&self, reg: Reg, number: u8) -> Operand {
@@ -537,59 +438,10 @@ impl Region<'_> {
     }
 }
 
-fn pick<T>(wide: bool, narrow_one: T, wide_one: T) -> T {
-    if wide { wide_one } else { narrow_one }
-}
-
 /// Bits of the elements that the instruction reads when it broadcasts; 0 if it cannot.
 fn element_bits(op: Op, isa: Isa, width: Width) -> u32 {
     if isa != Isa::Avx512 {
         return 0;
     }
     op.broadcast_bits(width)
-}
-
-/// Loads a whole register from a home.
-pub(super) fn load(
-    a: &mut Assembler,
-    pointers: &Pointers,
-    width: Width,
-    class: Class,
-    number: u8,
-    home: &Home,
-) {
-    if class == Class::Mask {
-        let from: Mem = match home {
-            Home::Constant(bytes) => a.constant(bytes),
-            Home::Frame(at) => super::frame::frame(*at),
-            Home::Fill(_) | Home::Element(..) => unreachable!("a mask lies in memory as bits"),
-        };
-        return a.op(Op::KmovwLoad, Width::X, [Mask(number).into(), from.into()]);
-    }
-    let to = Operand::from(Vector(number));
-    let (op, from) = match home {
-        Home::Fill(bytes) if bytes.iter().all(|&b| b == 0) => {
-            return a.op(Op::Vxorps, width, [to, to, to]);
-        }
-        Home::Fill(bytes) => {
-            let from = a.constant(bytes);
-            (if bytes.len() == 4 { Op::Vbroadcastss } else { Op::Vbroadcastsd }, from)
-        }
-        Home::Constant(bytes) => (Op::Vmovups, a.constant(bytes)),
-        Home::Element(place, size) => {
-            let from = pointers.resolve(a, *place);
-            (if *size == 4 { Op::Vbroadcastss } else { Op::Vbroadcastsd }, from)
-        }
-        Home::Frame(at) => (Op::Vmovups, super::frame::frame(*at)),
-    };
-    a.op(op, width, [to, from.into()]);
-}
-
-/// Stores a whole register to the frame.
-pub(super) fn store(a: &mut Assembler, width: Width, class: Class, number: u8, at: i32) {
-    let to: Operand = super::frame::frame(at).into();
-    match class {
-        Class::Vector => a.op(Op::VmovupsStore, width, [to, Vector(number).into()]),
-        Class::Mask => a.op(Op::KmovwStore, Width::X, [to, Mask(number).into()]),
-    }
 }

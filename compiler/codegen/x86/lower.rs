@@ -1,7 +1,7 @@
 //! Vector programs as machine instructions on virtual registers, for one group of lanes.
 //!
-//! A group has as many lanes as a vector has 32-bit elements: 8 or 16. A value of 32-bit lanes is one
-//! register, of 64-bit lanes two. A mask is one mask register with AVX-512; otherwise it is
+//! A group has as many lanes as a vector has 32-bit elements: 8 or 16. A value of 32-bit lanes is
+//! one register, of 64-bit lanes two. A mask is one mask register with AVX-512; otherwise it is
 //! vectors of all-ones and zero lanes, of 32 or 64 bits as the operands were that it came from.
 //! Groups at the end of a row may have fewer active lanes: the others compute something that is
 //! neither loaded nor stored nor folded.

@@ -2,8 +2,8 @@
 //! `allocate` gives registers.
 //!
 //! A region is straight-line code, a list of [`Step`]s. Every virtual register is defined once, by
-//! a step or by what is around the region, and holds one vector or mask. One that has a [`Home`] can
-//! be had again from memory at any time.
+//! a step or by what is around the region, and holds one vector or mask. One that has a [`Home`]
+//! can be had again from memory at any time.
 
 use super::asm::{Gpr, Width};
 use super::table::Op;
@@ -113,8 +113,8 @@ pub(super) enum ScalarStep {
     Divide { x: i32, by: i32, to: i32, count: u32, remainder: bool },
     /// Converts one element of the frame to another: `f64` to `i64` (without saturation).
     F64ToI64 { at: i32 },
-    /// Computes the distance of a gather: the index at `index` in the frame times `step` bytes, from
-    /// the slot's element for the group's first lane.
+    /// Computes where a gather reads: the index at `index` in the frame times `step` bytes, from
+    /// the slot's pointer.
     GatherFrom { slot: u32, index: i32, step: i64 },
     /// Reports `site` if the instruction just before left the zero flag clear.
     Report { site: u32 },

@@ -1,7 +1,7 @@
 //! Wide vectors on x86: machine code for loop nests, in 256-bit or 512-bit vectors.
 //!
-//! `nest` writes the function of a nest, `stage` and `strip` its loops; `plan` decides what stays in registers;
-//! `lower`, with `arith`, `convert`, `memory` and `fold`, makes machine instructions on virtual
+//! `nest` writes the function of a nest, `stage`, `strip` and `loops` what is in a row; `plan`
+//! decides what stays in registers; `lower`, with `arith`, `convert`, `memory` and `fold`, makes machine instructions on virtual
 //! registers from vector programs; `allocate` gives them registers; `asm` writes the bytes, by the
 //! rows of `table`.
 //!
@@ -17,6 +17,7 @@ pub(super) mod asm;
 mod convert;
 mod fold;
 mod frame;
+mod loops;
 mod lower;
 mod machine;
 mod memory;

@@ -121,8 +121,8 @@ impl Emission {
         Emission { registers, pins: Pins::default(), plan: Plan::default() }
     }
 
-    /// What a preheader leaves: its values that `later` reads, and pinned values in memory; of these
-    /// the ones that the reduce axes change if `moving` says so, or else the others.
+    /// What a preheader leaves: its values that `later` reads, and pinned values in memory; of
+    /// these the ones that the reduce axes change if `moving` says so, or else the others.
     pub fn shared(&self, steps: &[Step], later: &[&[Step]], moving: bool) -> Vec<Export> {
         let read: FxHashSet<Reg> =
             later.iter().flat_map(|steps| steps.iter()).flat_map(Step::reads).collect();

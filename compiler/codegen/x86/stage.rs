@@ -1,16 +1,18 @@
 //! One stage of a row: its loops, and the regions inside them.
 //!
 //! Lanes go in groups of one vector of 32-bit elements. A region holds several groups, so that
-//! latencies overlap; what remains of the lanes is one region more, with a last group that is masked.
+//! latencies overlap; what remains of the lanes is one region more, with a last group that is
+//! masked.
 //! Values that are the same for all groups are computed before the loop, and stay in registers as
 //! far as there are any.
 //!
-//! Neighbours: `nest` has the rows; `lower` and `fold` write regions, `allocate` emits them.
+//! Neighbours: `nest` has the rows, `loops` the loops; `lower` and `fold` write regions, `allocate` emits them.
 
 use super::allocate::{Around, Pins, region};
-use super::asm::{Alu, Assembler, Condition, Gpr};
+use super::asm::{Alu, Assembler, Gpr};
 use super::fold::{State, groups_apart};
-use super::frame::{COUNTER, INDEX, POINTERS, Pointer, PointerAt, Pointers, frame};
+use super::frame::{INDEX, POINTERS, Pointer, PointerAt, Pointers, frame};
+use super::loops::Groups;
 use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
 use super::machine::{Reg, Registers, Step};
 use super::nest::{Nest, Row};
@@ -19,50 +21,8 @@ use super::plan::{named_states, state_size, unroll, update_states};
 use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
-use crate::vector::{Inst, Stride};
+use crate::vector::Stride;
 use rustc_hash::FxHashSet;
-
-/// What the lanes of a stage are divided into.
-pub(super) struct Groups {
-    /// Groups in the region of the loop.
-    pub unroll: u32,
-    /// Lanes of that region.
-    pub step: usize,
-    /// How often it is done, where that is known.
-    pub times: usize,
-    /// Full groups left, then lanes.
-    pub rest: u32,
-    pub tail: u32,
-}
-
-impl Groups {
-    pub(super) fn of(lanes: usize, each: u32, unroll: u32) -> Groups {
-        let step = (each * unroll) as usize;
-        let left = lanes % step;
-        Groups {
-            unroll,
-            step,
-            times: lanes / step,
-            rest: left as u32 / each,
-            tail: left as u32 % each,
-        }
-    }
-
-    /// The groups of the last region: first lane and active lanes of each.
-    pub(super) fn last(&self, each: u32) -> Vec<(u32, u32)> {
-        let mut groups: Vec<(u32, u32)> = (0..self.rest).map(|i| (i * each, each)).collect();
-        if self.tail > 0 {
-            groups.push((self.rest * each, self.tail));
-        }
-        groups
-    }
-
-    /// Those of the loop's region.
-    pub(super) fn main(&self, each: u32) -> Vec<(u32, u32)> {
-        let groups = if self.times > 0 { self.unroll } else { 0 };
-        (0..groups).map(|i| (i * each, each)).collect()
-    }
-}
 
 /// A body at a row: where its slots are.
 pub(super) struct Placed<'b> {
@@ -515,132 +475,6 @@ impl<'n> StageWriter<'_, 'n> {
     pub(super) fn finish_axes(&mut self, stage: &Stage) -> Vec<i32> {
         let zeros = vec![self.nest.zero; stage.reduce.len()];
         self.axes(&zeros)
-    }
-
-    /// Loops over the reduce axes, none of which is empty. They move the bases, or the pointers
-    /// themselves, which are as before when the loops end.
-    fn reduce_loops(
-        &mut self,
-        placed: &Placed,
-        stage: &Stage,
-        counters: &[i32],
-        bases: bool,
-        body: &mut dyn FnMut(&mut Self),
-    ) {
-        self.reduce_loop(placed, &stage.reduce, counters, bases, 0, body);
-    }
-
-    pub(super) fn reduce_loop(
-        &mut self,
-        placed: &Placed,
-        reduce: &[usize],
-        counters: &[i32],
-        bases: bool,
-        axis: usize,
-        body: &mut dyn FnMut(&mut Self),
-    ) {
-        let Some(&extent) = reduce.get(axis) else { return body(self) };
-        self.a().store_imm(frame(counters[axis]), 0);
-        if extent == 1 {
-            return self.reduce_loop(placed, reduce, counters, bases, axis + 1, body);
-        }
-        let outer = self.row.positions.len();
-        let innermost = reduce[axis + 1..].iter().all(|&n| n == 1);
-        let asked = placed
-            .body
-            .program
-            .insts
-            .iter()
-            .any(|inst| matches!(inst, Inst::Index(a) if *a as usize == outer + axis));
-        let in_register = innermost && !asked && !bases;
-        if in_register {
-            self.a().mov_imm(COUNTER, extent as i64);
-        }
-        let top = self.a().here();
-        self.reduce_loop(placed, reduce, counters, bases, axis + 1, body);
-        self.advance(placed, outer + axis, 1, bases);
-        let a = self.a();
-        if in_register {
-            a.alu_imm(Alu::Sub, COUNTER, 1);
-            a.jump_if(Condition::NotEqual, top);
-        } else {
-            a.add_to_memory(frame(counters[axis]), 1);
-            a.cmp_memory(frame(counters[axis]), extent as i32);
-            a.jump_if(Condition::Less, top);
-        }
-        self.advance(placed, outer + axis, -(extent as i64), bases);
-    }
-
-    /// Moves the bases or pointers by so many steps of an axis.
-    pub(super) fn advance(&mut self, placed: &Placed, axis: usize, steps: i64, bases: bool) {
-        let Placed { body, bases: cells, pointers, .. } = placed;
-        for (i, access) in body.slots.iter().enumerate() {
-            let stride = access.strides.get(axis).copied().unwrap_or(0);
-            let bytes = stride * steps * body.program.slots[i].dtype.size() as i64;
-            if bytes == 0 {
-                continue;
-            }
-            let at = if bases { PointerAt::Frame(cells[i]) } else { pointers.0[i].at };
-            let a = self.a();
-            match (at, i32::try_from(bytes)) {
-                (PointerAt::Register(r), _) => a.add_any(r, bytes, Gpr::RAX),
-                (PointerAt::Frame(at), Ok(bytes)) => a.add_to_memory(frame(at), bytes),
-                (PointerAt::Frame(at), Err(_)) => {
-                    a.load(Gpr::RAX, frame(at), 8);
-                    a.add_any(Gpr::RAX, bytes, Gpr::RCX);
-                    a.store(frame(at), Gpr::RAX, 8);
-                }
-            }
-        }
-    }
-
-    /// The groups of a row or of a block of lanes: `emit` is told whether the loop's region is
-    /// wanted, or the last.
-    pub(super) fn lane_loop(
-        &mut self,
-        lanes: usize,
-        groups: &Groups,
-        emit: &mut dyn FnMut(&mut Self, bool),
-    ) {
-        let has_last = groups.rest > 0 || groups.tail > 0;
-        let until = groups.times * groups.step;
-        let Some((begin, end)) = self.row.block else {
-            self.a().mov_imm(INDEX, 0);
-            if groups.times > 0 {
-                let top = self.a().here();
-                emit(self, true);
-                self.a().alu_imm(Alu::Add, INDEX, groups.step as i32);
-                if groups.times > 1 {
-                    self.a().alu_imm(Alu::Cmp, INDEX, until as i32);
-                    self.a().jump_if(Condition::Less, top);
-                }
-            }
-            if has_last {
-                emit(self, false);
-            }
-            return;
-        };
-        let (done, skip) = (self.a().label(), self.a().label());
-        let a = self.a();
-        a.load(INDEX, frame(begin), 8);
-        if groups.times > 0 {
-            // A block ends at a multiple of the step, or where the row does.
-            let top = a.here();
-            a.lea(Gpr::RAX, super::asm::Mem::at(INDEX).plus(groups.step as i32));
-            a.alu_mem(Alu::Cmp, Gpr::RAX, frame(end));
-            a.jump_if(Condition::Greater, skip);
-            emit(self, true);
-            self.a().alu_imm(Alu::Add, INDEX, groups.step as i32);
-            self.a().jump(top);
-        }
-        self.a().bind(skip);
-        if has_last {
-            let a = self.a();
-            a.cmp_memory(frame(end), lanes as i32);
-            a.jump_if(Condition::NotEqual, done);
-            emit(self, false);
-        }
-        self.a().bind(done);
     }
 }
 

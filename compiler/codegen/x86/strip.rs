@@ -10,10 +10,11 @@
 use super::asm::{Alu, Condition, Gpr, Width};
 use super::fold::State;
 use super::frame::{COUNTER, frame};
+use super::loops::Groups;
 use super::lower::{Argument, Lower, Scene};
 use super::machine::{Class, Place, Registers};
 use super::plan::{Emission, Written, choose_pins, folds, update_states};
-use super::stage::{Groups, Placed, StageWriter, moves};
+use super::stage::{Placed, StageWriter, moves};
 use super::table::Op;
 use crate::kernel::{Body, Stage};
 use crate::vector::{Combine, Inst, Type};
