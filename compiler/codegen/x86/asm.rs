@@ -209,16 +209,10 @@ pub(in crate::codegen) enum Condition {
     NotEqual,
     /// Signed.
     Less,
-    LessOrEqual,
     Greater,
-    GreaterOrEqual,
     /// Unsigned.
     Below,
-    BelowOrEqual,
     Above,
-    AboveOrEqual,
-    /// The sign flag.
-    Negative,
 }
 
 /// A place in the code.
@@ -231,8 +225,6 @@ pub(in crate::codegen) enum Alu {
     Add,
     Sub,
     And,
-    Or,
-    Xor,
     Cmp,
     Test,
     Imul,

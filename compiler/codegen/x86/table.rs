@@ -121,9 +121,6 @@ instructions! {
     Vandps "VVM" [
         VEX_Vandps_xmm_xmm_xmmm128 VEX_Vandps_ymm_ymm_ymmm256 EVEX_Vandps_xmm_k1z_xmm_xmmm128b32
         EVEX_Vandps_ymm_k1z_ymm_ymmm256b32 EVEX_Vandps_zmm_k1z_zmm_zmmm512b32];
-    Vandnps "VVM" [
-        VEX_Vandnps_xmm_xmm_xmmm128 VEX_Vandnps_ymm_ymm_ymmm256 EVEX_Vandnps_xmm_k1z_xmm_xmmm128b32
-        EVEX_Vandnps_ymm_k1z_ymm_ymmm256b32 EVEX_Vandnps_zmm_k1z_zmm_zmmm512b32];
     Vorps "VVM" [
         VEX_Vorps_xmm_xmm_xmmm128 VEX_Vorps_ymm_ymm_ymmm256 EVEX_Vorps_xmm_k1z_xmm_xmmm128b32
         EVEX_Vorps_ymm_k1z_ymm_ymmm256b32 EVEX_Vorps_zmm_k1z_zmm_zmmm512b32];
@@ -142,18 +139,6 @@ instructions! {
         VEX_Vfmadd231ps_xmm_xmm_xmmm128 VEX_Vfmadd231ps_ymm_ymm_ymmm256
         EVEX_Vfmadd231ps_xmm_k1z_xmm_xmmm128b32 EVEX_Vfmadd231ps_ymm_k1z_ymm_ymmm256b32
         EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er];
-    Vfnmadd132ps "VVM" [
-        VEX_Vfnmadd132ps_xmm_xmm_xmmm128 VEX_Vfnmadd132ps_ymm_ymm_ymmm256
-        EVEX_Vfnmadd132ps_xmm_k1z_xmm_xmmm128b32 EVEX_Vfnmadd132ps_ymm_k1z_ymm_ymmm256b32
-        EVEX_Vfnmadd132ps_zmm_k1z_zmm_zmmm512b32_er];
-    Vfnmadd213ps "VVM" [
-        VEX_Vfnmadd213ps_xmm_xmm_xmmm128 VEX_Vfnmadd213ps_ymm_ymm_ymmm256
-        EVEX_Vfnmadd213ps_xmm_k1z_xmm_xmmm128b32 EVEX_Vfnmadd213ps_ymm_k1z_ymm_ymmm256b32
-        EVEX_Vfnmadd213ps_zmm_k1z_zmm_zmmm512b32_er];
-    Vfnmadd231ps "VVM" [
-        VEX_Vfnmadd231ps_xmm_xmm_xmmm128 VEX_Vfnmadd231ps_ymm_ymm_ymmm256
-        EVEX_Vfnmadd231ps_xmm_k1z_xmm_xmmm128b32 EVEX_Vfnmadd231ps_ymm_k1z_ymm_ymmm256b32
-        EVEX_Vfnmadd231ps_zmm_k1z_zmm_zmmm512b32_er];
     Vcmpps "VVM" imm [
         VEX_Vcmpps_xmm_xmm_xmmm128_imm8 VEX_Vcmpps_ymm_ymm_ymmm256_imm8 _ _ _];
     VcmppsK "KVM" imm [
@@ -189,9 +174,6 @@ instructions! {
     Vmovaps "VM" [
         VEX_Vmovaps_xmm_xmmm128 VEX_Vmovaps_ymm_ymmm256 EVEX_Vmovaps_xmm_k1z_xmmm128
         EVEX_Vmovaps_ymm_k1z_ymmm256 EVEX_Vmovaps_zmm_k1z_zmmm512];
-    Vmovntps "mV" [
-        VEX_Vmovntps_m128_xmm VEX_Vmovntps_m256_ymm EVEX_Vmovntps_m128_xmm EVEX_Vmovntps_m256_ymm
-        EVEX_Vmovntps_m512_zmm];
     Vaddpd "VVM" [
         VEX_Vaddpd_xmm_xmm_xmmm128 VEX_Vaddpd_ymm_ymm_ymmm256 EVEX_Vaddpd_xmm_k1z_xmm_xmmm128b64
         EVEX_Vaddpd_ymm_k1z_ymm_ymmm256b64 EVEX_Vaddpd_zmm_k1z_zmm_zmmm512b64_er];
@@ -223,9 +205,6 @@ instructions! {
     Vandpd "VVM" [
         VEX_Vandpd_xmm_xmm_xmmm128 VEX_Vandpd_ymm_ymm_ymmm256 EVEX_Vandpd_xmm_k1z_xmm_xmmm128b64
         EVEX_Vandpd_ymm_k1z_ymm_ymmm256b64 EVEX_Vandpd_zmm_k1z_zmm_zmmm512b64];
-    Vandnpd "VVM" [
-        VEX_Vandnpd_xmm_xmm_xmmm128 VEX_Vandnpd_ymm_ymm_ymmm256 EVEX_Vandnpd_xmm_k1z_xmm_xmmm128b64
-        EVEX_Vandnpd_ymm_k1z_ymm_ymmm256b64 EVEX_Vandnpd_zmm_k1z_zmm_zmmm512b64];
     Vorpd "VVM" [
         VEX_Vorpd_xmm_xmm_xmmm128 VEX_Vorpd_ymm_ymm_ymmm256 EVEX_Vorpd_xmm_k1z_xmm_xmmm128b64
         EVEX_Vorpd_ymm_k1z_ymm_ymmm256b64 EVEX_Vorpd_zmm_k1z_zmm_zmmm512b64];
@@ -244,18 +223,6 @@ instructions! {
         VEX_Vfmadd231pd_xmm_xmm_xmmm128 VEX_Vfmadd231pd_ymm_ymm_ymmm256
         EVEX_Vfmadd231pd_xmm_k1z_xmm_xmmm128b64 EVEX_Vfmadd231pd_ymm_k1z_ymm_ymmm256b64
         EVEX_Vfmadd231pd_zmm_k1z_zmm_zmmm512b64_er];
-    Vfnmadd132pd "VVM" [
-        VEX_Vfnmadd132pd_xmm_xmm_xmmm128 VEX_Vfnmadd132pd_ymm_ymm_ymmm256
-        EVEX_Vfnmadd132pd_xmm_k1z_xmm_xmmm128b64 EVEX_Vfnmadd132pd_ymm_k1z_ymm_ymmm256b64
-        EVEX_Vfnmadd132pd_zmm_k1z_zmm_zmmm512b64_er];
-    Vfnmadd213pd "VVM" [
-        VEX_Vfnmadd213pd_xmm_xmm_xmmm128 VEX_Vfnmadd213pd_ymm_ymm_ymmm256
-        EVEX_Vfnmadd213pd_xmm_k1z_xmm_xmmm128b64 EVEX_Vfnmadd213pd_ymm_k1z_ymm_ymmm256b64
-        EVEX_Vfnmadd213pd_zmm_k1z_zmm_zmmm512b64_er];
-    Vfnmadd231pd "VVM" [
-        VEX_Vfnmadd231pd_xmm_xmm_xmmm128 VEX_Vfnmadd231pd_ymm_ymm_ymmm256
-        EVEX_Vfnmadd231pd_xmm_k1z_xmm_xmmm128b64 EVEX_Vfnmadd231pd_ymm_k1z_ymm_ymmm256b64
-        EVEX_Vfnmadd231pd_zmm_k1z_zmm_zmmm512b64_er];
     Vcmppd "VVM" imm [
         VEX_Vcmppd_xmm_xmm_xmmm128_imm8 VEX_Vcmppd_ymm_ymm_ymmm256_imm8 _ _ _];
     VcmppdK "KVM" imm [
@@ -266,10 +233,6 @@ instructions! {
     Vblendmpd "VVM" [
         _ _ EVEX_Vblendmpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vblendmpd_ymm_k1z_ymm_ymmm256b64
         EVEX_Vblendmpd_zmm_k1z_zmm_zmmm512b64];
-    Vshufpd "VVM" imm [
-        VEX_Vshufpd_xmm_xmm_xmmm128_imm8 VEX_Vshufpd_ymm_ymm_ymmm256_imm8
-        EVEX_Vshufpd_xmm_k1z_xmm_xmmm128b64_imm8 EVEX_Vshufpd_ymm_k1z_ymm_ymmm256b64_imm8
-        EVEX_Vshufpd_zmm_k1z_zmm_zmmm512b64_imm8];
     Vunpcklpd "VVM" [
         VEX_Vunpcklpd_xmm_xmm_xmmm128 VEX_Vunpcklpd_ymm_ymm_ymmm256
         EVEX_Vunpcklpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vunpcklpd_ymm_k1z_ymm_ymmm256b64
@@ -291,21 +254,6 @@ instructions! {
     Vmovapd "VM" [
         VEX_Vmovapd_xmm_xmmm128 VEX_Vmovapd_ymm_ymmm256 EVEX_Vmovapd_xmm_k1z_xmmm128
         EVEX_Vmovapd_ymm_k1z_ymmm256 EVEX_Vmovapd_zmm_k1z_zmmm512];
-    Vmovntpd "mV" [
-        VEX_Vmovntpd_m128_xmm VEX_Vmovntpd_m256_ymm EVEX_Vmovntpd_m128_xmm EVEX_Vmovntpd_m256_ymm
-        EVEX_Vmovntpd_m512_zmm];
-    Vmovdqu8 "VM" [
-        _ _ EVEX_Vmovdqu8_xmm_k1z_xmmm128 EVEX_Vmovdqu8_ymm_k1z_ymmm256
-        EVEX_Vmovdqu8_zmm_k1z_zmmm512];
-    Vmovdqu8Store "MV" [
-        _ _ EVEX_Vmovdqu8_xmmm128_k1z_xmm EVEX_Vmovdqu8_ymmm256_k1z_ymm
-        EVEX_Vmovdqu8_zmmm512_k1z_zmm];
-    Vmovdqu16 "VM" [
-        _ _ EVEX_Vmovdqu16_xmm_k1z_xmmm128 EVEX_Vmovdqu16_ymm_k1z_ymmm256
-        EVEX_Vmovdqu16_zmm_k1z_zmmm512];
-    Vmovdqu16Store "MV" [
-        _ _ EVEX_Vmovdqu16_xmmm128_k1z_xmm EVEX_Vmovdqu16_ymmm256_k1z_ymm
-        EVEX_Vmovdqu16_zmmm512_k1z_zmm];
     Vpaddd "VVM" [
         VEX_Vpaddd_xmm_xmm_xmmm128 VEX_Vpaddd_ymm_ymm_ymmm256 EVEX_Vpaddd_xmm_k1z_xmm_xmmm128b32
         EVEX_Vpaddd_ymm_k1z_ymm_ymmm256b32 EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32];
@@ -318,9 +266,6 @@ instructions! {
     Vpandd "VVM" [
         VEX_Vpand_xmm_xmm_xmmm128 VEX_Vpand_ymm_ymm_ymmm256 EVEX_Vpandd_xmm_k1z_xmm_xmmm128b32
         EVEX_Vpandd_ymm_k1z_ymm_ymmm256b32 EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32];
-    Vpandnd "VVM" [
-        VEX_Vpandn_xmm_xmm_xmmm128 VEX_Vpandn_ymm_ymm_ymmm256 EVEX_Vpandnd_xmm_k1z_xmm_xmmm128b32
-        EVEX_Vpandnd_ymm_k1z_ymm_ymmm256b32 EVEX_Vpandnd_zmm_k1z_zmm_zmmm512b32];
     Vpord "VVM" [
         VEX_Vpor_xmm_xmm_xmmm128 VEX_Vpor_ymm_ymm_ymmm256 EVEX_Vpord_xmm_k1z_xmm_xmmm128b32
         EVEX_Vpord_ymm_k1z_ymm_ymmm256b32 EVEX_Vpord_zmm_k1z_zmm_zmmm512b32];
@@ -361,22 +306,6 @@ instructions! {
     VpcmpdK "KVM" imm [
         _ _ EVEX_Vpcmpd_kr_k1_xmm_xmmm128b32_imm8 EVEX_Vpcmpd_kr_k1_ymm_ymmm256b32_imm8
         EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8];
-    VpcmpudK "KVM" imm [
-        _ _ EVEX_Vpcmpud_kr_k1_xmm_xmmm128b32_imm8 EVEX_Vpcmpud_kr_k1_ymm_ymmm256b32_imm8
-        EVEX_Vpcmpud_kr_k1_zmm_zmmm512b32_imm8];
-    VptestmdK "KVM" [
-        _ _ EVEX_Vptestmd_kr_k1_xmm_xmmm128b32 EVEX_Vptestmd_kr_k1_ymm_ymmm256b32
-        EVEX_Vptestmd_kr_k1_zmm_zmmm512b32];
-    Vpblendmd "VVM" [
-        _ _ EVEX_Vpblendmd_xmm_k1z_xmm_xmmm128b32 EVEX_Vpblendmd_ymm_k1z_ymm_ymmm256b32
-        EVEX_Vpblendmd_zmm_k1z_zmm_zmmm512b32];
-    Vpternlogd "VVM" imm [
-        _ _ EVEX_Vpternlogd_xmm_k1z_xmm_xmmm128b32_imm8 EVEX_Vpternlogd_ymm_k1z_ymm_ymmm256b32_imm8
-        EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8];
-    Vpmovd2mK "KV" [
-        _ _ EVEX_Vpmovd2m_kr_xmm EVEX_Vpmovd2m_kr_ymm EVEX_Vpmovd2m_kr_zmm];
-    Vpmovm2d "VK" [
-        _ _ EVEX_Vpmovm2d_xmm_kr EVEX_Vpmovm2d_ymm_kr EVEX_Vpmovm2d_zmm_kr];
     Vpaddq "VVM" [
         VEX_Vpaddq_xmm_xmm_xmmm128 VEX_Vpaddq_ymm_ymm_ymmm256 EVEX_Vpaddq_xmm_k1z_xmm_xmmm128b64
         EVEX_Vpaddq_ymm_k1z_ymm_ymmm256b64 EVEX_Vpaddq_zmm_k1z_zmm_zmmm512b64];
@@ -389,9 +318,6 @@ instructions! {
     Vpandq "VVM" [
         VEX_Vpand_xmm_xmm_xmmm128 VEX_Vpand_ymm_ymm_ymmm256 EVEX_Vpandq_xmm_k1z_xmm_xmmm128b64
         EVEX_Vpandq_ymm_k1z_ymm_ymmm256b64 EVEX_Vpandq_zmm_k1z_zmm_zmmm512b64];
-    Vpandnq "VVM" [
-        VEX_Vpandn_xmm_xmm_xmmm128 VEX_Vpandn_ymm_ymm_ymmm256 EVEX_Vpandnq_xmm_k1z_xmm_xmmm128b64
-        EVEX_Vpandnq_ymm_k1z_ymm_ymmm256b64 EVEX_Vpandnq_zmm_k1z_zmm_zmmm512b64];
     Vporq "VVM" [
         VEX_Vpor_xmm_xmm_xmmm128 VEX_Vpor_ymm_ymm_ymmm256 EVEX_Vporq_xmm_k1z_xmm_xmmm128b64
         EVEX_Vporq_ymm_k1z_ymm_ymmm256b64 EVEX_Vporq_zmm_k1z_zmm_zmmm512b64];
@@ -432,37 +358,10 @@ instructions! {
     VpcmpqK "KVM" imm [
         _ _ EVEX_Vpcmpq_kr_k1_xmm_xmmm128b64_imm8 EVEX_Vpcmpq_kr_k1_ymm_ymmm256b64_imm8
         EVEX_Vpcmpq_kr_k1_zmm_zmmm512b64_imm8];
-    VpcmpuqK "KVM" imm [
-        _ _ EVEX_Vpcmpuq_kr_k1_xmm_xmmm128b64_imm8 EVEX_Vpcmpuq_kr_k1_ymm_ymmm256b64_imm8
-        EVEX_Vpcmpuq_kr_k1_zmm_zmmm512b64_imm8];
-    VptestmqK "KVM" [
-        _ _ EVEX_Vptestmq_kr_k1_xmm_xmmm128b64 EVEX_Vptestmq_kr_k1_ymm_ymmm256b64
-        EVEX_Vptestmq_kr_k1_zmm_zmmm512b64];
-    Vpblendmq "VVM" [
-        _ _ EVEX_Vpblendmq_xmm_k1z_xmm_xmmm128b64 EVEX_Vpblendmq_ymm_k1z_ymm_ymmm256b64
-        EVEX_Vpblendmq_zmm_k1z_zmm_zmmm512b64];
-    Vpternlogq "VVM" imm [
-        _ _ EVEX_Vpternlogq_xmm_k1z_xmm_xmmm128b64_imm8 EVEX_Vpternlogq_ymm_k1z_ymm_ymmm256b64_imm8
-        EVEX_Vpternlogq_zmm_k1z_zmm_zmmm512b64_imm8];
-    Vpmovq2mK "KV" [
-        _ _ EVEX_Vpmovq2m_kr_xmm EVEX_Vpmovq2m_kr_ymm EVEX_Vpmovq2m_kr_zmm];
-    Vpmovm2q "VK" [
-        _ _ EVEX_Vpmovm2q_xmm_kr EVEX_Vpmovm2q_ymm_kr EVEX_Vpmovm2q_zmm_kr];
     Vpmuludq "VVM" [
         VEX_Vpmuludq_xmm_xmm_xmmm128 VEX_Vpmuludq_ymm_ymm_ymmm256
         EVEX_Vpmuludq_xmm_k1z_xmm_xmmm128b64 EVEX_Vpmuludq_ymm_k1z_ymm_ymmm256b64
         EVEX_Vpmuludq_zmm_k1z_zmm_zmmm512b64];
-    Vpmuldq "VVM" [
-        VEX_Vpmuldq_xmm_xmm_xmmm128 VEX_Vpmuldq_ymm_ymm_ymmm256 EVEX_Vpmuldq_xmm_k1z_xmm_xmmm128b64
-        EVEX_Vpmuldq_ymm_k1z_ymm_ymmm256b64 EVEX_Vpmuldq_zmm_k1z_zmm_zmmm512b64];
-    Vpmovm2b "VK" [
-        _ _ EVEX_Vpmovm2b_xmm_kr EVEX_Vpmovm2b_ymm_kr EVEX_Vpmovm2b_zmm_kr];
-    Vptestmb "KVM" [
-        _ _ EVEX_Vptestmb_kr_k1_xmm_xmmm128 EVEX_Vptestmb_kr_k1_ymm_ymmm256
-        EVEX_Vptestmb_kr_k1_zmm_zmmm512];
-    Vpabsb "VM" [
-        VEX_Vpabsb_xmm_xmmm128 VEX_Vpabsb_ymm_ymmm256 EVEX_Vpabsb_xmm_k1z_xmmm128
-        EVEX_Vpabsb_ymm_k1z_ymmm256 EVEX_Vpabsb_zmm_k1z_zmmm512];
     Vpblendd "VVM" imm [
         VEX_Vpblendd_xmm_xmm_xmmm128_imm8 VEX_Vpblendd_ymm_ymm_ymmm256_imm8 _ _ _];
     Vpackusdw "VVM" [
@@ -473,10 +372,6 @@ instructions! {
         VEX_Vpackuswb_xmm_xmm_xmmm128 VEX_Vpackuswb_ymm_ymm_ymmm256
         EVEX_Vpackuswb_xmm_k1z_xmm_xmmm128 EVEX_Vpackuswb_ymm_k1z_ymm_ymmm256
         EVEX_Vpackuswb_zmm_k1z_zmm_zmmm512];
-    Vpackssdw "VVM" [
-        VEX_Vpackssdw_xmm_xmm_xmmm128 VEX_Vpackssdw_ymm_ymm_ymmm256
-        EVEX_Vpackssdw_xmm_k1z_xmm_xmmm128b32 EVEX_Vpackssdw_ymm_k1z_ymm_ymmm256b32
-        EVEX_Vpackssdw_zmm_k1z_zmm_zmmm512b32];
     Vpshufd "VM" imm [
         VEX_Vpshufd_xmm_xmmm128_imm8 VEX_Vpshufd_ymm_ymmm256_imm8
         EVEX_Vpshufd_xmm_k1z_xmmm128b32_imm8 EVEX_Vpshufd_ymm_k1z_ymmm256b32_imm8
@@ -499,27 +394,6 @@ instructions! {
     Vpmovsxdq "VH" [
         VEX_Vpmovsxdq_xmm_xmmm64 VEX_Vpmovsxdq_ymm_xmmm128 EVEX_Vpmovsxdq_xmm_k1z_xmmm64
         EVEX_Vpmovsxdq_ymm_k1z_xmmm128 EVEX_Vpmovsxdq_zmm_k1z_ymmm256];
-    Vpmovzxdq "VH" [
-        VEX_Vpmovzxdq_xmm_xmmm64 VEX_Vpmovzxdq_ymm_xmmm128 EVEX_Vpmovzxdq_xmm_k1z_xmmm64
-        EVEX_Vpmovzxdq_ymm_k1z_xmmm128 EVEX_Vpmovzxdq_zmm_k1z_ymmm256];
-    Vpmovsxbq "VO" [
-        VEX_Vpmovsxbq_xmm_xmmm16 VEX_Vpmovsxbq_ymm_xmmm32 EVEX_Vpmovsxbq_xmm_k1z_xmmm16
-        EVEX_Vpmovsxbq_ymm_k1z_xmmm32 EVEX_Vpmovsxbq_zmm_k1z_xmmm64];
-    Vpmovzxbq "VO" [
-        VEX_Vpmovzxbq_xmm_xmmm16 VEX_Vpmovzxbq_ymm_xmmm32 EVEX_Vpmovzxbq_xmm_k1z_xmmm16
-        EVEX_Vpmovzxbq_ymm_k1z_xmmm32 EVEX_Vpmovzxbq_zmm_k1z_xmmm64];
-    Vpmovsxwq "VQ" [
-        VEX_Vpmovsxwq_xmm_xmmm32 VEX_Vpmovsxwq_ymm_xmmm64 EVEX_Vpmovsxwq_xmm_k1z_xmmm32
-        EVEX_Vpmovsxwq_ymm_k1z_xmmm64 EVEX_Vpmovsxwq_zmm_k1z_xmmm128];
-    Vpmovzxwq "VQ" [
-        VEX_Vpmovzxwq_xmm_xmmm32 VEX_Vpmovzxwq_ymm_xmmm64 EVEX_Vpmovzxwq_xmm_k1z_xmmm32
-        EVEX_Vpmovzxwq_ymm_k1z_xmmm64 EVEX_Vpmovzxwq_zmm_k1z_xmmm128];
-    Vpmovsxbw "VH" [
-        VEX_Vpmovsxbw_xmm_xmmm64 VEX_Vpmovsxbw_ymm_xmmm128 EVEX_Vpmovsxbw_xmm_k1z_xmmm64
-        EVEX_Vpmovsxbw_ymm_k1z_xmmm128 EVEX_Vpmovsxbw_zmm_k1z_ymmm256];
-    Vpmovzxbw "VH" [
-        VEX_Vpmovzxbw_xmm_xmmm64 VEX_Vpmovzxbw_ymm_xmmm128 EVEX_Vpmovzxbw_xmm_k1z_xmmm64
-        EVEX_Vpmovzxbw_ymm_k1z_xmmm128 EVEX_Vpmovzxbw_zmm_k1z_ymmm256];
     Vpmovdb "QV" [
         _ _ EVEX_Vpmovdb_xmmm32_k1z_xmm EVEX_Vpmovdb_xmmm64_k1z_ymm EVEX_Vpmovdb_xmmm128_k1z_zmm];
     Vpmovdw "HV" [
@@ -553,9 +427,6 @@ instructions! {
     Vcvttpd2qq "VM" [
         _ _ EVEX_Vcvttpd2qq_xmm_k1z_xmmm128b64 EVEX_Vcvttpd2qq_ymm_k1z_ymmm256b64
         EVEX_Vcvttpd2qq_zmm_k1z_zmmm512b64_sae];
-    Vcvttps2qq "VH" [
-        _ _ EVEX_Vcvttps2qq_xmm_k1z_xmmm64b32 EVEX_Vcvttps2qq_ymm_k1z_xmmm128b32
-        EVEX_Vcvttps2qq_zmm_k1z_ymmm256b32_sae];
     Vcvtph2ps "VH" [
         VEX_Vcvtph2ps_xmm_xmmm64 VEX_Vcvtph2ps_ymm_xmmm128 EVEX_Vcvtph2ps_xmm_k1z_xmmm64
         EVEX_Vcvtph2ps_ymm_k1z_xmmm128 EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae];
@@ -569,23 +440,15 @@ instructions! {
     Vbroadcastsd "VD" [
         _ VEX_Vbroadcastsd_ymm_m64 _ EVEX_Vbroadcastsd_ymm_k1z_xmmm64
         EVEX_Vbroadcastsd_zmm_k1z_xmmm64];
-    VbroadcastssReg "Vs" [
-        VEX_Vbroadcastss_xmm_xmm VEX_Vbroadcastss_ymm_xmm _ _ _];
     Vpbroadcastd "V4" [
         VEX_Vpbroadcastd_xmm_xmmm32 VEX_Vpbroadcastd_ymm_xmmm32 EVEX_Vpbroadcastd_xmm_k1z_xmmm32
         EVEX_Vpbroadcastd_ymm_k1z_xmmm32 EVEX_Vpbroadcastd_zmm_k1z_xmmm32];
     Vpbroadcastq "V8" [
         VEX_Vpbroadcastq_xmm_xmmm64 VEX_Vpbroadcastq_ymm_xmmm64 EVEX_Vpbroadcastq_xmm_k1z_xmmm64
         EVEX_Vpbroadcastq_ymm_k1z_xmmm64 EVEX_Vpbroadcastq_zmm_k1z_xmmm64];
-    VpbroadcastdGpr "Vg" [
-        _ _ EVEX_Vpbroadcastd_xmm_k1z_r32 EVEX_Vpbroadcastd_ymm_k1z_r32
-        EVEX_Vpbroadcastd_zmm_k1z_r32];
     VpbroadcastqGpr "VG" [
         _ _ EVEX_Vpbroadcastq_xmm_k1z_r64 EVEX_Vpbroadcastq_ymm_k1z_r64
         EVEX_Vpbroadcastq_zmm_k1z_r64];
-    Vextractf128 "PV" imm [
-        _ VEX_Vextractf128_xmmm128_ymm_imm8 _ EVEX_Vextractf32x4_xmmm128_k1z_ymm_imm8
-        EVEX_Vextractf32x4_xmmm128_k1z_zmm_imm8];
     Vextracti128 "PV" imm [
         _ VEX_Vextracti128_xmmm128_ymm_imm8 _ EVEX_Vextracti32x4_xmmm128_k1z_ymm_imm8
         EVEX_Vextracti32x4_xmmm128_k1z_zmm_imm8];
@@ -598,34 +461,18 @@ instructions! {
         _ _ _ _ EVEX_Vinserti64x4_zmm_k1z_zmm_ymmm256_imm8];
     Vptest "VM" [
         VEX_Vptest_xmm_xmmm128 VEX_Vptest_ymm_ymmm256 _ _ _];
-    Vmovmskps "gV" [
-        VEX_Vmovmskps_r32_xmm VEX_Vmovmskps_r32_ymm _ _ _];
-    Vmovmskpd "gV" [
-        VEX_Vmovmskpd_r32_xmm VEX_Vmovmskpd_r32_ymm _ _ _];
-    VmovssLoad "Xm" [
-        VEX_Vmovss_xmm_m32 _ EVEX_Vmovss_xmm_k1z_m32 _ _];
     VmovssStore "mX" [
         VEX_Vmovss_m32_xmm _ EVEX_Vmovss_m32_k1_xmm _ _];
     Vcvtsi2ss "XXG" [
         VEX_Vcvtsi2ss_xmm_xmm_rm64 _ EVEX_Vcvtsi2ss_xmm_xmm_rm64_er _ _];
-    Vcvttss2si "GX" [
-        VEX_Vcvttss2si_r64_xmmm32 _ EVEX_Vcvttss2si_r64_xmmm32_sae _ _];
-    VmovsdLoad "Xm" [
-        VEX_Vmovsd_xmm_m64 _ EVEX_Vmovsd_xmm_k1z_m64 _ _];
     VmovsdStore "mX" [
         VEX_Vmovsd_m64_xmm _ EVEX_Vmovsd_m64_k1_xmm _ _];
-    Vcvtsi2sd "XXG" [
-        VEX_Vcvtsi2sd_xmm_xmm_rm64 _ EVEX_Vcvtsi2sd_xmm_xmm_rm64_er _ _];
     Vcvttsd2si "GX" [
         VEX_Vcvttsd2si_r64_xmmm64 _ EVEX_Vcvttsd2si_r64_xmmm64_sae _ _];
     VmovdFromGpr "Xg" [
         VEX_Vmovd_xmm_rm32 _ EVEX_Vmovd_xmm_rm32 _ _];
-    VmovdToGpr "gX" [
-        VEX_Vmovd_rm32_xmm _ EVEX_Vmovd_rm32_xmm _ _];
     VmovqFromGpr "XG" [
         VEX_Vmovq_xmm_rm64 _ EVEX_Vmovq_xmm_rm64 _ _];
-    VmovqToGpr "GX" [
-        VEX_Vmovq_rm64_xmm _ EVEX_Vmovq_rm64_xmm _ _];
     Vpinsrb "XXg" imm [
         VEX_Vpinsrb_xmm_xmm_r32m8_imm8 _ EVEX_Vpinsrb_xmm_xmm_r32m8_imm8 _ _];
     Vpinsrw "XXg" imm [
@@ -636,8 +483,6 @@ instructions! {
         VEX_Vpinsrq_xmm_xmm_rm64_imm8 _ EVEX_Vpinsrq_xmm_xmm_rm64_imm8 _ _];
     KmovwFromGpr "Kg" [
         _ _ VEX_Kmovw_kr_r32 _ _];
-    KmovwToGpr "gK" [
-        _ _ VEX_Kmovw_r32_kr _ _];
     KmovwLoad "Km" [
         _ _ VEX_Kmovw_kr_km16 _ _];
     KmovwStore "mK" [
@@ -646,14 +491,10 @@ instructions! {
         _ _ VEX_Kmovw_kr_km16 _ _];
     Kandw "KKK" [
         _ _ VEX_Kandw_kr_kr_kr _ _];
-    Kandnw "KKK" [
-        _ _ VEX_Kandnw_kr_kr_kr _ _];
     Korw "KKK" [
         _ _ VEX_Korw_kr_kr_kr _ _];
     Kxorw "KKK" [
         _ _ VEX_Kxorw_kr_kr_kr _ _];
-    Kxnorw "KKK" [
-        _ _ VEX_Kxnorw_kr_kr_kr _ _];
     Kunpckbw "KKK" [
         _ _ VEX_Kunpckbw_kr_kr_kr _ _];
     Knotw "KK" [
@@ -662,6 +503,4 @@ instructions! {
         _ _ VEX_Kortestw_kr_kr _ _];
     Kshiftrw "KK" imm [
         _ _ VEX_Kshiftrw_kr_kr_imm8 _ _];
-    Kshiftlw "KK" imm [
-        _ _ VEX_Kshiftlw_kr_kr_imm8 _ _];
 }

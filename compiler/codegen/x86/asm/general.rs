@@ -122,10 +122,6 @@ impl Assembler {
             Alu::Sub => Code::Sub_rm64_imm32,
             Alu::And if short => Code::And_rm64_imm8,
             Alu::And => Code::And_rm64_imm32,
-            Alu::Or if short => Code::Or_rm64_imm8,
-            Alu::Or => Code::Or_rm64_imm32,
-            Alu::Xor if short => Code::Xor_rm64_imm8,
-            Alu::Xor => Code::Xor_rm64_imm32,
             Alu::Cmp if short => Code::Cmp_rm64_imm8,
             Alu::Cmp => Code::Cmp_rm64_imm32,
             Alu::Test => Code::Test_rm64_imm32,
@@ -190,21 +186,10 @@ impl Assembler {
         }
     }
 
-    /// Shift left by a constant.
-    pub fn shl(&mut self, to: Gpr, by: u8) {
-        let by = Arg::Immediate(OpKind::Immediate8, i64::from(by));
-        self.general(Code::Shl_rm64_imm8, &[Arg::Register(to.wide()), by]);
-    }
-
     /// Shift right by a constant; zeros come in.
     pub fn shr(&mut self, to: Gpr, by: u8) {
         let by = Arg::Immediate(OpKind::Immediate8, i64::from(by));
         self.general(Code::Shr_rm64_imm8, &[Arg::Register(to.wide()), by]);
-    }
-
-    /// `to = -to`.
-    pub fn neg(&mut self, to: Gpr) {
-        self.general(Code::Neg_rm64, &[Arg::Register(to.wide())]);
     }
 
     /// `rax, rdx` = quotient and remainder of the signed `rax / by`; overwrites `rdx`.
@@ -224,14 +209,9 @@ impl Assembler {
             Condition::Equal => Code::Cmove_r64_rm64,
             Condition::NotEqual => Code::Cmovne_r64_rm64,
             Condition::Less => Code::Cmovl_r64_rm64,
-            Condition::LessOrEqual => Code::Cmovle_r64_rm64,
             Condition::Greater => Code::Cmovg_r64_rm64,
-            Condition::GreaterOrEqual => Code::Cmovge_r64_rm64,
             Condition::Below => Code::Cmovb_r64_rm64,
-            Condition::BelowOrEqual => Code::Cmovbe_r64_rm64,
             Condition::Above => Code::Cmova_r64_rm64,
-            Condition::AboveOrEqual => Code::Cmovae_r64_rm64,
-            Condition::Negative => Code::Cmovs_r64_rm64,
         };
         self.general(code, &[Arg::Register(to.wide()), Arg::Register(from.wide())]);
     }
@@ -247,14 +227,9 @@ impl Assembler {
             Condition::Equal => Code::Je_rel32_64,
             Condition::NotEqual => Code::Jne_rel32_64,
             Condition::Less => Code::Jl_rel32_64,
-            Condition::LessOrEqual => Code::Jle_rel32_64,
             Condition::Greater => Code::Jg_rel32_64,
-            Condition::GreaterOrEqual => Code::Jge_rel32_64,
             Condition::Below => Code::Jb_rel32_64,
-            Condition::BelowOrEqual => Code::Jbe_rel32_64,
             Condition::Above => Code::Ja_rel32_64,
-            Condition::AboveOrEqual => Code::Jae_rel32_64,
-            Condition::Negative => Code::Js_rel32_64,
         };
         self.branch(code, to);
     }
@@ -287,11 +262,6 @@ impl Assembler {
         self.general(Code::Prefetchw_m8, &[Arg::Memory(at)]);
     }
 
-    /// Waits until streaming stores are seen by all.
-    pub fn store_fence(&mut self) {
-        self.general(Code::Sfence, &[]);
-    }
-
     /// Forgets the upper halves of vectors: Cranelift's code is slow otherwise.
     pub fn vzeroupper(&mut self) {
         self.general(Code::VEX_Vzeroupper, &[]);
@@ -309,8 +279,6 @@ fn alu_from_memory(op: Alu) -> Code {
         Alu::Add => Code::Add_r64_rm64,
         Alu::Sub => Code::Sub_r64_rm64,
         Alu::And => Code::And_r64_rm64,
-        Alu::Or => Code::Or_r64_rm64,
-        Alu::Xor => Code::Xor_r64_rm64,
         Alu::Cmp => Code::Cmp_r64_rm64,
         Alu::Imul => Code::Imul_r64_rm64,
         Alu::Test => panic!("test takes memory first"),
