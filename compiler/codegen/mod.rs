@@ -153,7 +153,7 @@ impl Compiler {
         }
         if self.isa != Isa::Portable && x86::supports(nest) {
             let aliases = Aliases::new(program, &kernel.work);
-            let code = x86::emit(program, nest, aliases, self.isa);
+            let code = x86::emit(program, nest, aliases, x86::choose(nest, self.isa));
             let text = || x86::asm::text(&code);
             let function = self.module.define_bytes(&kernel.name, &KERNEL_PARAMS, &code, text)?;
             return Ok(Compiled { function: Some(function), tasks });

@@ -69,8 +69,6 @@ pub(super) struct Scene<'a> {
 pub(super) struct Lower<'a> {
     pub isa: Isa,
     pub width: Width,
-    /// How many bytes ahead consecutive elements are asked for; 0 for not at all.
-    pub ahead: i32,
     /// Lanes of a group.
     pub lanes: u32,
     /// Lanes that count, from the first.
@@ -100,7 +98,6 @@ impl<'a> Lower<'a> {
             active: lanes,
             first: 0,
             row: 0,
-            ahead: 0,
             registers,
             frame,
             steps: Vec::new(),

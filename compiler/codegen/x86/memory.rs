@@ -94,11 +94,6 @@ impl Lower<'_> {
         let ty = Type::of(dtype);
         let bytes = self.width.bytes() as i32;
         let place = |part: usize| Place::Slot { slot, bytes: first + bytes * part as i32 };
-        // Once a cache line.
-        if self.ahead > 0 && first % 64 == 0 {
-            let at = Place::Slot { slot, bytes: first + self.ahead };
-            self.scalar(ScalarStep::Prefetch { at });
-        }
         match dtype {
             DType::I32 | DType::F32 | DType::I64 | DType::F64 => {
                 let bits = 8 * dtype.size() as u32;

@@ -31,4 +31,4 @@ mod stage;
 mod strip;
 pub(super) mod table;
 
-pub(super) use nest::{emit, supports};
+pub(super) use nest::{choose, emit, supports};

@@ -28,10 +28,6 @@ pub(super) fn emit(a: &mut Assembler, pointers: &Pointers, fault: i32, step: &Sc
             a.times(Gpr::RAX, Gpr::RAX, step, Gpr::RCX);
             pointers.add_to(a, Gpr::RAX, slot);
         }
-        ScalarStep::Prefetch { at } => {
-            let at = pointers.resolve(a, at);
-            a.prefetch(at);
-        }
         ScalarStep::Report { site } => report(a, fault, site),
     }
 }

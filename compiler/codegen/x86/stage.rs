@@ -147,7 +147,6 @@ impl<'n> StageWriter<'_, 'n> {
                 invariant: &plan.values,
             };
             let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
-            lower.ahead = ahead(stage);
             for &(first, active) in groups {
                 (lower.first, lower.active) = (first, active);
                 lower.program(&scene, |_| true);
@@ -209,7 +208,6 @@ impl<'n> StageWriter<'_, 'n> {
             };
             let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
             let mut now = states.clone();
-            lower.ahead = ahead(stage);
             for (i, &(first, active)) in groups.iter().enumerate() {
                 (lower.first, lower.active) = (first, active);
                 let values = lower.program(&scene, |_| true);
@@ -486,13 +484,6 @@ struct PerLane {
     inner: Written,
     finish: Written,
     accumulators: Vec<Reg>,
-}
-
-/// How many bytes ahead the elements of a stage are asked for: where much is read and little
-/// computed, the machine alone does not ask far enough.
-fn ahead(stage: &Stage) -> i32 {
-    let short = stage.body.program.insts.len() <= 12;
-    if short && stage.lanes >= 1024 { 1024 } else { 0 }
 }
 
 /// Whether the reduce axes move an access.
