@@ -252,11 +252,6 @@ impl Assembler {
         self.general(Code::Pop_r64, &[Arg::Register(r.wide())]);
     }
 
-    /// Asks for the cache line, which will be read soon.
-    pub fn prefetch(&mut self, at: Mem) {
-        self.general(Code::Prefetcht0_m8, &[Arg::Memory(at)]);
-    }
-
     /// Asks for the cache line, which will be written soon.
     pub fn prefetch_to_write(&mut self, at: Mem) {
         self.general(Code::Prefetchw_m8, &[Arg::Memory(at)]);

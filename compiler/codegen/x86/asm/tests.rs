@@ -178,7 +178,6 @@ fn general_instructions_are_decoded_as_they_were_meant() {
         a.divide_unsigned(r);
         a.push_register(r);
         a.pop_register(r);
-        a.prefetch(Mem::at(r).plus(256));
         for condition in CONDITIONS {
             a.jump_if(condition, top);
             a.jump_if(condition, end);
