@@ -2,11 +2,11 @@
 //!
 //! Lanes go in groups of one vector of 32-bit elements. A region holds several groups, so that
 //! latencies overlap; what remains of the lanes is one region more, with a last group that is
-//! masked.
-//! Values that are the same for all groups are computed before the loop, and stay in registers as
-//! far as there are any.
+//! masked. Values that are the same for all groups are computed before the loop, and stay in
+//! registers as far as there are any.
 //!
-//! Neighbours: `nest` has the rows, `loops` the loops; `lower` and `fold` write regions, `allocate` emits them.
+//! Neighbours: `nest` has the rows, `loops` the loops; `lower` and `fold` write regions, which
+//! `allocate` emits.
 
 use super::allocate::{Around, Pins, region};
 use super::asm::{Alu, Assembler, Gpr};
