@@ -35,37 +35,73 @@ fn the_first_steps_have_the_losses_of_numpy() {
 
 #[test]
 #[ignore = "needs the trace of others (tests/README.md has the command) and a minute"]
-fn the_whole_of_mnist_has_the_losses_and_the_accuracy_of_torch() {
-    let folder = std::env::var_os("TENSC_CONFORMANCE");
-    let folder = PathBuf::from(folder.expect("TENSC_CONFORMANCE names the folder of the trace"));
-    let trace = folder.join("mnist_mlp_trace.npz");
-    let dir = tempfile::tempdir().expect("a folder");
-    let link = |from: PathBuf| {
-        let to = dir.path().join(from.file_name().expect("a file"));
-        std::fs::copy(&from, to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
-    };
-    link(trace.clone());
-    link("tests/mnist/trace.tx".into());
-    for name in ["train-images.idx3", "train-labels.idx1", "t10k-images.idx3", "t10k-labels.idx1"] {
-        link(format!("examples/data/mnist/{name}-ubyte.gz").into());
+fn the_whole_of_mnist_in_f64_is_that_of_torch() {
+    let trace = Trace::unpacked("trace64.tx");
+    assert_close(&trace.losses, &trace.expected, 1e-12);
+    assert_eq!(trace.accuracy, trace.expected_accuracy);
+}
+
+/// Steps of the f32 run that are held to torch's: the sign of one activation near 0 is then decided
+/// by rounding, and from there on two runs differ (tests/README.md).
+const SETTLED: usize = 250;
+
+#[test]
+#[ignore = "needs the trace of others (tests/README.md has the command) and a minute"]
+fn the_whole_of_mnist_in_f32_is_near_that_of_torch() {
+    let trace = Trace::unpacked("trace.tx");
+    let first_off = trace.differences().position(|difference| difference > 1e-5);
+    println!("within 1e-5 up to step {first_off:?}");
+    assert_close(&trace.losses[..SETTLED], &trace.expected[..SETTLED], 1e-6);
+    let last = |accuracy: &[f64]| accuracy[accuracy.len() - 1];
+    let (found, wanted) = (last(&trace.accuracy), last(&trace.expected_accuracy));
+    assert!((found - wanted).abs() <= 0.004, "accuracy {found} instead of {wanted}");
+}
+
+/// A run on the whole of MNIST and what torch found in f64.
+struct Trace {
+    losses: Vec<f64>,
+    expected: Vec<f64>,
+    accuracy: Vec<f64>,
+    expected_accuracy: Vec<f64>,
+}
+
+impl Trace {
+    fn unpacked(source: &str) -> Trace {
+        let folder = std::env::var_os("TENSC_CONFORMANCE");
+        let folder =
+            PathBuf::from(folder.expect("TENSC_CONFORMANCE names the folder of the trace"));
+        let trace = folder.join("mnist_mlp_trace.npz");
+        let dir = tempfile::tempdir().expect("a folder");
+        let link = |from: PathBuf| {
+            let to = dir.path().join(from.file_name().expect("a file"));
+            std::fs::copy(&from, to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+        };
+        link(trace.clone());
+        link(Path::new("tests/mnist").join(source));
+        let names = ["train-images.idx3", "train-labels.idx1", "t10k-images.idx3"];
+        for name in names.iter().chain(&["t10k-labels.idx1"]) {
+            link(format!("examples/data/mnist/{name}-ubyte.gz").into());
+        }
+        let session = Session::default();
+        assert_eq!(session.options().backend, Backend::Jit);
+        let logged = run(&dir.path().join(source), &session);
+        let trace = Trace {
+            losses: named(&logged, "loss"),
+            expected: read(&trace, "loss64"),
+            accuracy: named(&logged, "accuracy"),
+            expected_accuracy: read(&trace, "acc64"),
+        };
+        assert_eq!(trace.losses.len(), trace.expected.len());
+        let worst = |n: usize| trace.differences().take(n).fold(0.0, f64::max);
+        println!("largest difference of a loss: {:.2e} in the first epoch", worst(469));
+        println!("{:.2e} in all five", worst(usize::MAX));
+        println!("accuracy {:?}, torch {:?}", trace.accuracy, trace.expected_accuracy);
+        trace
     }
-    let session = Session::default();
-    assert_eq!(session.options().backend, Backend::Jit);
-    let logged = run(&dir.path().join("trace.tx"), &session);
-    let losses = named(&logged, "loss");
-    let expected = read(&trace, "loss64");
-    assert_eq!(losses.len(), expected.len());
-    let worst = |range: std::ops::Range<usize>| {
-        range.map(|i| (losses[i] - expected[i]).abs()).fold(0.0, f64::max)
-    };
-    println!("largest difference of a loss: {:.2e} in the first epoch", worst(0..469));
-    println!("{:.2e} in all five", worst(0..losses.len()));
-    assert_close(&losses[..469], &expected[..469], 1e-5);
-    let accuracy = named(&logged, "accuracy");
-    let wanted = read(&trace, "acc64");
-    println!("accuracy {accuracy:?}, torch {wanted:?}");
-    let (last, wanted) = (accuracy[accuracy.len() - 1], wanted[wanted.len() - 1]);
-    assert!((last - wanted).abs() <= 0.004, "accuracy {last} instead of {wanted}");
+
+    fn differences(&self) -> impl Iterator<Item = f64> + '_ {
+        self.losses.iter().zip(&self.expected).map(|(found, expected)| (found - expected).abs())
+    }
 }
 
 fn run(source: &Path, session: &Session) -> Vec<(String, f64)> {
