@@ -1,8 +1,9 @@
 //! What was wrong with an index, told after the fact.
 //!
-//! Machine code that meets an index out of range reports that it happened; rewriting may have moved the
-//! check far from where it was written. The interpreter knows the place, the index and the bound: so
-//! the part of the graph that computes indices is kept, and evaluated again when a call fails.
+//! Machine code that meets an index out of range reports that it happened; rewriting may have moved
+//! the check far from where it was written. The interpreter knows the place, the index and the
+//! bound: so the part of the graph that computes indices is kept, and evaluated again when a call
+//! fails.
 //!
 //! Invariant: what is kept reads no input whose memory a result may take, and does no products.
 
@@ -34,8 +35,8 @@ impl Witness {
         Some(Witness(indices.pruned()))
     }
 
-    /// The index that is out of range, if it is one of those that were kept. `input` gives the value of
-    /// the input at a position, where it still has it.
+    /// The index that is out of range, if it is one of those that were kept. `input` gives the
+    /// value of the input at a position, where it still has it.
     pub fn tell(&self, input: impl Fn(usize) -> Option<Tensor>) -> Option<CallError> {
         let graph = &self.0;
         let missing = |node: NodeId| {
