@@ -114,13 +114,11 @@ impl<'b> Float<'b> {
     }
     /// `x`, or `most` where `x` is larger; NaN stays.
     fn at_most(&self, x: Value, most: f64) -> Value {
-        let most = self.num(most);
-        self.select(self.lt(most, x), most, x)
+        self.min(x, self.num(most))
     }
     /// `x`, or `least` where `x` is less; NaN stays.
     fn at_least(&self, x: Value, least: f64) -> Value {
-        let least = self.num(least);
-        self.select(self.gt(least, x), least, x)
+        self.max(x, self.num(least))
     }
     /// The constant whose only bit is the sign.
     fn sign_bit(&self) -> Value {

@@ -56,6 +56,9 @@ macro_rules! format {
                     Binary::Sub => two(a, b, |a, b| a - b),
                     Binary::Mul => two(a, b, |a, b| a * b),
                     Binary::Div => two(a, b, |a, b| a / b),
+                    // Of bounds, which are neither NaN nor zero.
+                    Binary::Max => two(a, b, |a, b| if b > a { b } else { a }),
+                    Binary::Min => two(a, b, |a, b| if b < a { b } else { a }),
                     other => panic!("{other:?} has no column form"),
                 }
             }
