@@ -13,7 +13,7 @@ use cranelift_codegen::ir::{self, InstBuilder, StackSlot, StackSlotData, StackSl
 use smallvec::SmallVec;
 
 /// Partial results of a fold across lanes: as many as AVX-512 adds while it waits for one sum.
-pub(super) const FOLD_LANES: u32 = 64;
+pub(super) const FOLD_LANES: u32 = 32;
 
 /// Lanes of a group that is folded here, at most.
 pub(super) const FOLD_GROUP: u32 = 16;
