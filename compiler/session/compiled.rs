@@ -201,7 +201,8 @@ impl Compiled {
     /// Arguments that were given away are left empty where their memory became a result's.
     ///
     /// # Errors
-    /// As `call`; `results` then holds nothing.
+    /// As `call`, or where the number of places is not that of the outputs; what `results` holds
+    /// is then void.
     pub fn call_reusing(
         &self,
         pool: &Pool,
