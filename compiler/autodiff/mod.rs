@@ -1,27 +1,34 @@
-//! Differentiation as a map from graphs to graphs.
+//! Differentiation and batching as maps from graphs to graphs.
 //!
 //! Reverse mode is linearisation and transposition ("You Only Linearize Once", arXiv 2204.10923):
 //! the jvp rule of each operation builds the *tangent* nodes, which are linear in the tangents of
 //! the inputs (`linearize`); walking those nodes backwards with the transpose rule of each linear
 //! operation turns them into *cotangents* (`transpose`). One table of rules so gives `jvp`, `vjp`,
-//! and, because the result is a graph like any other, every order of both.
+//! and, because the result is a graph like any other, every order of both. `batch` is the map for
+//! many values at once, by the batching rule of each operation; `second` is made of the others.
 //!
 //! Invariants: a derived graph has the inputs of its source, in order; derivation is symbolic in
 //! the sizes, so one gradient serves every batch size; each derived node keeps the span of the node
 //! it was derived from.
 //!
-//! Neighbours: the rules stand in the rows of `graph::ops`; the checker calls this for `grad`.
+//! Neighbours: the rules stand in the rows of `graph::ops`; the checker calls this for `grad`,
+//! `vmap` and their like.
 
+mod batch;
 mod linearize;
+mod second;
 mod transpose;
 
 #[cfg(test)]
 mod tests;
 
-use crate::graph::{Builder, Graph, NodeId, TensorType};
+use crate::graph::{Builder, Graph, NodeId, TensorType, Via};
 use linearize::linearize;
 use std::fmt;
 use transpose::transpose;
+
+pub use batch::batch;
+pub use second::{hessian, hvp, jacobian};
 
 /// Why a derivative does not exist where one was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,12 +115,17 @@ pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
 /// `wrt`; its outputs are those of `graph`, then `jvp.NAME` for each floating-point output.
 ///
 /// # Errors
-/// Where an input of `wrt` is not floating point.
+/// Where an input of `wrt` is not floating point, or no output depends on any but through integers
+/// or truth values.
 pub fn jvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
     let mut derived = graph.clone();
     let seeds = add_tangents(&mut derived, wrt)?;
     let b = Builder::new(&mut derived);
     let tangents = linearize(&b, &graph.live(), graph.len(), &seeds);
+    if graph.outputs().iter().all(|(_, node)| tangents[node.index()].is_none()) {
+        let roots: Vec<NodeId> = graph.outputs().iter().map(|(_, node)| *node).collect();
+        seeds.iter().try_for_each(|(source, _)| refuse_blocked(graph, *source, &roots))?;
+    }
     for (name, node) in graph.outputs() {
         if graph.ty(*node).dtype.is_float() {
             let tangent = tangents[node.index()].unwrap_or_else(|| b.zeros_like(*node));
@@ -208,12 +220,17 @@ fn add_tangents(
 }
 
 /// Refuses a gradient that would be zero only because the path from `source` to the outputs passes
-/// through integers or truth values: the user should stop it explicitly, if it is meant.
+/// through integers or truth values: the user should stop it explicitly, if it is meant. A
+/// derivative is not refused: that of `max(x, 0)` is a step, whose derivative is 0.
 fn refuse_blocked(
     graph: &Graph,
     source: NodeId,
     roots: &[NodeId],
 ) -> Result<(), NotDifferentiable> {
+    let derived = |id: NodeId| matches!(graph.node(id).origin.via, Via::Tangent | Via::Cotangent);
+    if graph.nodes().any(derived) {
+        return Ok(());
+    }
     let mut depends = vec![false; graph.len()];
     depends[source.index()] = true;
     let mut reaches = vec![false; graph.len()];

@@ -55,14 +55,6 @@ impl Buffers<'_> {
         // SAFETY: by the caller's promise; alignment and type are checked.
         unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
-
-    /// # Safety
-    /// As `read`.
-    unsafe fn key(&self, id: BufferId) -> i64 {
-        // SAFETY: passed on.
-        let key = unsafe { self.read::<i64>(id) };
-        key[0]
-    }
 }
 
 /// Executes the call.
@@ -76,8 +68,10 @@ pub(super) unsafe fn run(call: &Call, buffers: &Buffers, pool: &Pool) {
         match *call {
             Call::Random { draw, key, out } => random(draw, key, out, buffers, pool),
             Call::FoldKey { key, data, out } => {
-                let folded = rng::fold_in(rng::key(buffers.key(key)), buffers.key(data));
-                buffers.write::<i64>(out)[0] = folded.0 as i64;
+                let pairs = buffers.read::<i64>(key).iter().zip(buffers.read::<i64>(data));
+                for ((&key, &data), out) in pairs.zip(buffers.write::<i64>(out)) {
+                    *out = rng::fold_in(rng::key(key), data).0 as i64;
+                }
             }
             Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
                 let dims = ScatterDims { outer, bound, inner };
@@ -92,32 +86,46 @@ const CHUNK: usize = 1 << 13;
 
 /// # Safety
 /// As `run`.
-unsafe fn random(draw: Draw, key: BufferId, out: BufferId, buffers: &Buffers, pool: &Pool) {
+unsafe fn random(draw: Draw, keys: BufferId, out: BufferId, buffers: &Buffers, pool: &Pool) {
     // SAFETY: passed on.
     unsafe {
-        let key = rng::key(buffers.key(key));
+        let keys = buffers.read::<i64>(keys);
         match (draw, buffers.dtype(out)) {
-            (Draw::Bits, _) => fill(pool, buffers.write::<i64>(out), |first, part| {
+            (Draw::Bits, _) => fill(pool, keys, buffers.write::<i64>(out), |key, first, part| {
                 each(part, first, |i| rng::bits64(key, i) as i64);
             }),
-            (Draw::Uniform, DType::F32) => fill(pool, buffers.write(out), |first, part| {
-                rng::fill_uniform_f32(key, first, part);
-            }),
-            (Draw::Normal, DType::F32) => fill(pool, buffers.write(out), |first, part| {
-                rng::fill_normal_f32(key, first, part);
-            }),
-            (Draw::Uniform, DType::F64) => fill(pool, buffers.write(out), |first, part| {
-                rng::fill_uniform_f64(key, first, part);
-            }),
-            (Draw::Normal, DType::F64) => fill(pool, buffers.write(out), |first, part| {
-                rng::fill_normal_f64(key, first, part);
-            }),
-            (draw, DType::F16) => fill(pool, buffers.write::<F16>(out), |first, part| {
-                each(part, first, |i| half_draw(draw, key, i, rng::uniform_f16, F16::from_f32));
-            }),
-            (draw, DType::BF16) => fill(pool, buffers.write::<BF16>(out), |first, part| {
-                each(part, first, |i| half_draw(draw, key, i, rng::uniform_bf16, BF16::from_f32));
-            }),
+            (Draw::Uniform, DType::F32) => {
+                fill(pool, keys, buffers.write(out), |key, first, part| {
+                    rng::fill_uniform_f32(key, first, part);
+                })
+            }
+            (Draw::Normal, DType::F32) => {
+                fill(pool, keys, buffers.write(out), |key, first, part| {
+                    rng::fill_normal_f32(key, first, part);
+                })
+            }
+            (Draw::Uniform, DType::F64) => {
+                fill(pool, keys, buffers.write(out), |key, first, part| {
+                    rng::fill_uniform_f64(key, first, part);
+                })
+            }
+            (Draw::Normal, DType::F64) => {
+                fill(pool, keys, buffers.write(out), |key, first, part| {
+                    rng::fill_normal_f64(key, first, part);
+                })
+            }
+            (draw, DType::F16) => {
+                fill(pool, keys, buffers.write::<F16>(out), |key, first, part| {
+                    each(part, first, |i| half_draw(draw, key, i, rng::uniform_f16, F16::from_f32));
+                })
+            }
+            (draw, DType::BF16) => {
+                fill(pool, keys, buffers.write::<BF16>(out), |key, first, part| {
+                    each(part, first, |i| {
+                        half_draw(draw, key, i, rng::uniform_bf16, BF16::from_f32)
+                    });
+                })
+            }
             (draw, dtype) => unreachable!("{draw:?} of {dtype} passed the verifier"),
         }
     }
@@ -139,13 +147,22 @@ fn each<T>(part: &mut [T], first: u64, f: impl Fn(u64) -> T) {
     }
 }
 
-/// Calls `f` on parts of `out`, on the threads of the pool, with the position of each part.
-fn fill<T: Send>(pool: &Pool, out: &mut [T], f: impl Fn(u64, &mut [T]) + Sync) {
+/// Calls `f` on parts of `out`, on the threads of the pool, each with its key and its position
+/// among the elements of that key: every key has as many.
+fn fill<T: Send>(pool: &Pool, keys: &[i64], out: &mut [T], f: impl Fn(Key, u64, &mut [T]) + Sync) {
+    let each = out.len() / keys.len().max(1);
     let parts: Vec<std::sync::Mutex<&mut [T]>> =
         out.chunks_mut(CHUNK).map(std::sync::Mutex::new).collect();
     pool.run(parts.len(), |i| {
         let mut part = parts[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        f((i * CHUNK) as u64, &mut part);
+        let (mut rest, mut at) = (&mut **part, i * CHUNK);
+        while !rest.is_empty() {
+            let (key, first) = (at / each, at % each);
+            let (run, others) = rest.split_at_mut((each - first).min(rest.len()));
+            at += run.len();
+            f(rng::key(keys[key]), first as u64, run);
+            rest = others;
+        }
     });
 }
 

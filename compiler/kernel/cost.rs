@@ -168,7 +168,7 @@ fn call_ns(program: &Program, call: &Call) -> f64 {
     match call {
         Call::Random { draw: Draw::Normal, .. } => 12.0 * elements(out),
         Call::Random { draw: Draw::Uniform | Draw::Bits, .. } => 4.0 * elements(out),
-        Call::FoldKey { .. } => 20.0,
+        Call::FoldKey { .. } => 20.0 * elements(out),
         Call::ScatterAdd { updates, .. } => 0.3 * elements(out) + elements(*updates),
     }
 }

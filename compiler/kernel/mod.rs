@@ -177,22 +177,22 @@ pub struct Product {
 /// A function of the runtime.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Call {
-    /// Fills `out` with draws for the key in `key` (one `i64`).
+    /// Fills `out` with draws, as many for each of the keys in `key` (`i64`).
     Random {
         /// Distribution.
         draw: Draw,
-        /// The key.
+        /// The keys.
         key: BufferId,
         /// Dense result.
         out: BufferId,
     },
-    /// Makes a key from a key and a number (one `i64` each).
+    /// Makes keys from keys and numbers (as many `i64` each).
     FoldKey {
-        /// The key.
+        /// The keys.
         key: BufferId,
-        /// The number.
+        /// The numbers.
         data: BufferId,
-        /// The new key.
+        /// The new keys.
         out: BufferId,
     },
     /// `out = operand`, then adds `updates[o, p, i]` to `out[o, index[p], i]` in row-major order.

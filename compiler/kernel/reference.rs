@@ -210,10 +210,9 @@ impl<'p> Machine<'p> {
             }
             Call::FoldKey { key, data, out } => {
                 let operands = [self.tensor(key), self.tensor(data)];
-                let scalars = operands.map(|t| t.reshape([]));
-                let ty = TensorType::scalar(DType::I64);
+                let ty = TensorType::new(DType::I64, [operands[0].len().into()]);
                 let op = Op::FoldKey;
-                let result = (op.row().eval)(&op, &[&scalars[0], &scalars[1]], &ty);
+                let result = (op.row().eval)(&op, &[&operands[0], &operands[1]], &ty);
                 self.fill(out, &result.expect("keys always fold"));
             }
             Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
@@ -248,10 +247,10 @@ impl<'p> Machine<'p> {
 
     fn draw(&self, draw: Draw, key: &Tensor, out: BufferId) -> Tensor {
         let buffer = &self.program.buffers[out.0 as usize];
-        let ty = TensorType::new(buffer.dtype, [buffer.elements.into()]);
+        let each = buffer.elements / key.len().max(1);
+        let ty = TensorType::new(buffer.dtype, [key.len().into(), each.into()]);
         let op = Op::Random { draw, ty: ty.clone() };
-        let key = key.clone().reshape([]);
-        (op.row().eval)(&op, &[&key], &ty).expect("draws always succeed")
+        (op.row().eval)(&op, &[key], &ty).expect("draws always succeed")
     }
 }
 

@@ -124,7 +124,7 @@ impl Machine {
             Op::Gather(_) => Work { load: self.traffic(ty), ..units(points, 2.0) },
             Op::ScatterAdd(_) => units(elements(operands[2]), 6.0),
             Op::Random { .. } => units(points, 40.0),
-            Op::FoldKey => units(1.0, 40.0),
+            Op::FoldKey => units(points, 40.0),
             Op::Fused(fused) => self.fused(fused, operands, ty),
         }
     }

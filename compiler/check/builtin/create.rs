@@ -24,10 +24,10 @@ pub(super) fn rows() -> Vec<Builtin> {
         "arange" ["start", "stop?", "step?", "dtype?"], "`start, start + step, …` below `stop`; from 0 with one argument.", arange;
         "linspace" ["start", "stop", "count", "dtype?"], "So many numbers from `start` to `stop`, both included, evenly spaced.", linspace;
         "eye" ["n", "dtype?"], "The identity matrix.", eye;
-        "key" ["seed"], "The key of random draws that a seed names.", key;
+        "key" ["seed"], "The key of random draws that a seed names; of a tensor of seeds, keys.", key;
         "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
         "split" ["key", "count"], "So many independent keys from one, as a tuple.", split;
-        "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds.", uniform;
+        "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds; for a tensor of keys, for each.", uniform;
         "normal" ["key", "shape", "dtype?"], "Draws from the standard normal distribution.", normal;
         "bits" ["key", "shape"], "Random integers (i64), all 64 bits of them.", bits;
     }
@@ -175,18 +175,19 @@ fn eye<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     Ok(w.tensor(node))
 }
 
-/// An `i64` scalar: a key, a seed.
-fn integer<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, what: &str) -> Eval<NodeId> {
+/// An `i64` or a tensor of them: keys, seeds.
+fn integers<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, what: &str) -> Eval<NodeId> {
     let (value, at) = args.get(i);
     let node = w.to_tensor(value, Some(DType::I64), at)?;
-    if *w.node_ty(node) != TensorType::scalar(DType::I64) {
+    if w.node_ty(node).dtype != DType::I64 {
         let found = w.tensor(node);
         return Err(w.expected(what, &found, at));
     }
     Ok(node)
 }
 
-/// A key. A literal is refused: a seed is made a key by `key`, so that it is not forgotten.
+/// A key or a tensor of keys. A literal is refused: a seed is made a key by `key`, so that it is not
+/// forgotten.
 fn key_arg<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<NodeId> {
     let (value, at) = args.get(i);
     if let Value::Static(_) = value {
@@ -195,18 +196,21 @@ fn key_arg<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<NodeId> {
         let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, message);
         return Err(w.report(diagnostic.help(format!("make one from a seed: key({text})"))));
     }
-    integer(w, args, i, "a key")
+    integers(w, args, i, "a key")
 }
 
 fn key<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let node = integer(w, args, 0, "a seed (an i64 scalar)")?;
+    let node = integers(w, args, 0, "a seed (an i64)")?;
     Ok(w.tensor(node))
 }
 
 fn fold_in<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let key = key_arg(w, args, 0)?;
-    let data = integer(w, args, 1, "an i64 scalar")?;
-    let node = w.add(Op::FoldKey, &[key, data], args.span)?;
+    let data = integers(w, args, 1, "an i64")?;
+    // One key for many numbers and many keys for one number stretch as in arithmetic.
+    let spans = [args.get(0).1, args.get(1).1];
+    let operands = w.broadcast("`fold_in`", &[key, data], &spans, args.span)?;
+    let node = w.add(Op::FoldKey, &operands, args.span)?;
     Ok(w.tensor(node))
 }
 
@@ -217,21 +221,27 @@ fn split<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         let message = "a key can be split into 1 to 1024 keys at once";
         return Err(w.error(codes::BAD_ARGUMENTS, args.get(1).1, message));
     }
-    let mut keys = Vec::new();
+    let keys = w.node_ty(key).shape.clone();
+    let mut parts = Vec::new();
     for i in 0..count {
         let data = w.constant(Scalar::new(i), args.span);
+        let data = w.stretch(data, &keys, args.span)?;
         let node = w.add(Op::FoldKey, &[key, data], args.span)?;
-        keys.push(w.tensor(node));
+        parts.push(w.tensor(node));
     }
-    Ok(Value::tuple(keys))
+    Ok(Value::tuple(parts))
 }
 
 fn draw<'w>(w: &mut Walk<'w>, args: &Args<'w>, draw: Draw, dtype: DType) -> Eval<NodeId> {
     let key = key_arg(w, args, 0)?;
     let sizes = w.shape_arg(args, 1)?;
-    let ty = TensorType::new(dtype, sizes.iter().map(|(d, _)| d.clone()));
+    let keys = w.node_ty(key).shape.clone();
+    let each = sizes.iter().map(|(d, _)| d.clone());
+    let ty = TensorType::new(dtype, keys.iter().cloned().chain(each));
     let node = w.add(Op::Random { draw, ty }, &[key], args.span)?;
-    w.written_sizes(node, &sizes);
+    if keys.is_empty() {
+        w.written_sizes(node, &sizes);
+    }
     Ok(node)
 }
 

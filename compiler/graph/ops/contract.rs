@@ -1,8 +1,9 @@
 //! Sums of products over paired axes: matrix products and everything an einsum of two says.
 
+use super::lanes::{Lanes, after, moved, shifted};
 use super::naive::{from_floats, from_ints, ints, points};
 use super::shape::check_axis;
-use super::{Axes, Class, Contraction, EvalError, Jvp, Op, OpRow, Sample, TypeError};
+use super::{Axes, Batch, Class, Contraction, EvalError, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Shape, Tensor};
@@ -16,6 +17,7 @@ pub(super) static CONTRACT: OpRow = OpRow {
     eval,
     jvp: Jvp::Multilinear,
     transpose: Some(transpose),
+    batch: Batch::Rule(batch),
     samples,
 };
 
@@ -223,4 +225,29 @@ fn partners_ascending(axes: &[u8], partners: &[u8]) -> Axes {
     let mut pairs: Vec<(u8, u8)> = axes.iter().copied().zip(partners.iter().copied()).collect();
     pairs.sort_unstable();
     pairs.into_iter().map(|(_, partner)| partner).collect()
+}
+
+/// Where both operands are batched their lanes are one more pair of batch axes. Where one is, they
+/// are a free axis of it, which is then brought to the front: the other is read once for all.
+fn batch(b: &Builder<'_>, op: &Op, lanes: &Lanes<'_>) -> NodeId {
+    let c = contraction(op);
+    let of = |axes: &Axes, batched: bool| if batched { shifted(axes) } else { axes.clone() };
+    let (left, right) = (lanes.batched[0], lanes.batched[1]);
+    let mut more = Contraction {
+        left_batch: of(&c.left_batch, left),
+        right_batch: of(&c.right_batch, right),
+        left_sum: of(&c.left_sum, left),
+        right_sum: of(&c.right_sum, right),
+    };
+    if left && right {
+        more.left_batch = after(0, &more.left_batch);
+        more.right_batch = after(0, &more.right_batch);
+        return b.contract(lanes.operands[0], lanes.operands[1], more);
+    }
+    let batches = c.left_batch.len();
+    let before = match left {
+        true => batches,
+        false => batches + c.left_free(b.ty(lanes.operands[0]).rank()).len(),
+    };
+    moved(b, b.contract(lanes.operands[0], lanes.operands[1], more), before, 0)
 }

@@ -1,7 +1,7 @@
 //! Elementwise work that is no row of `elementwise`, since its type is an attribute.
 
 use super::naive::{checked_index, from_floats, from_ints, ints};
-use super::{Class, Draws, Jvp, Op, OpRow, Sample, TypeError};
+use super::{Batch, Class, Draws, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::{Dim, TensorType};
 use tensc_runtime::DType;
 
@@ -28,6 +28,7 @@ pub(super) static CONVERT: OpRow = OpRow {
         dtype.is_float().then(|| b.convert(tangents[0].expect("one operand moves"), *dtype))
     }),
     transpose: Some(|b, _, operands, _, cotangent| b.convert(cotangent, b.ty(operands[0]).dtype)),
+    batch: Batch::Pointwise,
     samples: || {
         let mut samples = Vec::new();
         for from in DType::ALL {
@@ -65,6 +66,7 @@ pub(super) static CHECK_INDEX: OpRow = OpRow {
     },
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Pointwise,
     samples: || {
         let of = |bound: i64, sizes: &[i64]| {
             let ty = TensorType::new(DType::I64, sizes.iter().map(|&n| Dim::Const(n)));

@@ -17,7 +17,7 @@ pub use rows::MapOp;
 
 use super::naive::{from_floats, from_ints, ints};
 use super::shape::show;
-use super::{Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
+use super::{Batch, Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::{Builder, Dim, NodeId, TensorType};
 use crate::vector;
 use tensc_runtime::{DType, Scalar, Tensor};
@@ -198,6 +198,7 @@ pub(super) static MAP: OpRow = OpRow {
     eval,
     jvp: Jvp::Partials,
     transpose: Some(transpose),
+    batch: Batch::Pointwise,
     samples,
 };
 

@@ -1,10 +1,11 @@
 //! Shape rule and naive evaluation of [`Fused`] nodes.
 
+use super::lanes::{Lanes, after, shifted};
 use super::naive::{checked_index, flat, from_floats, from_ints, points};
 use super::reduce::{combine_all, takes};
-use super::{Class, EvalError, Jvp, MapOp, Op, OpRow, ReduceOp, Sample, TypeError};
+use super::{Batch, Class, EvalError, Jvp, MapOp, Op, OpRow, ReduceOp, Sample, TypeError};
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue};
-use crate::graph::{Dim, TensorType};
+use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::{SmallVec, smallvec};
 use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
 
@@ -18,6 +19,7 @@ pub(super) static FUSED: OpRow = OpRow {
     // Differentiation comes before rewriting, which alone makes these.
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Rule(batch),
     samples,
 };
 
@@ -232,6 +234,32 @@ fn eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalEr
             fold(&target, value.to_f64(), value.to_i64());
         }
     }))
+}
+
+/// Lanes are one more axis of the iteration space; their number must be known, as every size is
+/// where there are fused nodes.
+fn batch(b: &Builder<'_>, op: &Op, lanes: &Lanes<'_>) -> NodeId {
+    let f = fused(op);
+    let size = lanes.size.known().and_then(|n| usize::try_from(n).ok());
+    let lane = AxisIndex { axis: Some(0), start: 0, step: 1 };
+    let map = |(map, &batched): (&IndexMap, &bool)| {
+        let moved = |i: &AxisIndex| AxisIndex { axis: i.axis.map(|a| a + 1), ..*i };
+        let rest: SmallVec<[AxisIndex; 4]> = map.0.iter().map(moved).collect();
+        IndexMap(if batched { after(lane, &rest) } else { rest })
+    };
+    let mut body = f.body.clone();
+    for (inst, _) in &mut body.insts {
+        if let LambdaInst::Index(axis, _) = inst {
+            *axis += 1;
+        }
+    }
+    let more = Fused {
+        space: after(size.expect("sizes are known where there are fused nodes"), &f.space),
+        maps: f.maps.iter().zip(lanes.batched).map(map).collect(),
+        body,
+        reduce: f.reduce.as_ref().map(|(op, axes)| (*op, shifted(axes))),
+    };
+    b.add_op(more, lanes.operands)
 }
 
 /// `max(x[i] * w[j] + 1, 0)` over 4 × 6, as it is, summed along either axis, and with a transposed

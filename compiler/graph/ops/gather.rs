@@ -1,9 +1,10 @@
 //! Elements at computed positions, and the transpose of reading them.
 
+use super::lanes::{Lanes, moved};
 use super::naive::{checked_index, flat, from_floats, from_ints, ints, points, rearranged};
 use super::shape::{check_axis, show};
-use super::{Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
-use crate::graph::{Dim, TensorType};
+use super::{Batch, Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
+use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Shape, Tensor};
 
@@ -24,6 +25,7 @@ pub(super) static GATHER: OpRow = OpRow {
         let base = b.zeros_like(operands[0]);
         b.scatter_add(base, operands[1], cotangent, usize::from(axis(op)))
     }),
+    batch: Batch::Rule(gather_lanes),
     samples: || {
         let of = |data: &[i64], indices: &[i64], axis: u8| {
             let sample = Sample::new(Op::Gather(axis), [numbers(data), positions(indices)]);
@@ -67,6 +69,7 @@ pub(super) static SCATTER_ADD: OpRow = OpRow {
         0 => cotangent,
         _ => b.gather(cotangent, operands[1], usize::from(axis(op))),
     }),
+    batch: Batch::Rule(scatter_lanes),
     samples: || {
         let of = |base: &[i64], indices: &[i64], axis: u8| {
             let base_ty = numbers(base);
@@ -156,4 +159,65 @@ fn scatter_eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor
     let mut sums = ints(base);
     to.iter().zip(ints(updates)).for_each(|(&at, x)| sums[at] = sums[at].wrapping_add(x));
     Ok(from_ints(ty, &sums))
+}
+
+fn gather_lanes(b: &Builder<'_>, op: &Op, lanes: &Lanes<'_>) -> NodeId {
+    let axis = usize::from(axis(op));
+    let (data, indices) = (lanes.operands[0], lanes.operands[1]);
+    match (lanes.batched[0], lanes.batched[1]) {
+        (_, false) => b.gather(data, indices, axis + 1),
+        (false, true) => moved(b, b.gather(data, indices, axis), axis, 0),
+        (true, true) => {
+            let (rows, at) = (one_axis(b, data, axis), row_numbers(b, data, indices, axis));
+            let taken = b.gather(rows, at, 0);
+            let places = b.ty(indices).rank() - 1;
+            group_moved(b, taken, 1, places, axis + 1)
+        }
+    }
+}
+
+fn scatter_lanes(b: &Builder<'_>, op: &Op, lanes: &Lanes<'_>) -> NodeId {
+    let axis = usize::from(axis(op));
+    let (base, updates, indices) = (lanes.spread(b, 0), lanes.spread(b, 2), lanes.operands[1]);
+    if !lanes.batched[1] {
+        return b.scatter_add(base, indices, updates, axis + 1);
+    }
+    let places = b.ty(indices).rank() - 1;
+    let at = row_numbers(b, base, indices, axis);
+    let rows = one_axis(b, base, axis);
+    let updates = group_moved(b, updates, axis + 1, places, 1);
+    // The order of the updates of one lane's element is that of its indices, as without lanes.
+    let sums = b.scatter_add(rows, at, updates, 0);
+    let mut shape = b.ty(base).shape;
+    let along = shape.remove(axis + 1);
+    shape.insert(1, along);
+    moved(b, b.reshape(sums, &shape), 1, axis + 1)
+}
+
+/// Lanes of data as rows of one axis: `[lanes * n, …]` with the axis of size `n` that is gathered
+/// along.
+fn one_axis(b: &Builder<'_>, data: NodeId, axis: usize) -> NodeId {
+    let rows = moved(b, data, axis + 1, 1);
+    let shape = b.ty(rows).shape;
+    let mut joined: SmallVec<[Dim; 4]> = shape[1..].into();
+    joined[0] = shape[0].clone() * shape[1].clone();
+    b.reshape(rows, &joined)
+}
+
+/// Checked positions in each lane as positions among the rows of [`one_axis`].
+fn row_numbers(b: &Builder<'_>, data: NodeId, indices: NodeId, axis: usize) -> NodeId {
+    let (lanes, bound) = (b.ty(data).shape[0].clone(), b.ty(data).shape[axis + 1].clone());
+    let shape = b.ty(indices).shape;
+    let lane = b.iota(DType::I64, &shape, 0);
+    let first = b.mul(lane, b.splat(b.size(&bound, DType::I64), &shape));
+    b.check_index(b.add(first, indices), &(lanes * bound))
+}
+
+/// Moves the `count` axes that start at `from` so that they start at `to`, the others in order.
+fn group_moved(b: &Builder<'_>, node: NodeId, from: usize, count: usize, to: usize) -> NodeId {
+    let group = from..from + count;
+    let mut perm: SmallVec<[usize; 4]> =
+        (0..b.ty(node).rank()).filter(|axis| !group.contains(axis)).collect();
+    perm.insert_many(to, group);
+    b.transpose(node, &perm)
 }

@@ -1,9 +1,10 @@
 //! Several operands in one result: pad, concat.
 
+use super::lanes::{Lanes, after};
 use super::naive::{flat, rearranged};
 use super::shape::{check_axis, check_count};
-use super::{Class, Jvp, Op, OpRow, Sample, TypeError};
-use crate::graph::{Dim, NodeId, TensorType};
+use super::{Batch, Class, Jvp, Op, OpRow, Sample, TypeError};
+use crate::graph::{Builder, Dim, MapOp, NodeId, TensorType};
 use smallvec::SmallVec;
 use tensc_runtime::DType;
 
@@ -40,6 +41,7 @@ pub(super) static PAD: OpRow = OpRow {
             _ => b.sub(b.sum_all(cotangent), b.sum_all(inside)),
         }
     }),
+    batch: Batch::Rule(pad_lanes),
     samples: || {
         let of = |from: &[i64], low: &[i64], high: &[i64], interior: &[i64]| {
             let interior = SmallVec::from_slice(interior);
@@ -86,6 +88,10 @@ pub(super) static CONCAT: OpRow = OpRow {
         let start = operands[..which].iter().map(size).fold(Dim::Const(0), |a, n| a + n);
         b.slice_axis(cotangent, axis, &start, &size(&operands[which]))
     }),
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::Concat(axis) = op else { unreachable!("the row of Concat") };
+        b.concat(&lanes.all(b), usize::from(*axis) + 1)
+    }),
     samples: || {
         let of = |axis: u8, parts: &[&[i64]]| {
             Sample::new(Op::Concat(axis), parts.iter().map(|p| f32s(p)))
@@ -128,6 +134,24 @@ fn pad_infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError>
         low[axis].clone() + n + gaps * Dim::Const(interior[axis]) + high[axis].clone()
     };
     Ok(TensorType::new(operand.dtype, (0..operand.rank()).map(size)))
+}
+
+/// One value for every lane surrounds as it is; where each lane has its own, it is put where a mask
+/// says that there is no element.
+fn pad_lanes(b: &Builder<'_>, op: &Op, lanes: &Lanes<'_>) -> NodeId {
+    let Op::Pad { low, high, interior } = op else { unreachable!("the row of Pad") };
+    let none = Dim::Const(0);
+    let (low, high) = (after(none.clone(), low), after(none, high));
+    let (x, interior) = (lanes.spread(b, 0), after(0, interior));
+    let padded = |x: NodeId, around: NodeId| b.pad(x, around, &low, &high, &interior);
+    if !lanes.batched[1] {
+        return padded(x, lanes.operands[1]);
+    }
+    let truth = |t: bool| b.scalar(tensc_runtime::Scalar::new(t));
+    let element = padded(b.splat(truth(true), &b.ty(x).shape), truth(false));
+    let placed = padded(x, b.constant(0.0, b.ty(x).dtype));
+    let around = b.broadcast(lanes.operands[1], &b.ty(placed).shape, &[0]);
+    b.map(MapOp::Select, &[element, placed, around])
 }
 
 fn concat_infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {

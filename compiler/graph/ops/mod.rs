@@ -1,9 +1,9 @@
 //! The one table of operations.
 //!
 //! An [`Op`] is an operation with its attributes. Everything the compiler knows of it hangs on its
-//! [`OpRow`]: the shape rule, the naive evaluation, the derivative, the class that lowering goes
-//! by, and the samples that tests run over the whole table. Elementwise operations are rows of
-//! `elementwise`; the others stand in one file a family.
+//! [`OpRow`]: the shape rule, the naive evaluation, the derivative, the batching rule, the class
+//! that lowering goes by, and the samples that tests run over the whole table. Elementwise
+//! operations are rows of `elementwise`; the others stand in one file a family.
 
 mod contract;
 mod convert;
@@ -11,6 +11,7 @@ pub mod elementwise;
 mod fused;
 mod gather;
 mod join;
+pub mod lanes;
 pub mod naive;
 mod random;
 mod reduce;
@@ -21,6 +22,7 @@ mod table;
 mod view;
 
 pub use elementwise::{MapOp, MapRow};
+pub use lanes::{Batch, BatchRule, Lanes};
 pub use row::{Class, Draws, EvalError, Jvp, JvpRule, OpRow, Sample, Transpose};
 pub use table::ROWS;
 

@@ -1,8 +1,9 @@
 //! Reductions along axes.
 
+use super::lanes::shifted;
 use super::naive::{flat, from_floats, from_ints, ints, other_axes, points};
 use super::shape::{check_ascending, check_axis};
-use super::{Axes, Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
+use super::{Axes, Batch, Class, Draws, EvalError, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::fused::ReduceOp;
 use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
@@ -19,6 +20,10 @@ pub(super) static REDUCE: OpRow = OpRow {
     transpose: Some(|b, op, operands, _, cotangent| {
         let Op::Reduce(_, axes) = op else { unreachable!("the row of Reduce") };
         repeated(b, cotangent, operands[0], axes)
+    }),
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::Reduce(reduce, axes) = op else { unreachable!("the row of Reduce") };
+        b.add_op(Op::Reduce(*reduce, shifted(axes)), lanes.operands)
     }),
     samples: reduce_samples,
 };
@@ -45,6 +50,10 @@ pub(super) static ARG_REDUCE: OpRow = OpRow {
     eval: arg_reduce_eval,
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::ArgReduce(reduce, axis) = op else { unreachable!("the row of ArgReduce") };
+        b.add_op(Op::ArgReduce(*reduce, axis + 1), lanes.operands)
+    }),
     samples: || {
         let mut samples = Vec::new();
         for reduce in [ReduceOp::Max, ReduceOp::Min] {

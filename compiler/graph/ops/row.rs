@@ -1,7 +1,7 @@
 //! What a row of the table of operations holds.
 
 use super::elementwise::MapRow;
-use super::{Op, TypeError};
+use super::{Batch, Op, TypeError};
 use crate::graph::fused::IndexMap;
 use crate::graph::{Builder, NodeId, TensorType};
 use std::fmt;
@@ -27,6 +27,8 @@ pub struct OpRow {
     /// For an operation that is linear in some operand: the cotangent of operand `which` from the
     /// cotangent of the result.
     pub transpose: Option<Transpose>,
+    /// How it acts on operands that hold many values each.
+    pub batch: Batch,
     /// Instances for tests over the whole table.
     pub samples: fn() -> Vec<Sample>,
 }

@@ -1,7 +1,7 @@
 //! Operations without operands: inputs, constants, sizes, positions.
 
 use super::naive::{from_ints, points};
-use super::{Class, EvalError, Jvp, LiteralTensor, Op, OpRow, Sample, TypeError};
+use super::{Batch, Class, EvalError, Jvp, LiteralTensor, Op, OpRow, Sample, TypeError};
 use crate::graph::{Dim, TensorType};
 use smallvec::smallvec;
 use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
@@ -15,6 +15,7 @@ pub(super) static INPUT: OpRow = OpRow {
     eval: |_, _, _| Err(EvalError::new("an input has no value of its own")),
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Source,
     samples: || vec![source(Op::Input(TensorType::new(DType::F32, [Dim::Const(3)])))],
 };
 
@@ -30,6 +31,7 @@ pub(super) static CONST: OpRow = OpRow {
     },
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Source,
     samples: || {
         let of = |dtype| source(Op::Const(Scalar::from_f64(dtype, 1.0)));
         DType::ALL.into_iter().map(of).collect()
@@ -48,6 +50,7 @@ pub(super) static LITERAL: OpRow = OpRow {
     },
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Source,
     samples: || {
         let values: Vec<f64> = (0..6).map(f64::from).collect();
         let of = |d| source(Op::Literal(LiteralTensor(Tensor::from_f64_slice(d, &values, [2, 3]))));
@@ -72,6 +75,7 @@ pub(super) static SIZE: OpRow = OpRow {
     },
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Source,
     samples: || {
         let of = |dtype| source(Op::Size(Dim::Const(12), dtype));
         [DType::F32, DType::F64, DType::I64, DType::F16].into_iter().map(of).collect()
@@ -99,6 +103,7 @@ pub(super) static IOTA: OpRow = OpRow {
     },
     jvp: Jvp::Zero,
     transpose: None,
+    batch: Batch::Source,
     samples: || {
         let of = |dtype, sizes: &[i64], axis| {
             let shape = sizes.iter().map(|&n| Dim::Const(n)).collect();

@@ -1,8 +1,9 @@
 //! The same elements at other places: reshape, transpose, broadcast, slice.
 
+use super::lanes::{after, shifted};
 use super::naive::{flat, rearranged};
 use super::shape::{check_axis, check_count, show};
-use super::{Class, Jvp, Op, OpRow, Sample, TypeError};
+use super::{Batch, Class, Jvp, Op, OpRow, Sample, TypeError};
 use crate::graph::fused::{AxisIndex, IndexMap};
 use crate::graph::{Builder, Dim, NodeId, TensorType};
 use smallvec::SmallVec;
@@ -27,6 +28,10 @@ pub(super) static RESHAPE: OpRow = OpRow {
     eval: |_, operands, ty| Ok(operands[0].clone().reshape(ty.concrete_shape())),
     jvp: Jvp::Linear(&[0]),
     transpose: Some(|b, _, operands, _, cotangent| b.reshape(cotangent, &b.ty(operands[0]).shape)),
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::Reshape(shape) = op else { unreachable!("the row of Reshape") };
+        b.reshape(lanes.operands[0], &lanes.dims(shape))
+    }),
     samples: || {
         let of = |from: &[i64], to: &[i64]| Sample::new(Op::Reshape(dims(to)), [f32s(from)]);
         vec![
@@ -75,6 +80,10 @@ pub(super) static TRANSPOSE: OpRow = OpRow {
         perm.iter().enumerate().for_each(|(axis, &from)| inverse[usize::from(from)] = axis);
         b.transpose(cotangent, &inverse)
     }),
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::Transpose(perm) = op else { unreachable!("the row of Transpose") };
+        b.add_op(Op::Transpose(after(0, &shifted(perm))), lanes.operands)
+    }),
     samples: || {
         let of = |from: &[i64], perm: &[u8]| {
             Sample::new(Op::Transpose(SmallVec::from_slice(perm)), [f32s(from)])
@@ -110,6 +119,11 @@ pub(super) static BROADCAST: OpRow = OpRow {
         let new: SmallVec<[usize; 4]> =
             (0..shape.len()).filter(|&axis| !axes.contains(&(axis as u8))).collect();
         b.sum(cotangent, &new)
+    }),
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::Broadcast { shape, axes } = op else { unreachable!("the row of Broadcast") };
+        let (shape, axes) = (lanes.dims(shape), after(0, &shifted(axes)));
+        b.add_op(Op::Broadcast { shape, axes }, lanes.operands)
     }),
     samples: || {
         let of = |from: &[i64], shape: &[i64], axes: &[u8]| {
@@ -147,6 +161,11 @@ pub(super) static SLICE: OpRow = OpRow {
     },
     jvp: Jvp::Linear(&[0]),
     transpose: Some(slice_transpose),
+    batch: Batch::Rule(|b, op, lanes| {
+        let Op::Slice { starts, lens, steps } = op else { unreachable!("the row of Slice") };
+        let starts = after(Dim::Const(0), starts);
+        b.slice(lanes.operands[0], &starts, &lanes.dims(lens), &after(1, steps))
+    }),
     samples: || {
         let of = |from: &[i64], starts: &[i64], lens: &[i64], steps: &[i64]| {
             let steps = SmallVec::from_slice(steps);

@@ -135,7 +135,10 @@ impl Writer<'_> {
                     Draw::Uniform => ("uniform", DType::F32),
                     Draw::Normal => ("normal", DType::F32),
                 };
-                let args = [self.key(operands[0]), tree::sizes(&drawn.shape)];
+                let args = [
+                    self.key(operands[0]),
+                    tree::sizes(&drawn.shape[self.graph.ty(operands[0]).rank()..]),
+                ];
                 plain(tree::call_named(callee, args, tree::dtype_arg(drawn.dtype, default)), ty)
             }
             Op::FoldKey => {

@@ -168,8 +168,10 @@ impl Lowering<'_> {
     pub(super) fn fold_key(&mut self, id: NodeId, key: &View, data: &View) -> View {
         let (key, data) = (self.dense(key), self.dense(data));
         let result = self.result(id);
-        let call = Call::FoldKey { key, data, out: self.target(&result).buffer };
-        self.kernel("fold_key", Work::Call(call), &[self.origin]);
+        if result.elements() > 0 {
+            let call = Call::FoldKey { key, data, out: self.target(&result).buffer };
+            self.kernel("fold_key", Work::Call(call), &[self.origin]);
+        }
         result
     }
 }

@@ -348,11 +348,19 @@ fn check_call(program: &Program, call: &Call) -> Result<(), String> {
     }
     let writable = !matches!(buffer(out)?.place, Place::Input(_) | Place::Constant(_));
     ensure!(writable && !reads.contains(&out), "b{} cannot be written", out.0);
-    let word = |b: BufferId| buffer(b).map(|b| b.dtype == DType::I64 && b.elements == 1);
+    let keys = |b: BufferId| {
+        let keys = buffer(b)?;
+        ensure!(keys.dtype == DType::I64 && keys.elements > 0, "keys are i64");
+        Ok::<usize, String>(keys.elements)
+    };
     match *call {
-        Call::Random { key, .. } => ensure!(word(key)?, "a key is one i64"),
+        Call::Random { key, out, .. } => {
+            let whole = buffer(out)?.elements.is_multiple_of(keys(key)?);
+            ensure!(whole, "each key has as many draws");
+        }
         Call::FoldKey { key, data, out } => {
-            ensure!(word(key)? && word(data)? && word(out)?, "a key is one i64");
+            let same = keys(key)? == keys(data)? && keys(key)? == keys(out)?;
+            ensure!(same, "as many keys as numbers");
         }
         Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
             let positions = buffer(index)?.elements;

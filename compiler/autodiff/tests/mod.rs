@@ -1,6 +1,9 @@
 //! Every differentiable row of the table against central differences, and the driver's own
 //! promises.
 
+mod batch;
+mod second;
+
 use super::*;
 use crate::graph::ops::{EvalError, Jvp, ROWS, Sample};
 use crate::graph::{Dim, MapOp, Op, Origin};

@@ -1,0 +1,54 @@
+//! A graph on many values at once: `vmap`.
+//!
+//! Each operation's batching rule gives it on every lane; what depends on no batched input is
+//! computed once for all. So a batched graph has no loop, and is differentiated, batched again and
+//! rewritten as any other.
+
+use crate::graph::ops::Lanes;
+use crate::graph::ops::lanes::repeated;
+use crate::graph::{Builder, Dim, Graph, NodeId, Op};
+
+/// The graph on `size` values of its batched inputs, which get a leading axis of that size; so does
+/// every output, repeated where it depends on none of them. Names and order are those of `graph`.
+pub fn batch(graph: &Graph, batched: &[bool], size: &Dim) -> Graph {
+    assert_eq!(batched.len(), graph.inputs().len(), "says for each input whether it is batched");
+    let mut many = Graph::new();
+    let mut map: Vec<Option<(NodeId, bool)>> = vec![None; graph.len()];
+    for ((name, input), &batched) in graph.inputs().iter().zip(batched) {
+        let node = graph.node(*input);
+        let mut ty = node.ty.clone();
+        if batched {
+            ty.shape.insert(0, size.clone());
+        }
+        map[input.index()] = Some((many.add_input(name, ty, node.origin), batched));
+    }
+    let b = Builder::new(&mut many);
+    let live = graph.live();
+    for id in graph.nodes().filter(|id| live[id.index()]) {
+        if map[id.index()].is_some() {
+            continue;
+        }
+        let node = graph.node(id);
+        b.set_origin(node.origin);
+        let operands = graph.operands(id);
+        let of = |o: &NodeId| map[o.index()].expect("operands come before");
+        let (operands, batched): (Vec<NodeId>, Vec<bool>) = operands.iter().map(of).unzip();
+        let any = batched.contains(&true);
+        let result = match (&node.op, any) {
+            (op, true) => {
+                let lanes = Lanes { operands: &operands, batched: &batched, size };
+                op.row().batch.apply(&b, op, &lanes)
+            }
+            // An input that was removed is a leaf of its own.
+            (Op::Input(_), false) => unreachable!("a live input is one of the inputs"),
+            (op, false) => b.add_op(op.clone(), &operands),
+        };
+        map[id.index()] = Some((result, any));
+    }
+    for (name, node) in graph.outputs() {
+        let (node, batched) = map[node.index()].expect("outputs are live");
+        b.output(name, if batched { node } else { repeated(&b, node, size) });
+    }
+    drop(b);
+    many
+}
