@@ -1,0 +1,135 @@
+//! Products and linear algebra.
+
+use super::call::{Arg, Call, Row, code, list, text};
+
+pub const ROWS: &[Row] = &[
+    text("__rmatmul__", "input other", "other @ input"),
+    code("addbmm", "input batch1 batch2 beta=1 alpha=1", |_| {
+        Ok("beta * input + alpha * sum(batch1 @ batch2, axis = 0)".to_string())
+    }),
+    text("addmm", "input mat1 mat2 beta=1 alpha=1", "beta * input + alpha * (mat1 @ mat2)"),
+    text("addmv", "input mat vec beta=1 alpha=1", "beta * input + alpha * (mat @ vec)"),
+    text("addr", "input vec1 vec2 beta=1 alpha=1", "beta * input + alpha * outer(vec1, vec2)"),
+    text("baddbmm", "input batch1 batch2 beta=1 alpha=1", "beta * input + alpha * (batch1 @ batch2)"),
+    text("bmm", "input other", "input @ other"),
+    code("chain_matmul", "*matrices", chain),
+    code("linalg.multi_dot", "*matrices", chain),
+    text("cholesky", "input upper=false", "if upper { transpose(cholesky(input)) } else { cholesky(input) }"),
+    code("linalg.cholesky", "input upper=false", |c| {
+        Ok(match c.flag("upper")? {
+            true => "swap_axes(cholesky(input), -1, -2)",
+            false => "cholesky(input)",
+        }
+        .to_string())
+    }),
+    text("det", "input", "det(input)"),
+    text("linalg.det", "input", "det(input)"),
+    text("dot", "input other", "input @ other"),
+    code("einsum", "*all", einsum),
+    code("inner", "input other", |c| {
+        Ok(match c.rank("input")? == 0 || c.rank("other")? == 0 {
+            true => "input * other".to_string(),
+            false => {
+                let (a, b) = (c.rank("input")?, c.rank("other")?);
+                format!("tensordot(input, other, [{}], [{}])", a - 1, b - 1)
+            }
+        })
+    }),
+    text("inverse", "input", "inv(input)"),
+    text("linalg.inv", "input", "inv(input)"),
+    code("kron", "input other", |_| Ok("kron(input, other)".to_string())),
+    text("linalg.cross", "input other dim:axis=-1", "cross(input, other, axis = axis)"),
+    text("linalg.diagonal", "input offset=0 dim1:a=-2 dim2:b=-1",
+        "diagonal(input, offset = offset, axis1 = a, axis2 = b)"),
+    text("linalg.slogdet", "input", "slogdet(input)"),
+    text("slogdet", "input", "slogdet(input)"),
+    text("logdet", "input", "{ let (sign, log) = slogdet(input); where(sign > 0.0, log, nan) }"),
+    code("linalg.solve", "input other left=true", |c| {
+        if !c.flag("left")? {
+            return c.unknown("left");
+        }
+        let (a, b) = (c.shape("input")?, c.shape("other")?);
+        // A batch of vectors, or one vector, has one axis less than the matrices.
+        let vector = b.len() == 1 || (a.len() - 1 == b.len() && b[..] == a[..a.len() - 1]);
+        Ok(match vector {
+            true => "squeeze(solve(input, expand(other, -1)), axis = -1)",
+            false => "solve(input, other)",
+        }
+        .to_string())
+    }),
+    code("linalg.solve_triangular", "input other upper left=true unitriangular=false", |c| {
+        match (c.flag("left")?, c.flag("unitriangular")?) {
+            (true, unit) => {
+                let lower = !c.flag("upper")?;
+                Ok(format!("solve_triangular(input, other, lower = {lower}, unit = {unit})"))
+            }
+            _ => c.unknown("left"),
+        }
+    }),
+    text("linalg.vecdot", "input other dim:axis=-1", "sum(input * other, axis = axis)"),
+    code("matmul", "input other", |_| Ok("input @ other".to_string())),
+    code("linalg.matrix_power", "input n", power),
+    code("matrix_power", "input n", power),
+    text("mm", "input other", "input @ other"),
+    text("mv", "input other", "input @ other"),
+    text("outer", "input other", "outer(input, other)"),
+    text("ger", "input other", "outer(input, other)"),
+    code("tensordot", "input other dims=2", tensordot),
+    text("trace", "input", "trace(input)"),
+    text("vdot", "input other", "input @ other"),
+];
+
+fn chain(c: &mut Call<'_>) -> Result<String, String> {
+    let names: Vec<String> = c.tensors("matrices")?.into_iter().map(|(name, _)| name).collect();
+    Ok(names.join(" @ "))
+}
+
+/// The samples call it with the operands first, then the equation; PyTorch with the equation first.
+fn einsum(c: &mut Call<'_>) -> Result<String, String> {
+    let parts = c.arg("all").items().expect("a list").to_vec();
+    let mut equation = None;
+    let mut operands = Vec::new();
+    for part in &parts {
+        match part {
+            Arg::Text(text) => equation = Some(text.replace(' ', "")),
+            Arg::Tensor(name) => operands.push(name.clone()),
+            Arg::List(items) | Arg::Tuple(items) => {
+                operands.extend(items.iter().filter_map(Arg::tx));
+            }
+            _ => return Err("einsum with operands of this form".to_string()),
+        }
+    }
+    let equation = equation.ok_or("einsum without an equation")?;
+    Ok(format!("einsum({equation:?}, {})", operands.join(", ")))
+}
+
+fn power(c: &mut Call<'_>) -> Result<String, String> {
+    let shape = c.shape("input")?;
+    let n = c.int("n")?;
+    if n == 0 {
+        let size = shape.last().copied().unwrap_or(1);
+        return Ok(format!("broadcast_to(eye({size}, {}), {})", c.dtype, list(&shape)));
+    }
+    let base = if n < 0 { c.bind("inv(input)") } else { "input".to_string() };
+    let times = vec![base; n.unsigned_abs() as usize];
+    Ok(times.join(" @ "))
+}
+
+fn tensordot(c: &mut Call<'_>) -> Result<String, String> {
+    let a = c.rank("input")?;
+    let sides = match c.arg("dims") {
+        Arg::Int(n) => {
+            let n = *n as usize;
+            [list(a - n..a), list(0..n)]
+        }
+        Arg::List(sides) | Arg::Tuple(sides) if sides.len() == 2 => {
+            let side = |i: usize| match sides[i].tx() {
+                Some(axes) if axes.starts_with('[') => Ok(axes),
+                _ => Err("tensordot with dims of this form".to_string()),
+            };
+            [side(0)?, side(1)?]
+        }
+        _ => return c.unknown("dims"),
+    };
+    Ok(format!("tensordot(input, other, {}, {})", sides[0], sides[1]))
+}

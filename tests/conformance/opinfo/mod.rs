@@ -1,0 +1,176 @@
+//! `opinfo-dev`: samples of PyTorch's own tests, forward and as vector-Jacobian products.
+//!
+//! A case is a call of a PyTorch operation. The row of that operation says how its parameters are
+//! called and which `.tx` expression means the same; an operation or a form of arguments that no
+//! row knows is unsupported. Rows stand in one file a group.
+
+mod activation;
+mod binary;
+mod call;
+mod compare;
+mod conv;
+mod index;
+mod linalg;
+mod loss;
+mod nn;
+mod norm;
+mod reduce;
+mod shape;
+mod unary;
+
+use crate::collection::{Case, Fault};
+use crate::npz::{self, Arrays};
+use crate::program::{Program, Tolerance, compare as differs, in_type, parameters};
+use call::{Call, Row};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::path::Path;
+use tensc::{DType, Session, Tensor};
+
+/// Every row.
+const GROUPS: [&[Row]; 12] = [
+    unary::ROWS,
+    binary::ROWS,
+    compare::ROWS,
+    reduce::ROWS,
+    shape::ROWS,
+    index::ROWS,
+    linalg::ROWS,
+    nn::ROWS,
+    norm::ROWS,
+    conv::ROWS,
+    loss::ROWS,
+    activation::ROWS,
+];
+
+/// The tolerance of each element type, by the README of the collection.
+const TYPES: [(DType, Tolerance); 2] = [
+    (DType::F64, Tolerance { abs: 1e-10, rel: 1e-9 }),
+    (DType::F32, Tolerance { abs: 1e-5, rel: 1e-4 }),
+];
+
+/// A line of `cases.jsonl`.
+#[derive(Deserialize)]
+struct Line {
+    id: String,
+    call: String,
+    args: Vec<Value>,
+    kwargs: Map<String, Value>,
+    diff: Vec<String>,
+    fd_ok: Option<bool>,
+}
+
+pub fn cases(folder: &Path) -> Vec<Case> {
+    let lines = std::fs::read_to_string(folder.join("cases.jsonl")).expect("the list of cases");
+    let case = |line: &str| {
+        let line: Line = serde_json::from_str(line).expect("a case");
+        let path = folder.join(format!("{}.npz", line.id));
+        let name = line.id.clone();
+        Case { name, judge: Box::new(move |session| judge(&line, &npz::read(&path), session)) }
+    };
+    lines.lines().map(case).collect()
+}
+
+fn judge(line: &Line, arrays: &Arrays, session: &Session) -> Result<(), Fault> {
+    // What is called, without the variant that only the tests' name has: `norm.fro` calls `norm`.
+    let name = line.call.split('(').next().expect("a call");
+    let row = GROUPS.iter().flat_map(|rows| rows.iter()).find(|row| row.name == name);
+    let Some(row) = row else {
+        return Err(Fault::Unsupported(format!("no row for {name}")));
+    };
+    for (dtype, tolerance) in TYPES {
+        let found = in_one_type(line, row, arrays, session, dtype, tolerance);
+        found.map_err(|fault| match fault {
+            Fault::Mismatch(why) => Fault::Mismatch(format!("{dtype}: {why}")),
+            Fault::Error(why) => Fault::Error(format!("{dtype}: {why}")),
+            unsupported => unsupported,
+        })?;
+    }
+    Ok(())
+}
+
+/// The arrays called `prefix0`, `prefix1`, …
+fn numbered(arrays: &Arrays, prefix: &str) -> Result<Vec<(String, Tensor)>, Fault> {
+    let is_one = |name: &str| {
+        let number = name.strip_prefix(prefix);
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let mut found = Vec::new();
+    for (name, array) in arrays.iter().filter(|(name, _)| is_one(name)) {
+        let Some(tensor) = array.tensor() else {
+            return Err(Fault::Unsupported(format!("the element type of {name}")));
+        };
+        found.push((name.clone(), tensor));
+    }
+    found.sort_by_key(|(name, _)| name[prefix.len()..].parse::<usize>().expect("a number"));
+    Ok(found)
+}
+
+fn in_one_type(
+    line: &Line,
+    row: &Row,
+    arrays: &Arrays,
+    session: &Session,
+    dtype: DType,
+    tolerance: Tolerance,
+) -> Result<(), Fault> {
+    let typed = |(name, tensor): (String, Tensor)| (name, in_type(&tensor, dtype));
+    let inputs: Vec<_> = numbered(arrays, "in")?.into_iter().map(typed).collect();
+    let cotangents: Vec<_> = numbered(arrays, "ct")?.into_iter().map(typed).collect();
+    let outputs = numbered(arrays, "out")?;
+
+    let call = Call::new(row, &line.args, &line.kwargs, &inputs, dtype);
+    let body = call.and_then(|mut call| call.body()).map_err(Fault::Unsupported)?;
+    let named = |of: &[(String, Tensor)]| parameters(of.iter().map(|(n, t)| (n.as_str(), t)));
+    let mut text = format!("fn forward({}) = {{\n{body}}}\n", named(&inputs));
+    let differentiates = line.fd_ok == Some(true) && !line.diff.is_empty();
+    if differentiates {
+        text += &scored(line, &inputs, &cotangents, outputs.len(), &named);
+    }
+
+    let program = Program::new(&text)?;
+    let mut arguments: Vec<&Tensor> = inputs.iter().map(|(_, t)| t).collect();
+    let results = program.call(session, "forward", &arguments)?;
+    if results.len() != outputs.len() {
+        let (found, wanted) = (results.len(), outputs.len());
+        return Err(Fault::Mismatch(format!("{found} results instead of {wanted}")));
+    }
+    for ((name, truth), found) in outputs.iter().zip(&results) {
+        differs(name, found, truth, tolerance)?;
+    }
+    if !differentiates {
+        return Ok(());
+    }
+    arguments.extend(cotangents.iter().map(|(_, t)| t));
+    let gradients = program.call(session, "gradients", &arguments)?;
+    for (name, found) in line.diff.iter().zip(&gradients) {
+        let name = format!("grad_{name}");
+        let truth = arrays.get(&name).and_then(|array| array.tensor());
+        differs(&name, found, &truth.expect("a float array"), tolerance)?;
+    }
+    Ok(())
+}
+
+/// The functions whose gradient is the vector-Jacobian product: results times cotangents, summed.
+fn scored(
+    line: &Line,
+    inputs: &[(String, Tensor)],
+    cotangents: &[(String, Tensor)],
+    outputs: usize,
+    named: &dyn Fn(&[(String, Tensor)]) -> String,
+) -> String {
+    let list = |names: Vec<&str>| names.join(", ");
+    let names = list(inputs.iter().map(|(n, _)| n.as_str()).collect());
+    let all = list(inputs.iter().chain(cotangents).map(|(n, _)| n.as_str()).collect());
+    let parameters = named(&[inputs, cotangents].concat());
+    let outs: Vec<String> = (0..outputs).map(|i| format!("out{i}")).collect();
+    let pattern = if outputs == 1 { outs[0].clone() } else { format!("({})", outs.join(", ")) };
+    let terms: Vec<String> = (cotangents.iter())
+        .map(|(ct, _)| format!("sum(out{} * {ct})", &ct["ct".len()..]))
+        .collect();
+    let (terms, wrt) = (terms.join(" + "), line.diff.join(", "));
+    format!(
+        "fn scored({parameters}) = {{\n    let {pattern} = forward({names})\n    {terms}\n}}\n\
+         fn gradients({parameters}) = grad(scored, wrt = ({wrt}))({all})\n"
+    )
+}
