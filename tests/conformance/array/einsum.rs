@@ -33,9 +33,8 @@ pub fn cases(folder: &Path) -> Vec<Case> {
 }
 
 fn judge(line: &Line, arrays: &Arrays, session: &Session) -> Result<(), Fault> {
-    let array = |name: &str| {
-        arrays.get(&format!("{}.{name}", line.id)).and_then(|array| array.tensor())
-    };
+    let array =
+        |name: &str| arrays.get(&format!("{}.{name}", line.id)).and_then(|array| array.tensor());
     for (dtype, tolerance) in TYPES {
         let count = line.shapes.len();
         let operand = |i: usize| in_type(&array(&format!("in{i}")).expect("an operand"), dtype);

@@ -77,17 +77,25 @@ fn unary(name: &str) -> Option<&'static str> {
 
 /// Tables `f.TYPE.in`, `.out` and `.ulp`.
 pub fn umath(folder: &Path) -> Vec<Case> {
-    tables(folder, "umath.npz", |arrays| {
-        let heads = arrays.keys().filter_map(|name| name.strip_suffix(".in"));
-        heads.map(str::to_string).collect()
-    }, within_ulps)
+    tables(
+        folder,
+        "umath.npz",
+        |arrays| {
+            let heads = arrays.keys().filter_map(|name| name.strip_suffix(".in"));
+            heads.map(str::to_string).collect()
+        },
+        within_ulps,
+    )
 }
 
 /// Tables `f.TYPE` of the function on `x.TYPE`, or on all pairs of it.
 pub fn special(folder: &Path) -> Vec<Case> {
-    tables(folder, "special.npz", |arrays| {
-        arrays.keys().filter(|name| !name.starts_with("x.")).cloned().collect()
-    }, exact)
+    tables(
+        folder,
+        "special.npz",
+        |arrays| arrays.keys().filter(|name| !name.starts_with("x.")).cloned().collect(),
+        exact,
+    )
 }
 
 fn tables(

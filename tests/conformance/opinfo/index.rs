@@ -40,15 +40,11 @@ pub const ROWS: &[Row] = &[
         // Where the matrix is not square, what is embedded is larger or smaller than the matrix.
         let len = c.shape("src")?.last().copied().unwrap_or(0) + offset.unsigned_abs() as usize;
         let fit = |axis: usize| if axis == a || axis == b { len } else { shape[axis] };
-        let ranges: Vec<String> =
-            (0..rank).map(|x| format!(":{}", fit(x).min(shape[x]))).collect();
+        let ranges: Vec<String> = (0..rank).map(|x| format!(":{}", fit(x).min(shape[x]))).collect();
         let high = (0..rank).map(|x| shape[x] - fit(x).min(shape[x]));
         let zeros = list(vec![0; rank]);
         let wide = c.bind(format!("pad({wide}[{}], {zeros}, {})", ranges.join(", "), list(high)));
-        let mask = c.bind(format!(
-            "diagonal_mask({}, {}, offset = offset)",
-            shape[a], shape[b]
-        ));
+        let mask = c.bind(format!("diagonal_mask({}, {}, offset = offset)", shape[a], shape[b]));
         let mask = if a < b { mask } else { c.bind(format!("transpose({mask})")) };
         let wide_shape = (0..rank).map(|x| if x == a || x == b { shape[x] } else { 1 });
         let mask = c.bind(format!("reshape({mask}, {})", list(wide_shape)));
@@ -65,15 +61,15 @@ pub const ROWS: &[Row] = &[
     code("index_add", "input dim index source alpha=1", |c| {
         let (x, axis) = super::reduce::with_axis(c, "dim")?;
         let (index, source) = vectors(c, "source")?;
-        let done =
-            c.bind(format!("scatter_add({x}, {index}, alpha * {source}, axis = {axis})"));
+        let done = c.bind(format!("scatter_add({x}, {index}, alpha * {source}, axis = {axis})"));
         super::reduce::scalar_again(c, &done)
     }),
     code("index_copy", "input dim index source", |c| {
         let (x, axis) = super::reduce::with_axis(c, "dim")?;
         let (index, source) = vectors(c, "source")?;
         let hits = c.bind(hits(c, axis, &index)?);
-        let moved = c.bind(format!("scatter_add(zeros_like({x}), {index}, {source}, axis = {axis})"));
+        let moved =
+            c.bind(format!("scatter_add(zeros_like({x}), {index}, {source}, axis = {axis})"));
         let done = c.bind(format!("where({hits}, {moved}, {x})"));
         super::reduce::scalar_again(c, &done)
     }),
@@ -125,9 +121,8 @@ pub const ROWS: &[Row] = &[
         let axis = c.axis("dim", rank)?;
         // Apart from the axis, the two broadcast.
         let common = |a: usize| shape[a].max(of[a]);
-        let size = |own: &[usize]| {
-            list((0..rank).map(|a| if a == axis { own[a] } else { common(a) }))
-        };
+        let size =
+            |own: &[usize]| list((0..rank).map(|a| if a == axis { own[a] } else { common(a) }));
         Ok(format!(
             "take_along_axis(broadcast_to(input, {}), broadcast_to(index, {}), {axis})",
             size(&shape),
@@ -254,7 +249,8 @@ fn scattered(c: &mut Call<'_>, add: bool) -> Result<String, String> {
         let part: Vec<usize> = part.collect();
         let high = (0..shape.len()).map(|a| shape[a] - part[a]);
         let zeros = list(vec![0; shape.len()]);
-        let sums = format!("add_along_axis(zeros({}, {}), {index}, {src}, {axis})", list(&part), c.dtype);
+        let sums =
+            format!("add_along_axis(zeros({}, {}), {index}, {src}, {axis})", list(&part), c.dtype);
         let sums = c.bind(sums);
         let wide = c.bind(format!("pad({sums}, {zeros}, {})", list(high)));
         return match add {

@@ -10,11 +10,19 @@ pub const ROWS: &[Row] = &[
     text("addmm", "input mat1 mat2 beta=1 alpha=1", "beta * input + alpha * (mat1 @ mat2)"),
     text("addmv", "input mat vec beta=1 alpha=1", "beta * input + alpha * (mat @ vec)"),
     text("addr", "input vec1 vec2 beta=1 alpha=1", "beta * input + alpha * outer(vec1, vec2)"),
-    text("baddbmm", "input batch1 batch2 beta=1 alpha=1", "beta * input + alpha * (batch1 @ batch2)"),
+    text(
+        "baddbmm",
+        "input batch1 batch2 beta=1 alpha=1",
+        "beta * input + alpha * (batch1 @ batch2)",
+    ),
     text("bmm", "input other", "input @ other"),
     code("chain_matmul", "*matrices", chain),
     code("linalg.multi_dot", "*matrices", chain),
-    text("cholesky", "input upper=false", "if upper { transpose(cholesky(input)) } else { cholesky(input) }"),
+    text(
+        "cholesky",
+        "input upper=false",
+        "if upper { transpose(cholesky(input)) } else { cholesky(input) }",
+    ),
     code("linalg.cholesky", "input upper=false", |c| {
         Ok(match c.flag("upper")? {
             true => "swap_axes(cholesky(input), -1, -2)",
@@ -39,8 +47,11 @@ pub const ROWS: &[Row] = &[
     text("linalg.inv", "input", "inv(input)"),
     code("kron", "input other", |_| Ok("kron(input, other)".to_string())),
     text("linalg.cross", "input other dim:axis=-1", "cross(input, other, axis = axis)"),
-    text("linalg.diagonal", "input offset=0 dim1:a=-2 dim2:b=-1",
-        "diagonal(input, offset = offset, axis1 = a, axis2 = b)"),
+    text(
+        "linalg.diagonal",
+        "input offset=0 dim1:a=-2 dim2:b=-1",
+        "diagonal(input, offset = offset, axis1 = a, axis2 = b)",
+    ),
     text("linalg.slogdet", "input", "slogdet(input)"),
     text("slogdet", "input", "slogdet(input)"),
     text("logdet", "input", "{ let (sign, log) = slogdet(input); where(sign > 0.0, log, nan) }"),
@@ -57,14 +68,15 @@ pub const ROWS: &[Row] = &[
         }
         .to_string())
     }),
-    code("linalg.solve_triangular", "input other upper left=true unitriangular=false", |c| {
-        match (c.flag("left")?, c.flag("unitriangular")?) {
-            (true, unit) => {
-                let lower = !c.flag("upper")?;
-                Ok(format!("solve_triangular(input, other, lower = {lower}, unit = {unit})"))
-            }
-            _ => c.unknown("left"),
+    code("linalg.solve_triangular", "input other upper left=true unitriangular=false", |c| match (
+        c.flag("left")?,
+        c.flag("unitriangular")?,
+    ) {
+        (true, unit) => {
+            let lower = !c.flag("upper")?;
+            Ok(format!("solve_triangular(input, other, lower = {lower}, unit = {unit})"))
         }
+        _ => c.unknown("left"),
     }),
     text("linalg.vecdot", "input other dim:axis=-1", "sum(input * other, axis = axis)"),
     code("matmul", "input other", |_| Ok("input @ other".to_string())),

@@ -2,9 +2,8 @@
 
 use super::call::{Call, Row, code};
 
-pub const ROWS: &[Row] = &[
-    code("nn.functional.embedding", "input:indices weight padding_idx=None", embedding),
-];
+pub const ROWS: &[Row] =
+    &[code("nn.functional.embedding", "input:indices weight padding_idx=None", embedding)];
 
 /// The samples call it with the table first.
 fn embedding(c: &mut Call<'_>) -> Result<String, String> {
