@@ -1,12 +1,16 @@
 //! Tensors from sizes, values and keys.
 
 use super::{Args, Builtin, Run};
-use crate::check::value::{Static, Value};
-use crate::check::walk::{Eval, Walk};
+use crate::check::value::{Callable, Lambda, Static, Value};
+use crate::check::walk::{Bound, Eval, Walk};
 use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::fused::ReduceOp;
 use crate::graph::ops::Draw;
 use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
 use tensc_runtime::{DType, Scalar};
+
+/// How long a list that is written out can be.
+const MAX_LIST: i64 = 4096;
 
 pub(super) fn rows() -> Vec<Builtin> {
     macro_rules! rows {
@@ -23,6 +27,9 @@ pub(super) fn rows() -> Vec<Builtin> {
         "full_like" ["x", "value"], "One value, of the type of `x`.", full_like;
         "arange" ["start", "stop?", "step?", "dtype?"], "`start, start + step, …` below `stop`; from 0 with one argument.", arange;
         "linspace" ["start", "stop", "count", "dtype?"], "So many numbers from `start` to `stop`, both included, evenly spaced.", linspace;
+        "list" ["count", "f"], "The list `[f(0), f(1), …]` of so many values; numbers among them stay known.", list;
+        "tree_map" ["f", "x"], "A function applied to each tensor of a struct, tuple or record.", tree_map;
+        "tree_sum" ["x"], "The sum of all elements of all tensors of a struct; they are of one element type.", tree_sum;
         "eye" ["n", "dtype?"], "The identity matrix.", eye;
         "key" ["seed"], "The key of random draws that a seed names; of a tensor of seeds, keys.", key;
         "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
@@ -157,6 +164,69 @@ fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let steps = w.tensor(steps);
     let moved = w.elementwise(MapOp::Mul, "`linspace`", &[(steps, span), (unit, span)], span)?;
     w.elementwise(MapOp::Add, "`linspace`", &[(moved, span), operand(0)], span)
+}
+
+/// The function of one parameter that an argument must be, written in place.
+fn lambda<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<(Lambda<'w>, Span)> {
+    let (f, at) = args.get(i);
+    if let Value::Function(callable) = f
+        && let Callable::Lambda(lambda) = &**callable
+        && lambda.params.len() == 1
+    {
+        return Ok((lambda.clone(), at));
+    }
+    Err(w.expected("a function of one parameter, written fn(i) = …,", f, at))
+}
+
+fn tree_map<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (lambda, f_at) = lambda(w, args, 0)?;
+    let (value, at) = args.get(1);
+    let value = w.strengthen(value, at)?;
+    value.map_leaves(&mut |leaf| {
+        let argument = vec![(leaf.clone(), at)];
+        w.apply(Bound::Lambda(lambda.clone(), argument, f_at))
+    })
+}
+
+fn tree_sum<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (value, at) = args.get(0);
+    let value = w.strengthen(value, at)?;
+    let mut total: Option<Value<'w>> = None;
+    value.map_leaves(&mut |leaf| {
+        let x = w.to_tensor(leaf, None, at)?;
+        let axes: smallvec::SmallVec<[u8; 4]> = (0..w.node_ty(x).rank() as u8).collect();
+        let sum = match axes.is_empty() {
+            true => x,
+            false => w.add(Op::Reduce(ReduceOp::Sum, axes), &[x], args.span)?,
+        };
+        let sum = (w.tensor(sum), at);
+        total = Some(match total.take() {
+            None => sum.0,
+            Some(so_far) => {
+                w.elementwise(MapOp::Add, "`tree_sum`", &[(so_far, at), sum], args.span)?
+            }
+        });
+        Ok(leaf.clone())
+    })?;
+    match total {
+        Some(total) => Ok(total),
+        None => Err(w.expected("a tensor or a struct of tensors", &value, at)),
+    }
+}
+
+fn list<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let (count, count_at) = (w.int_arg(args, 0)?, args.get(0).1);
+    if !(0..=MAX_LIST).contains(&count) {
+        let message = format!("a list has 0 to {MAX_LIST} elements, not {count}");
+        return Err(w.error(codes::BAD_ARGUMENTS, count_at, message));
+    }
+    let (lambda, at) = lambda(w, args, 1)?;
+    let mut items = Vec::new();
+    for i in 0..count {
+        let position = vec![(Value::int(i), at)];
+        items.push((w.apply(Bound::Lambda(lambda.clone(), position, at))?, at));
+    }
+    Ok(Value::List(items.into()))
 }
 
 fn eye<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {

@@ -462,7 +462,7 @@ impl<'w> Binder<'w> {
             }
             Err(Mismatch::Open(_)) if self.is_open_scalar(ty) => Ok(value),
             _ => {
-                let want = self.open_dtype(walk, ty, &value);
+                let want = self.open_dtype(ty, &value);
                 let node = walk.to_tensor(&value, want, at)?;
                 let value = walk.tensor(node);
                 self.unify(walk, i, &value, at)?;
@@ -481,17 +481,32 @@ impl<'w> Binder<'w> {
     }
 
     /// The element type for a weak argument of a type that is open otherwise.
-    fn open_dtype(&self, walk: &Walk<'w>, ty: &ast::Type, value: &Value<'w>) -> Option<DType> {
-        let ast::TypeKind::Named { path, .. } = &ty.kind else { return None };
-        let name = &path.as_name()?.name;
-        if let Some(dtype) = DType::from_name(name) {
-            return Some(dtype);
+    fn open_dtype(&self, ty: &ast::Type, value: &Value<'w>) -> Option<DType> {
+        written_dtype(ty, &self.bindings.or(&self.hints), value)
+    }
+
+    /// The type of all floats in the arguments that are trees, where it is one: what scalars that
+    /// go with the trees are of.
+    fn tree_dtype(&self, walk: &Walk<'w>, values: &[(Value<'w>, Span)]) -> Option<DType> {
+        let is_tree = |ty: &ast::Type| {
+            let ast::TypeKind::Named { path, args } = &ty.kind else { return false };
+            let binding = path.as_name().and_then(|name| self.bindings.get(&name.name));
+            args.is_empty() && binding.is_some_and(|b| b.sort == GenericSort::Tree)
+        };
+        let mut floats = Vec::new();
+        let params = self.def.decl.params.iter().zip(values);
+        for (_, (value, _)) in params.filter(|(p, _)| p.ty.as_ref().is_some_and(is_tree)) {
+            let _ = value.map_leaves::<()>(&mut |leaf| {
+                if let Value::Tensor(at) = leaf {
+                    floats.push(walk.leaf_ty(*at).dtype);
+                }
+                Ok(leaf.clone())
+            });
         }
-        let all = self.bindings.or(&self.hints);
-        let binding = all.get(name)?;
-        match (&binding.value, binding.sort) {
-            (Some(Generic::DType(dtype)), _) => Some(*dtype),
-            (None, sort @ GenericSort::DType(_)) => Some(default_dtype(sort, walk, value)),
+        floats.retain(|d| d.is_float());
+        floats.dedup();
+        match floats.as_slice() {
+            &[one] => Some(one),
             _ => None,
         }
     }
@@ -506,8 +521,10 @@ impl<'w> Binder<'w> {
         let mut all = self.bindings.or(&self.hints);
         for binding in &mut all.0 {
             if let (None, sort @ GenericSort::DType(_)) = (&binding.value, binding.sort) {
+                let shared = self.tree_dtype(walk, values).filter(|d| sort.accepts(*d));
                 let weak = values.iter().map(|(v, _)| v).find(|v| v.is_weak());
-                let dtype = default_dtype(sort, walk, weak.unwrap_or(&Value::Unit));
+                let literal = || default_dtype(sort, weak.unwrap_or(&Value::Unit));
+                let dtype = shared.unwrap_or_else(literal);
                 binding.value = Some(Generic::DType(dtype));
             }
         }
@@ -534,9 +551,25 @@ impl<'w> Binder<'w> {
     }
 }
 
+/// The element type of a type as written, whose sizes may be open; for a parameter that nothing has
+/// told yet, that of the literal which stands for it.
+pub(crate) fn written_dtype(
+    ty: &ast::Type,
+    bindings: &Bindings,
+    value: &Value<'_>,
+) -> Option<DType> {
+    let ast::TypeKind::Named { path, .. } = &ty.kind else { return None };
+    let name = &path.as_name()?.name;
+    let Some(binding) = bindings.get(name) else { return DType::from_name(name) };
+    match (&binding.value, binding.sort) {
+        (Some(Generic::DType(dtype)), _) => Some(*dtype),
+        (None, sort @ GenericSort::DType(_)) => Some(default_dtype(sort, value)),
+        _ => None,
+    }
+}
+
 /// The element type where nothing tells: that of a literal.
-fn default_dtype(sort: GenericSort, walk: &Walk<'_>, value: &Value<'_>) -> DType {
-    let _ = walk;
+fn default_dtype(sort: GenericSort, value: &Value<'_>) -> DType {
     fn float(value: &Value<'_>) -> bool {
         match value {
             Value::Static(Static::Float(..)) => true,

@@ -1,5 +1,6 @@
 //! Struct literals.
 
+use super::bind::written_dtype;
 use super::expr::quoted;
 use super::{Eval, Walk};
 use crate::check::suggest::nearest;
@@ -97,6 +98,12 @@ impl<'w> Walk<'w> {
         let def = self.world.structure(id);
         let value = match ty {
             Some(ty) => self.coerce(&value, ty, at, Some(field.ty.span)).ok()?,
+            // Only sizes are open: the element type is as written.
+            None if value.is_weak() => {
+                let dtype = written_dtype(&field.ty, bindings, &value);
+                let node = self.to_tensor(&value, dtype, at).ok()?;
+                self.tensor(node)
+            }
             None => self.strengthen(&value, at).ok()?,
         };
         let found = self.ty(&value);
