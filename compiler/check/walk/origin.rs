@@ -1,8 +1,9 @@
 //! Where the size of an axis comes from: back through the operations to what was written.
 
 use super::Walk;
-use crate::check::value::{SizeOrigin, SizeSource};
-use crate::graph::{NodeId, Op};
+use crate::check::value::{SizeOrigin, SizeSource, Value};
+use crate::graph::{Dim, NodeId, Op};
+use crate::syntax::ast;
 use rustc_hash::FxHashSet;
 
 impl Walk<'_> {
@@ -120,4 +121,82 @@ fn kept(axes: &[u8], axis: usize) -> usize {
         }
     }
     at
+}
+
+impl<'w> Walk<'w> {
+    /// The axis of a value where a size was found: below the parts of `path`, or, where a struct's
+    /// argument disagrees, at the first leaf that has this size.
+    pub(crate) fn axis_of(
+        &mut self,
+        value: &Value<'w>,
+        path: &[usize],
+        axis: usize,
+        size: &Dim,
+    ) -> Option<(NodeId, usize)> {
+        let mut at = value.clone();
+        for &step in path {
+            let part = at.children().get(step).map(|v| (*v).clone())?;
+            at = part;
+        }
+        let mut found = None;
+        let _ = at.map_leaves::<()>(&mut |leaf| {
+            if let (None, Some(node)) = (found, self.leaf_node(leaf)) {
+                let shape = &self.node_ty(node).shape;
+                found = match shape.get(axis) {
+                    Some(_) => Some((node, axis)),
+                    None => shape.iter().position(|d| d == size).map(|axis| (node, axis)),
+                };
+            }
+            Ok(leaf.clone())
+        });
+        found
+    }
+
+    /// The axis of a value that bound the size `name` of its written type.
+    pub(crate) fn axis_named(
+        &mut self,
+        ty: &ast::Type,
+        value: &Value<'w>,
+        name: &str,
+    ) -> Option<(NodeId, usize)> {
+        match (&ty.kind, value) {
+            (ast::TypeKind::Paren(inner), _) => self.axis_named(inner, value, name),
+            (ast::TypeKind::Tuple(types), Value::Tuple(parts)) => {
+                types.iter().zip(parts.iter()).find_map(|(t, v)| self.axis_named(t, v, name))
+            }
+            (ast::TypeKind::Record(fields), Value::Record(parts)) => fields
+                .iter()
+                .zip(parts.iter())
+                .find_map(|(f, (_, v))| self.axis_named(&f.ty, v, name)),
+            (ast::TypeKind::Named { args, .. }, Value::Tensor(leaf)) => {
+                let at = args.iter().position(|arg| is_name(arg, name))?;
+                let packs = |args: &[ast::GenericArg]| args.iter().any(is_pack);
+                let node = self.node(*leaf);
+                let rank = self.node_ty(node).rank();
+                let axis = match packs(&args[..at]) {
+                    false => at,
+                    true => (rank + at).checked_sub(args.len())?,
+                };
+                (axis < rank).then_some((node, axis))
+            }
+            (ast::TypeKind::Named { args, .. }, Value::Struct(def, _, parts)) => {
+                let at = args.iter().position(|arg| is_name(arg, name))?;
+                let decl = &self.world.structure(*def).decl;
+                let inner = &decl.generics.get(at)?.name.name;
+                decl.fields
+                    .iter()
+                    .zip(parts.iter())
+                    .find_map(|(f, v)| self.axis_named(&f.ty, v, inner))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_name(arg: &ast::GenericArg, name: &str) -> bool {
+    matches!(arg, ast::GenericArg::Dim(ast::Dim { kind: ast::DimKind::Name(n), .. }) if n == name)
+}
+
+fn is_pack(arg: &ast::GenericArg) -> bool {
+    matches!(arg, ast::GenericArg::Dim(ast::Dim { kind: ast::DimKind::Pack(_), .. }))
 }
