@@ -16,7 +16,7 @@ pub fn atan(b: &Builder, x: Value) -> Value {
     let inverted = c.gt(a, one);
     let t = c.select(inverted, c.div(one, a), a);
     let angle = atan_small(&c, t);
-    c.with_sign(c.select(inverted, complement(&c, angle, 1.0), angle), x)
+    c.with_sign(c.select(inverted, complement(&c, angle), angle), x)
 }
 
 /// The angle of the point (`x`, `y`), from -π to π.
@@ -29,11 +29,17 @@ pub fn atan2(b: &Builder, y: Value, x: Value) -> Value {
     // 0/0 is 0 and ∞/∞ is 1.
     let diagonal = c.select(c.eq(long, c.num(0.0)), long, c.num(1.0));
     let t = c.select(c.eq(short, long), diagonal, c.div(short, long));
-    let angle = atan_small(&c, t);
-    let angle = c.select(steep, complement(&c, angle, 1.0), angle);
-    // By the sign bit: -0 lies to the left.
+    // From the nearest multiple of π/2, away from the axis or back to it. By the sign bit: -0 lies
+    // to the left.
     let left = c.lt(c.bits(x), c.int(0));
-    c.with_sign(c.select(left, complement(&c, angle, 2.0), angle), y)
+    let zero = c.num(0.0);
+    let axis = |i| {
+        let flat = c.select(left, c.part(&FRAC_PI_2, i, 2.0), zero);
+        c.select(steep, c.part(&FRAC_PI_2, i, 1.0), flat)
+    };
+    let angle = atan_small(&c, t);
+    let turned = c.select(c.xor(steep, left), c.neg(angle), angle);
+    c.with_sign(c.add(axis(0), c.add(turned, axis(1))), y)
 }
 
 /// The angle from -π/2 to π/2 whose sine is `x`; NaN outside [-1, 1].
@@ -86,9 +92,9 @@ fn atan_small(c: &Float<'_>, t: Value) -> Value {
     c.fma(c.mul(t, z), c.poly(z, &ATAN), t)
 }
 
-/// `n · π/2 - angle`, where n is 1 or 2.
-fn complement(c: &Float<'_>, angle: Value, n: f64) -> Value {
-    c.sub(c.part(&FRAC_PI_2, 0, n), c.sub(angle, c.part(&FRAC_PI_2, 1, n)))
+/// `π/2 - angle`.
+fn complement(c: &Float<'_>, angle: Value) -> Value {
+    c.sub(c.part(&FRAC_PI_2, 0, 1.0), c.sub(angle, c.part(&FRAC_PI_2, 1, 1.0)))
 }
 
 /// `n · π/2 - 2 (s + rest)`, where n is 1 or 2, and `rest` is small beside `s`.

@@ -14,21 +14,25 @@
 //! Coefficients are in `coefficients.rs`, derived by `fit.py` beside it.
 
 mod arc;
+mod area;
 mod coefficients;
 mod erf;
 mod exp;
 mod log;
 mod pow;
 mod reduce;
+mod root;
 #[cfg(test)]
 mod tests;
 mod trig;
 
 pub use arc::{acos, asin, atan, atan2};
+pub use area::{acosh, asinh, atanh};
 pub use erf::erf;
 pub use exp::{cosh, exp, exp2, expm1, sigmoid, sinh, tanh};
 pub use log::{log, log1p, log2, log10};
-pub use pow::{pow, rsqrt};
+pub use pow::pow;
+pub use root::{hypot, rsqrt};
 pub use trig::{cos, cos_within, sin, sin_within, tan};
 
 use super::{Builder, Type, Value};

@@ -10,12 +10,6 @@ use super::exp::scale;
 use super::log::Split;
 use crate::vector::{Builder, Value};
 
-/// `1 / √x`.
-pub fn rsqrt(b: &Builder, x: Value) -> Value {
-    let c = Float::of(b, x);
-    c.div(c.num(1.0), c.sqrt(x))
-}
-
 /// `xʸ`, with the special cases of IEEE 754: `x⁰` and `1ʸ` are 1 even for NaN; a negative `x` has
 /// powers for integers only; infinities and zeros are limits.
 pub fn pow(b: &Builder, x: Value, y: Value) -> Value {

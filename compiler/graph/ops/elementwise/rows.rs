@@ -187,21 +187,21 @@ elementwise! {
     Asinh "asinh" (a): Float -> Same, "The inverse of `sinh`." {
         float: { asinh(a) },
         int: _,
-        lower: |p| program::asinh(p, a),
+        lower: |p| math::asinh(p, a),
         partials: [Times(|g, _| g.rsqrt(g.add(g.square(a), g.like(1.0, a))))],
         cost: 105, sample: [(-2.0, 2.0)],
     }
     Acosh "acosh" (a): Float -> Same, "The inverse of `cosh` on 1..inf; NaN below 1." {
         float: { acosh(a) },
         int: _,
-        lower: |p| program::acosh(p, a),
+        lower: |p| math::acosh(p, a),
         partials: [Times(|g, _| g.rsqrt(g.sub(g.square(a), g.like(1.0, a))))],
         cost: 95, sample: [(1.3, 3.0)],
     }
     Atanh "atanh" (a): Float -> Same, "The inverse of `tanh`; infinite at ±1, NaN beyond." {
         float: { atanh(a) },
         int: _,
-        lower: |p| program::atanh(p, a),
+        lower: |p| math::atanh(p, a),
         partials: [Times(|g, _| g.reciprocal(g.sub(g.like(1.0, a), g.square(a))))],
         cost: 61, sample: [(-0.8, 0.8)],
     }
@@ -268,6 +268,13 @@ elementwise! {
         partials: [Zero()],
         cost: 2, sample: [(-2.0, 2.0)],
     }
+    SignBit "signbit" (a): Float -> Bool, "Whether the sign bit is set: of -0 it is." {
+        float: { truth(a.is_sign_negative()) },
+        int: _,
+        lower: |p| program::signbit(p, a),
+        partials: [Zero()],
+        cost: 2, sample: [(-2.0, 2.0)],
+    }
     Not "not" (a): Bits -> Same, "The complement: of each bit, or of truth." {
         float: _,
         int: { !a },
@@ -306,12 +313,12 @@ elementwise! {
         ],
         cost: 5, sample: [(-2.0, 2.0), (0.5, 2.0)],
     }
-    Rem "rem" (a, b): Number -> Same, "`a - b * trunc(a / b)`, with the sign of `a`; integers: `a % 0` is 0." {
+    Rem "rem" (a, b): Number -> Same, "`a - b * trunc(a / b)`, exact, with the sign of `a`; integers: `a % 0` is 0." {
         float: { a % b },
         int: { if b == 0 { 0 } else { a.wrapping_rem(b) } },
         lower: |p| program::rem(p, a, b),
         partials: [One(), Times(|g, _| g.neg(g.trunc(g.div(a, b))))],
-        cost: 27, sample: [(2.1, 2.9), (1.05, 1.35)],
+        cost: 183, sample: [(2.1, 2.9), (1.05, 1.35)],
     }
     Pow "pow" (a, b): Float -> Same, "`a` to the power of `b`, as in IEEE 754: `pow(x, 0)` is 1." {
         float: { a.powf(b) },
@@ -355,6 +362,13 @@ elementwise! {
             Times(|g, _| g.neg(g.div(a, g.add(g.square(a), g.square(b)))))
         ],
         cost: 34, sample: [(0.3, 2.0), (-2.0, 2.0)],
+    }
+    Hypot "hypot" (a, b): Float -> Same, "`sqrt(a² + b²)`, infinite if either is." {
+        float: { a.hypot(b) },
+        int: _,
+        lower: |p| math::hypot(p, a, b),
+        partials: [Times(|g, y| g.div(a, y)), Times(|g, y| g.div(b, y))],
+        cost: 27, sample: [(0.3, 2.0), (-2.0, 2.0)],
     }
     Copysign "copysign" (a, b): Float -> Same, "The magnitude of `a` with the sign of `b`." {
         float: { a.copysign(b) },

@@ -71,6 +71,15 @@ const ROWS: &[Row] = &[
           domain: (-0.99999999, 0.99999999), limits: (2.0, 2.0) },
     Row { name: "atan", build: atan, double: f64::atan, pair: Pair::atan,
           domain: (-1e9, 1e9), limits: (2.0, 2.0) },
+    Row { name: "asinh", build: asinh, double: asinh_of_f64,
+          pair: |x| (x + x * x / (ONE + (ONE + x * x).sqrt())).ln_1p(),
+          domain: (1e-9, 1e12), limits: (2.0, 2.0) },
+    Row { name: "acosh", build: acosh, double: acosh_of_f64,
+          pair: |x| { let t = x - ONE; (t + (t * (x + ONE)).sqrt()).ln_1p() },
+          domain: (1.0 + 1e-9, 1e12), limits: (2.0, 2.0) },
+    Row { name: "atanh", build: atanh, double: atanh_of_f64,
+          pair: |x| ((x + x) / (ONE - x)).ln_1p().scale(-1),
+          domain: (1e-9, 0.99999999), limits: (2.0, 2.0) },
     Row { name: "erf", build: erf, double: erf_of_f64, pair: Pair::erf,
           domain: (-7.0, 7.0), limits: (2.0, 2.0) },
     Row { name: "rsqrt", build: rsqrt, double: |x| 1.0 / x.sqrt(), pair: |x| ONE / x.sqrt(),
@@ -79,6 +88,26 @@ const ROWS: &[Row] = &[
 
 fn sigmoid_of_f64(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+/// `f64::asinh` loses digits near 0.
+fn asinh_of_f64(x: f64) -> f64 {
+    let a = x.abs();
+    let large = a.ln() + std::f64::consts::LN_2;
+    let near = (a + a / (1.0 / a + (1.0 / a).hypot(1.0))).ln_1p();
+    (if a > 1e9 { large } else { near }).copysign(x)
+}
+
+fn acosh_of_f64(x: f64) -> f64 {
+    let t = x - 1.0;
+    let large = x.ln() + std::f64::consts::LN_2;
+    let near = (t + t.sqrt() * (x + 1.0).sqrt()).ln_1p();
+    if x > 1e9 { large } else { near }
+}
+
+fn atanh_of_f64(x: f64) -> f64 {
+    let a = x.abs();
+    (0.5 * (2.0 * a / (1.0 - a)).ln_1p()).copysign(x)
 }
 
 /// `erf`, by a series of positive terms.
@@ -354,7 +383,7 @@ fn errors_of_pow_are_within_limits() {
 }
 
 #[test]
-fn pow_and_atan2_are_right_at_special_arguments() {
+fn functions_of_two_arguments_are_right_at_special_ones() {
     let one_side = [0.0, 1e-45, 1e-38, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 7.0, 1e10, 16777217.0, 3e38];
     let more = [f64::INFINITY, f64::NAN];
     let all: Vec<f64> = one_side.into_iter().chain(more).flat_map(|x| [x, -x]).collect();
@@ -363,6 +392,7 @@ fn pow_and_atan2_are_right_at_special_arguments() {
     for (name, build, double) in [
         ("pow", pow as fn(&Builder, Value, Value) -> Value, f64::powf as fn(f64, f64) -> f64),
         ("atan2", atan2, f64::atan2),
+        ("hypot", hypot, f64::hypot),
     ] {
         let single = evaluate(&program2::<f32>(build), &[&x, &y]);
         for ((&x, &y), found) in x.iter().zip(&y).zip(single) {
@@ -383,7 +413,7 @@ fn pow_and_atan2_are_right_at_special_arguments() {
 }
 
 #[test]
-fn errors_of_atan2_are_within_limits() {
+fn errors_of_atan2_and_hypot_are_within_limits() {
     let spread = |i: u64| {
         let size = ((scattered(i) - 0.5) * 60.0).exp();
         if i.is_multiple_of(3) { -size } else { size }
@@ -398,7 +428,14 @@ fn errors_of_atan2_are_within_limits() {
     let [ys, xs] = [&y, &x].map(|v| v.iter().map(|&v| v as f32).collect::<Vec<_>>());
     let single = evaluate(&program2::<f32>(atan2), &[&ys, &xs]);
     let double = evaluate(&program2::<f64>(atan2), &[&y, &x]);
+    let single_lengths = evaluate(&program2::<f32>(hypot), &[&ys, &xs]);
+    let double_lengths = evaluate(&program2::<f64>(hypot), &[&y, &x]);
     for (i, (&y, &x)) in y.iter().zip(&x).enumerate() {
+        let error = error_f32(single_lengths[i], y.hypot(x));
+        assert!(error <= 2.0, "hypot({y:e}, {x:e}) errs by {error} ULP");
+        let (a, b) = (Pair::from(x), Pair::from(y));
+        let error = error_f64(double_lengths[i], (a * a + b * b).sqrt());
+        assert!(error <= 2.0, "hypot({y:e}, {x:e}) errs by {error} ULP in f64");
         let error = error_f32(single[i], y.atan2(x));
         assert!(error <= 2.0, "atan2({y:e}, {x:e}) errs by {error} ULP");
         if i % 20 == 0 && x > 0.0 {
@@ -460,7 +497,7 @@ fn columns_are_what_the_reference_computes() {
         check(&program::<f32>(row.build), &single, Lane::F32);
         check(&program::<f64>(row.build), &double, Lane::F64);
     }
-    for build in [pow, atan2] {
+    for build in [pow, atan2, hypot] {
         check(&program2::<f32>(build), &single, Lane::F32);
         check(&program2::<f64>(build), &double, Lane::F64);
     }
