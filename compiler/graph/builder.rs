@@ -9,7 +9,7 @@
 
 use super::fused::ReduceOp;
 use super::ops::shape::{self, Dims};
-use super::ops::{Axes, Contraction, Draw, LiteralTensor, TypeError};
+use super::ops::{Axes, Contraction, Draw, LiteralTensor, TypeError, Window};
 use super::{Dim, Graph, MapOp, NodeId, Op, Operands, Origin, TensorType};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::{SmallVec, smallvec};
@@ -404,6 +404,14 @@ impl Builder<'_> {
         lens[axis] = len.clone();
         let steps: SmallVec<[i64; 4]> = smallvec![1; lens.len()];
         self.slice(x, &starts, &lens, &steps)
+    }
+    /// Along an axis the elements `start + stride * i + dilation * j`, as two axes.
+    pub fn window(&self, x: NodeId, window: Window) -> NodeId {
+        self.add_op(Op::Window(window), &[x])
+    }
+    /// The elements whose indices along `first` and `second` (ascending) are equal.
+    pub fn diagonal(&self, x: NodeId, first: usize, second: usize) -> NodeId {
+        self.add_op(Op::Diagonal(first as u8, second as u8), &[x])
     }
     /// Surrounded by a rank-0 `value`.
     pub fn pad(

@@ -208,7 +208,12 @@ fn constant(op: &Op, operands: &[&Facts]) -> Option<Scalar> {
                 Scalar::from_i64(*dtype, value.to_i64())
             }
         }),
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast { .. } | Op::Slice { .. } => first(),
+        Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice { .. }
+        | Op::Window(_)
+        | Op::Diagonal(..) => first(),
         Op::Reduce(reduce, axes) => {
             let n = reduced(operands[0], axes);
             let same = match reduce {
@@ -268,10 +273,13 @@ fn interval(
         }
         Op::Convert(_) => operands[0].interval.convert(operands[0].ty.dtype, ty.dtype),
         Op::CheckIndex(bound) => operands[0].interval.meet(positions(size(bound))),
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast { .. } | Op::Slice { .. } => {
-            operands[0].interval
-        }
-        Op::Gather(_) => operands[0].interval,
+        Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice { .. }
+        | Op::Window(_)
+        | Op::Diagonal(..)
+        | Op::Gather(_) => operands[0].interval,
         Op::Pad { .. } | Op::Concat(_) => {
             operands.iter().map(|f| f.interval).reduce(Interval::hull).unwrap_or(all)
         }

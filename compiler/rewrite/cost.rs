@@ -95,9 +95,14 @@ impl Machine {
         };
         let points = elements(ty);
         match op {
-            Op::Input(_) | Op::Const(_) | Op::Literal(_) | Op::Size(..) | Op::Reshape(_) => {
-                Work::default()
-            }
+            // Windows and diagonals are read where their operand lies.
+            Op::Input(_)
+            | Op::Const(_)
+            | Op::Literal(_)
+            | Op::Size(..)
+            | Op::Reshape(_)
+            | Op::Window(_)
+            | Op::Diagonal(..) => Work::default(),
             Op::Map(map) => units(points, f64::from(map.row().cost)),
             Op::Convert(_) | Op::Iota { .. } | Op::Broadcast { .. } | Op::Slice { .. } => {
                 units(points, 1.0)

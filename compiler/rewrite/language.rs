@@ -63,6 +63,10 @@ pub enum Kind {
     Gather,
     /// `Op::ScatterAdd`.
     ScatterAdd,
+    /// `Op::Window`.
+    Window,
+    /// `Op::Diagonal`.
+    Diagonal,
     /// `Op::Random`.
     Random,
     /// `Op::FoldKey`.
@@ -93,6 +97,8 @@ impl Kind {
             Op::Contract(_) => Kind::Contract,
             Op::Gather(_) => Kind::Gather,
             Op::ScatterAdd(_) => Kind::ScatterAdd,
+            Op::Window(_) => Kind::Window,
+            Op::Diagonal(..) => Kind::Diagonal,
             Op::Random { .. } => Kind::Random,
             Op::FoldKey => Kind::FoldKey,
             Op::Fused(_) => Kind::Fused,

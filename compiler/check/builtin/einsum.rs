@@ -1,11 +1,16 @@
 //! Products written with named axes: `einsum("b i d, b j d -> b i j", q, k)`.
+//!
+//! The pattern is read by `pattern`. An operand that names an axis twice is read along its diagonal;
+//! an axis of size 1 that is longer elsewhere is dropped; then the product is taken from left to
+//! right.
 
-use super::{Builtin, Form, Run};
+use super::pattern::{Axes, Pattern};
+use super::{Builtin, Form, Run, pattern};
 use crate::check::value::{Static, Value};
 use crate::check::walk::{Eval, Walk};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::fused::ReduceOp;
-use crate::graph::{NodeId, Op};
+use crate::graph::{Dim, NodeId, Op};
 use smallvec::SmallVec;
 
 pub(super) fn rows() -> Vec<Builtin> {
@@ -28,9 +33,6 @@ pub(super) fn rows() -> Vec<Builtin> {
     ]
 }
 
-/// The axes of an operand: names with their places.
-type Axes = Vec<(String, Span)>;
-
 /// An operand on the way: a node and the numbers of its axes' names.
 struct Factor {
     node: NodeId,
@@ -46,8 +48,7 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
         }
         values.push((value, arg.value.span));
     }
-    let Some(((Value::Static(Static::Str(pattern, at)), _), operands)) = values.split_first()
-    else {
+    let Some(((Value::Static(Static::Str(text, at)), _), operands)) = values.split_first() else {
         let message = "`einsum` starts with its pattern: einsum(\"i k, k j -> i j\", a, b)";
         return Err(w.error(codes::BAD_ARGUMENTS, form.callee, message));
     };
@@ -57,15 +58,12 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
         nodes.push((w.to_tensor(value, want, *span)?, *span));
     }
     let ranks: Vec<usize> = nodes.iter().map(|(n, _)| w.node_ty(*n).rank()).collect();
-    let (inputs, output) = parse(w, pattern, *at, &ranks)?;
+    let Pattern { inputs, output } = pattern::of_product(w, text, *at, &ranks)?;
     if inputs.len() != nodes.len() || nodes.is_empty() {
         let (a, b) = (inputs.len(), nodes.len());
         let message = format!("the pattern is for {a} operands, found {b}");
         return Err(w.error(codes::BAD_PATTERN, *at, message));
     }
-    let mut names: Vec<String> = Vec::new();
-    let mut first: Vec<(NodeId, usize, Span)> = Vec::new();
-    let mut factors = Vec::new();
     for ((node, span), axes) in nodes.iter().zip(&inputs) {
         let ty = w.node_ty(*node).clone();
         if ty.rank() != axes.len() {
@@ -75,40 +73,15 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
             let diagnostic = Diagnostic::error(codes::BAD_PATTERN, place, message);
             return Err(w.report(diagnostic.label(*span, format!("this is {ty}"))));
         }
-        let mut numbers: Vec<usize> = Vec::new();
-        for (axis, (name, place)) in axes.iter().enumerate() {
-            let number = match names.iter().position(|n| n == name) {
-                Some(known) => {
-                    let (other, other_axis, there) = first[known];
-                    let (a, b) = (&w.node_ty(other).shape[other_axis], &ty.shape[axis]);
-                    if a != b {
-                        let message = format!("the axis `{name}` is {a} and {b}");
-                        let diagnostic = Diagnostic::error(codes::INNER_SIZES, *place, message)
-                            .here(format!("{b} here"))
-                            .label(there, format!("{a} here"));
-                        let diagnostic =
-                            w.with_sizes(diagnostic, (other, other_axis), (*node, axis));
-                        return Err(w.report(diagnostic));
-                    }
-                    known
-                }
-                None => {
-                    names.push(name.clone());
-                    first.push((*node, axis, *place));
-                    names.len() - 1
-                }
-            };
-            if numbers.contains(&number) {
-                let message = format!("the axis `{name}` occurs twice in one operand");
-                return Err(w.error(codes::BAD_PATTERN, *place, message));
-            }
-            numbers.push(number);
-        }
-        factors.push(Factor { node: *node, axes: numbers });
+    }
+    let names = named_sizes(w, &nodes, &inputs)?;
+    let mut factors = Vec::new();
+    for ((node, _), axes) in nodes.iter().zip(&inputs) {
+        factors.push(factor(w, *node, axes, &names, form.span)?);
     }
     let mut result: Vec<usize> = Vec::new();
     for (name, place) in &output {
-        match names.iter().position(|n| n == name) {
+        match names.iter().position(|n| n.name == *name) {
             Some(number) if !result.contains(&number) => result.push(number),
             Some(_) => {
                 let message = format!("the axis `{name}` occurs twice in the result");
@@ -122,6 +95,69 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
     }
     let node = product(w, factors, &result, form.span)?;
     Ok(w.tensor(node))
+}
+
+/// A name of the pattern, and the operand, axis and place that its size comes from.
+struct Named {
+    name: String,
+    size: Dim,
+    from: (NodeId, usize, Span),
+}
+
+/// The size of each name: a 1 gives way to any other, two others must be equal.
+fn named_sizes(w: &mut Walk<'_>, nodes: &[(NodeId, Span)], inputs: &[Axes]) -> Eval<Vec<Named>> {
+    let mut names: Vec<Named> = Vec::new();
+    for ((node, _), axes) in nodes.iter().zip(inputs) {
+        for (axis, (name, place)) in axes.iter().enumerate() {
+            let size = w.node_ty(*node).shape[axis].clone();
+            let here = Named { name: name.clone(), size, from: (*node, axis, *place) };
+            match names.iter_mut().find(|n| n.name == *name) {
+                None => names.push(here),
+                Some(known) if known.size.is(1) => *known = here,
+                Some(known) if known.size == here.size || here.size.is(1) => {}
+                Some(known) => {
+                    let (a, b) = (&known.size, &here.size);
+                    let (other, other_axis, there) = known.from;
+                    let message = format!("the axis `{name}` is {a} and {b}");
+                    let diagnostic = Diagnostic::error(codes::INNER_SIZES, *place, message)
+                        .here(format!("{b} here"))
+                        .label(there, format!("{a} here"));
+                    let diagnostic = w.with_sizes(diagnostic, (other, other_axis), (*node, axis));
+                    return Err(w.report(diagnostic));
+                }
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// An operand with each name once: along its diagonals, and without what is repeated elsewhere.
+fn factor(
+    w: &mut Walk<'_>,
+    node: NodeId,
+    axes: &Axes,
+    names: &[Named],
+    span: Span,
+) -> Eval<Factor> {
+    let number = |name: &str| names.iter().position(|n| n.name == name).expect("it was numbered");
+    let shape = w.node_ty(node).shape.clone();
+    let stays = |axis: &usize| {
+        let named = &names[number(&axes[*axis].0)];
+        !shape[*axis].is(1) || named.size.is(1)
+    };
+    let kept: Vec<usize> = (0..axes.len()).filter(stays).collect();
+    let mut node = w.reshape(node, kept.iter().map(|&a| shape[a].clone()), span)?;
+    let mut left: Vec<usize> = kept.iter().map(|&a| number(&axes[a].0)).collect();
+    while let Some((a, b)) = repeated(&left) {
+        node = w.add(Op::Diagonal(a as u8, b as u8), &[node], span)?;
+        left.remove(b);
+    }
+    Ok(Factor { node, axes: left })
+}
+
+/// The first two axes of one name.
+fn repeated(axes: &[usize]) -> Option<(usize, usize)> {
+    (0..axes.len()).find_map(|b| axes[..b].iter().position(|a| *a == axes[b]).map(|a| (a, b)))
 }
 
 /// The product of all factors with the axes of `result`: from left to right, what nobody needs any
@@ -162,73 +198,4 @@ fn summed(
     }
     let node = w.add(Op::Reduce(ReduceOp::Sum, drop), &[factor.node], span)?;
     Ok(Factor { node, axes: factor.axes.into_iter().filter(|&a| keep(a)).collect() })
-}
-
-/// The axes of each operand and of the result. Names stand apart (`b i d`); a word of as many
-/// letters as the operand has axes is read as letters (`bid`).
-fn parse(w: &mut Walk<'_>, pattern: &str, at: Span, ranks: &[usize]) -> Eval<(Vec<Axes>, Axes)> {
-    let Some(arrow) = pattern.find("->") else {
-        let message = "the pattern needs `->` and the axes of the result";
-        return Err(w.error(codes::BAD_PATTERN, at, message));
-    };
-    let (left, right) = (&pattern[..arrow], &pattern[arrow + 2..]);
-    let mut offset = 0;
-    let mut inputs = Vec::new();
-    let mut letters = false;
-    for (i, part) in left.split(',').enumerate() {
-        let axes = names(part, at, offset);
-        let compact = ranks.get(i).is_some_and(|&r| r > 1 && one_word(&axes) == Some(r));
-        letters |= compact;
-        inputs.push((axes, offset, part));
-        offset += part.len() + 1;
-    }
-    let expand = |axes: Axes| -> Axes { if letters { split_letters(axes) } else { axes } };
-    let inputs: Vec<Axes> = inputs.into_iter().map(|(axes, ..)| expand(axes)).collect();
-    let output = expand(names(right, at, arrow + 2));
-    for (name, place) in inputs.iter().flatten().chain(&output) {
-        if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            let message = format!("`{name}` is no name of an axis");
-            return Err(w.error(codes::BAD_PATTERN, *place, message));
-        }
-    }
-    Ok((inputs, output))
-}
-
-/// The length of the only name, if there is only one.
-fn one_word(axes: &Axes) -> Option<usize> {
-    match axes.as_slice() {
-        [(one, _)] => Some(one.chars().count()),
-        _ => None,
-    }
-}
-
-fn split_letters(axes: Axes) -> Axes {
-    let letters = axes.into_iter().flat_map(|(word, span)| {
-        word.char_indices()
-            .map(|(i, c)| {
-                let start = span.start as usize + i;
-                (c.to_string(), Span::new(span.source, start, start + c.len_utf8()))
-            })
-            .collect::<Vec<_>>()
-    });
-    letters.collect()
-}
-
-/// The words of a part of the pattern, with their places.
-fn names(part: &str, at: Span, offset: usize) -> Axes {
-    let mut words = Vec::new();
-    let mut start = None;
-    for (i, c) in part.char_indices().chain([(part.len(), ' ')]) {
-        match (c.is_whitespace(), start) {
-            (false, None) => start = Some(i),
-            (true, Some(from)) => {
-                let place = at.start as usize + offset;
-                let span = Span::new(at.source, place + from, place + i);
-                words.push((part[from..i].to_string(), span));
-                start = None;
-            }
-            _ => {}
-        }
-    }
-    words
 }

@@ -7,9 +7,11 @@ mod args;
 mod create;
 mod einsum;
 mod forms;
+mod pattern;
 mod reduce;
 mod select;
 mod shape;
+mod window;
 
 use super::types::Type;
 pub(crate) use select::checked;
@@ -100,6 +102,7 @@ pub(crate) fn table() -> &'static [Builtin] {
         rows.extend(reduce::rows());
         rows.extend(select::rows());
         rows.extend(shape::rows());
+        rows.extend(window::rows());
         rows.extend(create::rows());
         rows.extend(einsum::rows());
         rows.extend(forms::rows());

@@ -1,11 +1,12 @@
 //! Functions that move elements without changing them.
 
 use super::{Args, Builtin, Run};
-use crate::check::value::{SizeOrigin, Value};
+use crate::check::value::{SizeOrigin, Static, Value};
 use crate::check::walk::{Eval, Walk, show_shape};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, NodeId, Op};
 use smallvec::SmallVec;
+use tensc_runtime::DType;
 
 pub(super) fn rows() -> Vec<Builtin> {
     macro_rules! rows {
@@ -284,7 +285,10 @@ fn pad<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         }
         end.extend(sizes.into_iter().map(|(d, _)| d));
     }
-    let zero = Value::int(0);
+    let zero = match ty.dtype {
+        DType::Bool => Value::Static(Static::Bool(false)),
+        _ => Value::int(0),
+    };
     let (value, at) = args.given(3).unwrap_or((&zero, args.span));
     let value = w.to_tensor(value, Some(ty.dtype), at)?;
     let mut interior = SmallVec::from_elem(0, ty.rank());

@@ -49,7 +49,7 @@ pub(crate) type Eval<T> = Result<T, Reported>;
 const MAX_NODES: usize = 1 << 18;
 
 /// Axes a tensor may have.
-const MAX_RANK: usize = 8;
+const MAX_RANK: usize = 16;
 
 /// How deep expressions and calls may nest together.
 const MAX_DEPTH: usize = 4_000;

@@ -85,6 +85,12 @@ impl Walk<'_> {
                 }
             }
             Op::ScatterAdd(_) => from(0, axis),
+            Op::Window(w) => match axis.checked_sub(usize::from(w.axis)) {
+                None => from(0, axis),
+                Some(0 | 1) => None,
+                Some(_) => from(0, axis - 1),
+            },
+            Op::Diagonal(_, b) => from(0, axis + usize::from(axis >= usize::from(*b))),
             Op::Input(_)
             | Op::Const(_)
             | Op::Literal(_)

@@ -312,7 +312,7 @@ impl<'n> StageWriter<'_, 'n> {
             // What the reduce axes move changes while a region is repeated.
             view.readonly &= !moves(access, stage, self.row.positions.len());
         }
-        let placed_finish = self.place(finish);
+        let placed_finish = self.place_beside(finish);
         let counters = self.counters(stage);
         let params = self.arguments(body);
         let axes = self.axes(&counters);
@@ -389,6 +389,14 @@ impl<'n> StageWriter<'_, 'n> {
             this.load_pointers(&placed_finish, false);
             this.region(&mut emit, &placed_finish.pointers, &part.finish, |_| false);
         });
+    }
+
+    /// The slots of a finish that shares the registers of its body, where an element is known by the
+    /// number of its slot: a number that means another slot there must not name the same element.
+    pub(super) fn place_beside(&mut self, finish: &'n Body) -> Placed<'n> {
+        let mut placed = self.place(finish);
+        placed.views.iter_mut().for_each(|view| view.readonly = false);
+        placed
     }
 
     /// Emits a region.

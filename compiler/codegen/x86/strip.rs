@@ -64,7 +64,7 @@ impl<'n> StageWriter<'_, 'n> {
             let stride = access.strides.get(outer + axis).copied().unwrap_or(0);
             view.row_bytes = stride * body.program.slots[i].dtype.size() as i64;
         }
-        let placed_finish = self.place(finish);
+        let placed_finish = self.place_beside(finish);
         let counters = self.counters(stage);
         let axes = self.axes(&counters);
         let params = self.arguments(body);

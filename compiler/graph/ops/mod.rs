@@ -7,6 +7,7 @@
 
 mod contract;
 mod convert;
+mod diagonal;
 pub mod elementwise;
 mod fused;
 mod gather;
@@ -20,11 +21,13 @@ pub mod shape;
 mod source;
 mod table;
 mod view;
+mod window;
 
 pub use elementwise::{MapOp, MapRow};
 pub use lanes::{Batch, BatchRule, Lanes};
 pub use row::{Class, Draws, EvalError, Jvp, JvpRule, OpRow, Sample, Transpose};
 pub use table::ROWS;
+pub use window::Window;
 
 use super::fused::{Fused, ReduceOp};
 use super::{Dim, TensorType};
@@ -142,6 +145,11 @@ pub enum Op {
         /// Step along each axis; not 0, may be negative.
         steps: SmallVec<[i64; 4]>,
     },
+    /// Along an axis the elements `start + stride * i + dilation * j`, as two axes.
+    Window(Window),
+    /// The elements whose indices along two axes (ascending, of one size) are equal; the result
+    /// lacks the second.
+    Diagonal(u8, u8),
     /// Operand 0 surrounded by operand 1 (rank 0): along each axis `low` before, `high` after, and
     /// `interior` between neighbours.
     Pad {

@@ -50,6 +50,8 @@ pub enum Class {
     Map,
     /// The same elements of operand 0 at other places.
     View(ViewMap),
+    /// The same elements of operand 0 at places that are affine in two axes of the result.
+    Window,
     /// Operands one after another.
     Concat,
     /// An operand with a value around and between its elements.

@@ -1,13 +1,13 @@
 //! From an operation to its row.
 
 use super::{
-    MapOp, Op, OpRow, TypeError, contract, convert, elementwise, fused, gather, join, random,
+    MapOp, Op, OpRow, TypeError, contract, convert, diagonal, elementwise, fused, gather, join,
 };
-use super::{reduce, source, view};
+use super::{Window, random, reduce, source, view, window};
 use crate::graph::{Dim, TensorType};
 
 /// Every row.
-pub static ROWS: [&OpRow; 22] = [
+pub static ROWS: [&OpRow; 24] = [
     &source::INPUT,
     &source::CONST,
     &source::LITERAL,
@@ -20,6 +20,8 @@ pub static ROWS: [&OpRow; 22] = [
     &view::TRANSPOSE,
     &view::BROADCAST,
     &view::SLICE,
+    &window::WINDOW,
+    &diagonal::DIAGONAL,
     &join::PAD,
     &join::CONCAT,
     &reduce::REDUCE,
@@ -48,6 +50,8 @@ impl Op {
             Op::Transpose(_) => &view::TRANSPOSE,
             Op::Broadcast { .. } => &view::BROADCAST,
             Op::Slice { .. } => &view::SLICE,
+            Op::Window(_) => &window::WINDOW,
+            Op::Diagonal(..) => &diagonal::DIAGONAL,
             Op::Pad { .. } => &join::PAD,
             Op::Concat(_) => &join::CONCAT,
             Op::Reduce(..) => &reduce::REDUCE,
@@ -105,12 +109,14 @@ impl Op {
                 known(shape)
             }
             Op::Slice { starts, lens, .. } => known(starts) && known(lens),
+            Op::Window(w) => [&w.start, &w.count, &w.size].iter().all(|d| d.known().is_some()),
             Op::Pad { low, high, .. } => known(low) && known(high),
             Op::Const(_)
             | Op::Literal(_)
             | Op::Map(_)
             | Op::Convert(_)
             | Op::Transpose(_)
+            | Op::Diagonal(..)
             | Op::Concat(_)
             | Op::Reduce(..)
             | Op::ArgReduce(..)
@@ -141,6 +147,12 @@ impl Op {
                 lens: lens.iter().map(f).collect(),
                 steps: steps.clone(),
             },
+            Op::Window(w) => Op::Window(Window {
+                start: f(&w.start),
+                count: f(&w.count),
+                size: f(&w.size),
+                ..w.clone()
+            }),
             Op::Pad { low, high, interior } => Op::Pad {
                 low: low.iter().map(&mut *f).collect(),
                 high: high.iter().map(f).collect(),
@@ -151,6 +163,7 @@ impl Op {
             | Op::Map(_)
             | Op::Convert(_)
             | Op::Transpose(_)
+            | Op::Diagonal(..)
             | Op::Concat(_)
             | Op::Reduce(..)
             | Op::ArgReduce(..)

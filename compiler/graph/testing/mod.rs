@@ -90,7 +90,7 @@ impl Generator<'_> {
 
     /// Tries one of the ways to add nodes; some find nothing to work on and add none.
     fn step(&mut self) {
-        match self.rng.below(26) {
+        match self.rng.below(28) {
             0..8 => self.map(),
             8 => self.convert(),
             9 | 10 => self.reshape(),
@@ -105,6 +105,8 @@ impl Generator<'_> {
             22 => self.gather(),
             23 => self.scatter(),
             24 => self.source(),
+            25 => self.window(),
+            26 => self.diagonal(),
             _ if self.options.fused => self.fused(),
             _ => self.map(),
         };
@@ -203,6 +205,8 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
         | Op::Transpose(_)
         | Op::Broadcast { .. }
         | Op::Slice { .. }
+        | Op::Window(_)
+        | Op::Diagonal(..)
         | Op::Pad { .. }
         | Op::Concat(_)
         | Op::ArgReduce(..)

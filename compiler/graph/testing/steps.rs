@@ -3,7 +3,7 @@
 use super::Generator;
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
 use crate::graph::ops::elementwise::{Partial, Takes};
-use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, shape};
+use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, Window, shape};
 use crate::graph::{Dim, NodeId, TensorType};
 use smallvec::{SmallVec, smallvec};
 use tensc_runtime::{DType, Scalar};
@@ -134,6 +134,45 @@ impl Generator<'_> {
             steps.push(if a <= b { step } else { -step });
         }
         Some(self.g.slice(x, &starts, &lens, &steps))
+    }
+
+    pub(super) fn window(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 1 && !ty.shape.iter().any(|d| d.is(0)))?;
+        let ty = self.g.ty(x);
+        let axis = self.rng.below(ty.rank());
+        let n = ty.shape[axis].known().expect("known");
+        let (stride, dilation) = (1 + self.rng.below(3) as i64, 1 + self.rng.below(2) as i64);
+        let size = 1 + self.rng.below(((n - 1) / dilation + 1) as usize) as i64;
+        let reach = dilation * (size - 1);
+        let count = Dim::Const((n - reach - 1) / stride + 1);
+        let back = self.rng.chance(1, 3);
+        let window = Window {
+            axis: axis as u8,
+            start: Dim::Const(if back { reach } else { 0 }),
+            count,
+            size: Dim::Const(size),
+            stride,
+            dilation: if back { -dilation } else { dilation },
+        };
+        let result = Op::Window(window.clone()).infer(&[&ty]).expect("well typed");
+        self.fits(&result.shape).then(|| self.g.window(x, window))
+    }
+
+    pub(super) fn diagonal(&mut self) -> Option<NodeId> {
+        let pair = |ty: &TensorType| {
+            let axes = (0..ty.rank()).flat_map(|b| (0..b).map(move |a| (a, b)));
+            axes.into_iter().find(|&(a, b)| ty.shape[a] == ty.shape[b])
+        };
+        if let Some(x) = self.any(|ty| pair(ty).is_some()) {
+            let (a, b) = pair(&self.g.ty(x)).expect("it was asked for");
+            return Some(self.g.diagonal(x, a, b));
+        }
+        // A row and itself make a square.
+        let x = self.any(|ty| ty.rank() == 1)?;
+        let n = self.g.ty(x).shape[0].clone();
+        let shape = [n.clone(), n];
+        let square = self.fits(&shape).then(|| self.g.broadcast(x, &shape, &[1]))?;
+        Some(self.g.diagonal(square, 0, 1))
     }
 
     pub(super) fn pad(&mut self) -> Option<NodeId> {

@@ -1,7 +1,7 @@
 //! Text as graphs.
 
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
-use crate::graph::ops::{Axes, Contraction, Draw, LiteralTensor, MapOp, Op, ROWS};
+use crate::graph::ops::{Axes, Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Window};
 use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
 use smallvec::SmallVec;
 use std::fmt;
@@ -179,6 +179,28 @@ impl Parser {
                 let starts = self.dims(c)?;
                 c.next_key("steps")?;
                 Op::Slice { starts, lens: shape, steps: c.integers()? }
+            }
+            "window" => {
+                c.key("axis")?;
+                let axis: u8 = c.integer()?;
+                c.next_key("start")?;
+                let start = self.dim(c)?;
+                c.next_key("stride")?;
+                let stride = c.integer()?;
+                c.next_key("dilation")?;
+                let dilation = c.integer()?;
+                let places = shape.get(usize::from(axis)..usize::from(axis) + 2);
+                let [count, size] = places.ok_or("a window has two axes for one")? else {
+                    unreachable!("a range of two")
+                };
+                let (count, size) = (count.clone(), size.clone());
+                Op::Window(Window { axis, start, count, size, stride, dilation })
+            }
+            "diagonal" => {
+                c.key("axes")?;
+                let axes: SmallVec<[u8; 4]> = c.integers()?;
+                let [a, b] = axes[..] else { return Err("a diagonal has two axes".into()) };
+                Op::Diagonal(a, b)
             }
             "pad" => {
                 c.key("low")?;

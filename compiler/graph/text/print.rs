@@ -149,6 +149,14 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
         Op::Slice { starts, steps, .. } => {
             format!("{call} {{starts: {}, steps: {}}}", names.dims(starts), list(steps))
         }
+        Op::Window(w) => {
+            let (axis, start, stride, dilation) =
+                (w.axis, names.dim(&w.start), w.stride, w.dilation);
+            format!(
+                "{call} {{axis: {axis}, start: {start}, stride: {stride}, dilation: {dilation}}}"
+            )
+        }
+        Op::Diagonal(a, b) => format!("{call} {{axes: {}}}", list([a, b])),
         Op::Pad { low, high, interior } => {
             let (low, high) = (names.dims(low), names.dims(high));
             format!("{call} {{low: {low}, high: {high}, interior: {}}}", list(interior))

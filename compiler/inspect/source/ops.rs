@@ -8,7 +8,7 @@ use super::tree;
 use super::view::{Printed, elementwise, typed};
 use crate::graph::fused::ReduceOp;
 use crate::graph::ops::elementwise::Takes;
-use crate::graph::ops::{Contraction, Draw};
+use crate::graph::ops::{Contraction, Draw, Window};
 use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
 use crate::syntax::ast::{BinaryOp, Expr, IndexArg, UnaryOp};
 use tensc_runtime::{DType, Scalar, Tensor};
@@ -24,6 +24,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "broadcast_to",
     "check_index",
     "concat",
+    "diagonal",
     "einsum",
     "fold_in",
     "inf",
@@ -39,6 +40,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "transpose",
     "uniform",
     "where",
+    "windows",
     "zeros",
 ];
 
@@ -100,6 +102,16 @@ impl Writer<'_> {
             Op::Slice { lens, .. } if lens.is_empty() => self.print(operands[0]),
             Op::Slice { .. } => {
                 plain(tree::index(self.exact(operands[0]), self.slice_args(node, &[])), ty)
+            }
+            Op::Window(w) => plain(self.windows(operands[0], w), ty),
+            Op::Diagonal(a, b) => {
+                let axes = [("axis1", axis_number(*a)), ("axis2", axis_number(*b))];
+                let x = tree::call_named("diagonal", [self.exact(operands[0])], axes);
+                // The language puts the diagonal last.
+                let mut perm: Vec<i64> = (0..ty.rank() as i64 - 1).collect();
+                perm.insert(usize::from(*a), ty.rank() as i64 - 1);
+                let order = tree::array(perm.iter().map(|&a| tree::int(a)));
+                plain(tree::call("transpose", [x, order]), ty)
             }
             Op::Pad { low, high, interior } => plain(self.pad(&operands, low, high, interior), ty),
             Op::Concat(axis) => {
@@ -328,6 +340,18 @@ impl Writer<'_> {
         }
         let args = [self.exact(operands[0]), tree::sizes(low), tree::sizes(high)];
         tree::call_named("pad", args, named)
+    }
+
+    fn windows(&self, operand: NodeId, w: &Window) -> Expr {
+        let mut named = vec![("axis", axis_number(w.axis)), ("size", tree::dim(&w.size))];
+        for (name, step) in [("stride", w.stride), ("dilation", w.dilation)] {
+            if step != 1 {
+                named.push((name, tree::int(step)));
+            }
+        }
+        named.push(("start", tree::dim(&w.start)));
+        named.push(("count", tree::dim(&w.count)));
+        tree::call_named("windows", [self.exact(operand)], named)
     }
 
     /// A product: `@` where NumPy's says it, else `einsum`.

@@ -106,9 +106,12 @@ impl Lowering<'_> {
                     body::check_index(&scribe.b, values[0], bound, site)
                 })
             }
-            Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast { .. } | Op::Slice { .. } => {
-                self.rearranged(node, &operands[0])
-            }
+            Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Broadcast { .. }
+            | Op::Slice { .. }
+            | Op::Diagonal(..) => self.rearranged(node, &operands[0]),
+            Op::Window(window) => operands[0].windowed(window),
             Op::Pad { low, interior, .. } => {
                 let low: Vec<i64> =
                     low.iter().map(|d| d.known().expect("lowering needs known sizes")).collect();
@@ -160,7 +163,7 @@ impl Lowering<'_> {
     fn rearranged(&mut self, node: &Node, operand: &View) -> View {
         let shape = node.ty.concrete_shape();
         let Class::View(map) = node.op.row().class else {
-            unreachable!("reshape, transpose, broadcast and slice are views");
+            unreachable!("the operations of this arm are views");
         };
         let operand_ty = crate::graph::TensorType::new(
             operand.dtype,

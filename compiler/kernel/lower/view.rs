@@ -6,6 +6,7 @@
 //! strides allow it.
 
 use crate::graph::IndexMap;
+use crate::graph::ops::Window;
 use crate::kernel::BufferId;
 use crate::kernel::walk::{Strides, Walk, dense_strides, joins, points};
 use smallvec::SmallVec;
@@ -75,6 +76,23 @@ impl View {
     pub fn mapped(&self, map: &IndexMap, shape: &[usize]) -> View {
         let walk = self.through(map, shape.len());
         View { base: self.base, dtype: self.dtype, shape: shape.into(), walk }
+    }
+
+    /// The windows of this view: an axis becomes places and parts, at strides of its own.
+    pub fn windowed(&self, window: &Window) -> View {
+        let axis = usize::from(window.axis);
+        let [start, count, size] = [&window.start, &window.count, &window.size]
+            .map(|dim| dim.known().expect("lowering needs known sizes"));
+        let mut view = self.clone();
+        let step = self.walk.strides[axis];
+        if count > 0 && size > 0 {
+            view.walk.offset += step * start;
+        }
+        view.walk.strides[axis] = step * window.stride;
+        view.walk.strides.insert(axis + 1, step * window.dilation);
+        view.shape[axis] = count as usize;
+        view.shape.insert(axis + 1, size as usize);
+        view
     }
 
     /// The view with its axes in the order of `axes`.
