@@ -23,4 +23,6 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.activation", include_str!("../std/activation.tx")),
     ("std.distance", include_str!("../std/distance.tx")),
     ("std.init", include_str!("../std/init.tx")),
+    ("std.norm", include_str!("../std/norm.tx")),
+    ("std.attention", include_str!("../std/attention.tx")),
 ];

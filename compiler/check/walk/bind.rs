@@ -12,7 +12,7 @@ use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
 use crate::check::value::{Callable, Lambda, Static, Transform, Value};
 use crate::check::world::{FnDef, FnId, GenericSort};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::{Dim, NodeId};
+use crate::graph::Dim;
 use crate::syntax::ast;
 use std::rc::Rc;
 use tensc_runtime::DType;

@@ -122,7 +122,8 @@ fn in_one_type(
     let call = Call::new(row, &line.args, &line.kwargs, &inputs, dtype);
     let body = call.and_then(|mut call| call.body()).map_err(Fault::Unsupported)?;
     let named = |of: &[(String, Tensor)]| parameters(of.iter().map(|(n, t)| (n.as_str(), t)));
-    let mut text = format!("fn forward({}) = {{\n{body}}}\n", named(&inputs));
+    let imports = imports(&body);
+    let mut text = format!("{imports}fn forward({}) = {{\n{body}}}\n", named(&inputs));
     let differentiates = line.fd_ok == Some(true) && !line.diff.is_empty();
     if differentiates {
         text += &scored(line, &inputs, &cotangents, outputs.len(), &named);
@@ -149,6 +150,14 @@ fn in_one_type(
         differs(&name, found, &truth.expect("a float array"), tolerance)?;
     }
     Ok(())
+}
+
+/// The modules of the library that an expression names.
+fn imports(body: &str) -> String {
+    const MODULES: [&str; 7] =
+        ["activation", "attention", "conv", "distance", "loss", "norm", "resize"];
+    let named = MODULES.iter().filter(|module| body.contains(&format!("{module}.")));
+    named.map(|module| format!("import std.{module}\n")).collect()
 }
 
 /// The functions whose gradient is the vector-Jacobian product: results times cotangents, summed.

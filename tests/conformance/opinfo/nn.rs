@@ -1,17 +1,110 @@
-//! Distances, tables of vectors and the like.
+//! Distances, attention, tables of vectors and the like.
 
-use super::call::{Call, Row, code};
+use super::call::{Call, Row, code, text};
 
-pub const ROWS: &[Row] =
-    &[code("nn.functional.embedding", "input:indices weight padding_idx=None", embedding)];
+pub const ROWS: &[Row] = &[
+    code("nn.functional.bilinear", "input1 input2 weight bias=None", bilinear),
+    text("cdist", "x1 x2 p=2.0 compute_mode=None", "distance.all_distances(x1, x2, p = p)"),
+    code("pdist", "input p=2.0", pdist),
+    code("nn.functional.pdist", "input p=2.0", pdist),
+    code("nn.functional.cosine_similarity", "x1 x2 dim=1 eps=1e-8", |c| {
+        let (x, y) = broadcast(c, "x1", "x2");
+        Ok(format!("distance.cosine_similarity({x}, {y}, axis = dim, eps = eps)"))
+    }),
+    code("nn.functional.embedding", EMBEDDING, embedding),
+    code("nn.functional.linear", "input weight bias=None", |c| {
+        let x = "input @ transpose(weight)";
+        let plain = if c.rank("weight")? == 1 { "input @ weight" } else { x };
+        Ok(if c.has("bias") { format!("{plain} + bias") } else { plain.to_string() })
+    }),
+    code("nn.functional.pairwise_distance", "x1 x2 p=2.0 eps=1e-6 keepdim=false", |c| {
+        let (x, y) = broadcast(c, "x1", "x2");
+        Ok(format!("distance.pairwise_distance({x}, {y}, p = p, eps = eps, keep = keepdim)"))
+    }),
+    code("nn.functional.scaled_dot_product_attention", ATTENTION, attention),
+];
+
+const EMBEDDING: &str = "input:indices weight padding_idx=None max_norm=None norm_type=2.0 \
+    scale_grad_by_freq=false sparse=false";
+
+const ATTENTION: &str = "query key value attn_mask=None dropout_p=0.0 is_causal=false scale=None \
+    enable_gqa=false";
+
+/// Two tensors stretched to one shape.
+fn broadcast(c: &mut Call<'_>, x: &str, y: &str) -> (String, String) {
+    (c.bind(format!("{x} + 0.0 * {y}")), c.bind(format!("{y} + 0.0 * {x}")))
+}
+
+fn bilinear(c: &mut Call<'_>) -> Result<String, String> {
+    // Each output is a product of a row, a matrix and a column.
+    let rows = c.bind("(input1[..., None, None, :] @ weight)[..., 0, :]");
+    let y = format!("sum({rows} * input2[..., None, :], axis = -1)");
+    Ok(if c.has("bias") { format!("{y} + bias") } else { y })
+}
+
+/// The distances of all pairs of rows, each once, in order.
+fn pdist(c: &mut Call<'_>) -> Result<String, String> {
+    let n = c.shape("input")?[0];
+    let all = |f: &dyn Fn(usize, usize) -> usize| {
+        super::call::list(
+            (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).map(|(i, j)| f(i, j)),
+        )
+    };
+    let (first, second) = (all(&|i, _| i), all(&|_, j| j));
+    if n < 2 {
+        return Ok("zeros([0]) * sum(input)".to_string());
+    }
+    Ok(format!("distance.p_norm(take(input, {first}) - take(input, {second}), p = p, axis = 1)"))
+}
 
 /// The samples call it with the table first.
 fn embedding(c: &mut Call<'_>) -> Result<String, String> {
-    if c.has("padding_idx") {
-        return c.unknown("padding_idx");
+    for plain in ["scale_grad_by_freq", "sparse"] {
+        if c.flag(plain)? {
+            return c.unknown(plain);
+        }
     }
-    match c.tensor("indices")?.dtype().is_float() {
-        true => Ok("take(indices, weight)".to_string()),
-        false => Ok("take(weight, indices)".to_string()),
+    if c.has("max_norm") {
+        return c.unknown("max_norm");
     }
+    let (table, indices) = match c.tensor("indices")?.dtype().is_float() {
+        true => ("indices", "weight"),
+        false => ("weight", "indices"),
+    };
+    if !c.has("padding_idx") {
+        return Ok(format!("take({table}, {indices})"));
+    }
+    // The row of padding is not trained.
+    let rows = c.shape(table)?[0] as i64;
+    let padding = c.int("padding_idx")?.rem_euclid(rows);
+    let x = c.bind(format!("take({table}, {indices})"));
+    Ok(format!("where(({indices} == {padding})[..., None], stop_gradient({x}), {x})"))
+}
+
+fn attention(c: &mut Call<'_>) -> Result<String, String> {
+    if c.float("dropout_p")? != 0.0 {
+        return c.unknown("dropout_p");
+    }
+    if c.flag("enable_gqa")? {
+        return c.unknown("enable_gqa");
+    }
+    // The library scales by the width: what is asked for beyond that goes into the queries.
+    let query = match c.has("scale") {
+        true => {
+            let width = c.shape("query")?.last().copied().unwrap_or(1) as f64;
+            c.bind(format!("query * (scale * {:?})", width.sqrt()))
+        }
+        false => "query".to_string(),
+    };
+    Ok(match (c.has("attn_mask"), c.flag("is_causal")?) {
+        (false, causal) => format!("attention.attention({query}, key, value, causal = {causal})"),
+        (true, true) => return c.unknown("is_causal"),
+        (true, false) => {
+            let name = match c.tensor("attn_mask")?.dtype().is_float() {
+                true => "biased_attention",
+                false => "masked_attention",
+            };
+            format!("attention.{name}({query}, key, value, attn_mask)")
+        }
+    })
 }
