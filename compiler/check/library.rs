@@ -25,4 +25,5 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.init", include_str!("../std/init.tx")),
     ("std.norm", include_str!("../std/norm.tx")),
     ("std.attention", include_str!("../std/attention.tx")),
+    ("std.resize", include_str!("../std/resize.tx")),
 ];

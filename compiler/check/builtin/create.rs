@@ -28,6 +28,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "arange" ["start", "stop?", "step?", "dtype?"], "`start, start + step, …` below `stop`; from 0 with one argument.", arange;
         "linspace" ["start", "stop", "count", "dtype?"], "So many numbers from `start` to `stop`, both included, evenly spaced.", linspace;
         "list" ["count", "f"], "The list `[f(0), f(1), …]` of so many values; numbers among them stay known.", list;
+        "fold" ["count", "start", "f"], "`f(… f(f(start, 0), 1) …, count - 1)`, written out: shapes may change on the way.", fold;
         "tree_map" ["f", "x"], "A function applied to each tensor of a struct, tuple or record.", tree_map;
         "tree_sum" ["x"], "The sum of all elements of all tensors of a struct; they are of one element type.", tree_sum;
         "eye" ["n", "dtype?"], "The identity matrix.", eye;
@@ -166,20 +167,51 @@ fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     w.elementwise(MapOp::Add, "`linspace`", &[(moved, span), operand(0)], span)
 }
 
-/// The function of one parameter that an argument must be, written in place.
-fn lambda<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<(Lambda<'w>, Span)> {
+/// The function that an argument must be, written in place, of one parameter or of two.
+fn lambda<'w>(
+    w: &mut Walk<'w>,
+    args: &Args<'w>,
+    i: usize,
+    params: usize,
+) -> Eval<(Lambda<'w>, Span)> {
     let (f, at) = args.get(i);
     if let Value::Function(callable) = f
         && let Callable::Lambda(lambda) = &**callable
-        && lambda.params.len() == 1
+        && lambda.params.len() == params
     {
         return Ok((lambda.clone(), at));
     }
-    Err(w.expected("a function of one parameter, written fn(i) = …,", f, at))
+    let form = if params == 1 {
+        "of one, written fn(i) = …,"
+    } else {
+        "of two, written fn(x, i) = …,"
+    };
+    Err(w.expected(&format!("a function {form}"), f, at))
+}
+
+/// How many turns a list or a fold is asked for.
+fn turns<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<i64> {
+    let count = w.int_arg(args, 0)?;
+    if (0..=MAX_LIST).contains(&count) {
+        return Ok(count);
+    }
+    let message = format!("0 to {MAX_LIST} turns can be written out, not {count}");
+    Err(w.error(codes::BAD_ARGUMENTS, args.get(0).1, message))
+}
+
+fn fold<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let count = turns(w, args)?;
+    let (lambda, at) = lambda(w, args, 2, 2)?;
+    let (mut value, start_at) = (args.get(1).0.clone(), args.get(1).1);
+    for i in 0..count {
+        let arguments = vec![(value, start_at), (Value::int(i), at)];
+        value = w.apply(Bound::Lambda(lambda.clone(), arguments, at))?;
+    }
+    Ok(value)
 }
 
 fn tree_map<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let (lambda, f_at) = lambda(w, args, 0)?;
+    let (lambda, f_at) = lambda(w, args, 0, 1)?;
     let (value, at) = args.get(1);
     let value = w.strengthen(value, at)?;
     value.map_leaves(&mut |leaf| {
@@ -215,12 +247,8 @@ fn tree_sum<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 fn list<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let (count, count_at) = (w.int_arg(args, 0)?, args.get(0).1);
-    if !(0..=MAX_LIST).contains(&count) {
-        let message = format!("a list has 0 to {MAX_LIST} elements, not {count}");
-        return Err(w.error(codes::BAD_ARGUMENTS, count_at, message));
-    }
-    let (lambda, at) = lambda(w, args, 1)?;
+    let count = turns(w, args)?;
+    let (lambda, at) = lambda(w, args, 1, 1)?;
     let mut items = Vec::new();
     for i in 0..count {
         let position = vec![(Value::int(i), at)];

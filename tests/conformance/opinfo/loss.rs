@@ -195,7 +195,9 @@ fn gaussian(c: &mut Call<'_>) -> Result<String, String> {
     // A variance may lack the last axis, or be one number.
     let (x, var) = (c.rank("input")?, c.arg("variance").clone());
     let var = match var {
-        super::call::Arg::Tensor(_) if c.rank("variance")? + 1 == x => c.bind("variance[..., None]"),
+        super::call::Arg::Tensor(_) if c.rank("variance")? + 1 == x => {
+            c.bind("variance[..., None]")
+        }
         _ => "variance".to_string(),
     };
     let var = c.bind(format!("{var} + 0.0 * (input + target)"));
