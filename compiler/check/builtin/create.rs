@@ -181,10 +181,9 @@ fn lambda<'w>(
     {
         return Ok((lambda.clone(), at));
     }
-    let form = if params == 1 {
-        "of one, written fn(i) = …,"
-    } else {
-        "of two, written fn(x, i) = …,"
+    let form = match params {
+        1 => "of one parameter, written fn(i) = …,",
+        _ => "of two parameters, written fn(x, i) = …,",
     };
     Err(w.expected(&format!("a function {form}"), f, at))
 }
