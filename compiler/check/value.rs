@@ -70,7 +70,7 @@ pub(crate) enum Callable<'w> {
     /// Conversion to an element type.
     Convert(DType),
     /// `grad(f)` and its like.
-    Transform(Transform, Rc<Callable<'w>>, Vec<ast::Ident>),
+    Transform(Rc<Transform<'w>>, Rc<Callable<'w>>),
     /// `fn(x) = …` with what it sees.
     Lambda(Lambda<'w>),
 }
@@ -87,11 +87,61 @@ pub(crate) struct Lambda<'w> {
     pub(crate) span: Span,
 }
 
-/// Functions of functions.
+/// A function of functions, with what it was told.
+#[derive(Clone, Debug)]
+pub(crate) enum Transform<'w> {
+    /// A derivative, by the parameters named or by the first.
+    Derivative(Derivative, Vec<Wrt>),
+    /// `vmap`: the axes along which each argument holds its lanes, where they are said, and the
+    /// axis along which the result does.
+    Lanes { axes: Option<(Value<'w>, Span)>, out: (i64, Span) },
+    /// `checkpoint`
+    Checkpoint,
+    /// `custom_grad`, with the function that gives the gradient.
+    CustomGrad(Rc<Callable<'w>>),
+}
+
+/// The derivatives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Transform {
+pub(crate) enum Derivative {
     Grad,
     ValueAndGrad,
+    Jvp,
+    Vjp,
+    Hvp,
+    Jacobian,
+    Hessian,
+}
+
+impl Derivative {
+    /// What the language calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Derivative::Grad => "grad",
+            Derivative::ValueAndGrad => "value_and_grad",
+            Derivative::Jvp => "jvp",
+            Derivative::Vjp => "vjp",
+            Derivative::Hvp => "hvp",
+            Derivative::Jacobian => "jacobian",
+            Derivative::Hessian => "hessian",
+        }
+    }
+}
+
+/// What a derivative is by: a parameter, or a part of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Wrt {
+    pub(crate) parameter: Param,
+    /// The fields on the way to the part.
+    pub(crate) path: Vec<ast::Ident>,
+    pub(crate) span: Span,
+}
+
+/// A parameter by its name, or by its position from 0.
+#[derive(Clone, Debug)]
+pub(crate) enum Param {
+    Named(String),
+    Numbered(i64),
 }
 
 /// Where a size comes from, for messages. Followed only when there is one to write.
@@ -240,8 +290,16 @@ impl<'w> Callable<'w> {
                     lambda.captured.iter().map(|(n, v)| (n.clone(), v.map_tensors(f))).collect();
                 Callable::Lambda(Lambda { captured, ..lambda.clone() })
             }
-            Callable::Transform(transform, inner, wrt) => {
-                Callable::Transform(*transform, Rc::new(inner.map_tensors(f)), wrt.clone())
+            Callable::Transform(transform, inner) => {
+                let transform = match &**transform {
+                    Transform::CustomGrad(backward) => {
+                        Rc::new(Transform::CustomGrad(Rc::new(backward.map_tensors(f))))
+                    }
+                    Transform::Derivative(..) | Transform::Lanes { .. } | Transform::Checkpoint => {
+                        transform.clone()
+                    }
+                };
+                Callable::Transform(transform, Rc::new(inner.map_tensors(f)))
             }
             Callable::Fn(..) | Callable::Builtin(_) | Callable::Convert(_) => self.clone(),
         }

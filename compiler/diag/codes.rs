@@ -73,10 +73,12 @@ codes! {
     ENDLESS_STRUCT = 306, "a struct that contains itself";
     MISSING_FIELD = 307, "a struct without one of its fields";
 
-    // E04xx: differentiation.
+    // E04xx: transformations.
     GRAD_RESULT = 401, "a gradient of what is not one float";
     GRAD_ARGUMENT = 402, "a gradient by what is not a float";
     NOT_DIFFERENTIABLE = 403, "an operation without a derivative on the way to the result";
+    BATCH_SIZE = 404, "axes of different sizes that `vmap` goes along";
+    BATCH_ARGUMENT = 405, "an argument that `vmap` cannot go along";
 
     // E05xx: modules.
     UNKNOWN_MODULE = 501, "a module that does not exist";

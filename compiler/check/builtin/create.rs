@@ -283,8 +283,7 @@ fn integers<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, what: &str) -> Eval
     Ok(node)
 }
 
-/// A key or a tensor of keys. A literal is refused: a seed is made a key by `key`, so that it is not
-/// forgotten.
+/// A key or a tensor of keys. A literal is refused: `key` makes a seed a key, lest it be forgotten.
 fn key_arg<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<NodeId> {
     let (value, at) = args.get(i);
     if let Value::Static(_) = value {

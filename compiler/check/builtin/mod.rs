@@ -11,6 +11,7 @@ mod pattern;
 mod reduce;
 mod select;
 mod shape;
+mod transforms;
 mod window;
 
 use super::types::Type;
@@ -106,6 +107,7 @@ pub(crate) fn table() -> &'static [Builtin] {
         rows.extend(create::rows());
         rows.extend(einsum::rows());
         rows.extend(forms::rows());
+        rows.extend(transforms::rows());
         let written: Vec<&str> = rows.iter().map(|r| r.name).collect();
         let rest: Vec<Builtin> = elementwise.filter(|r| !written.contains(&r.name)).collect();
         rows.extend(rest);

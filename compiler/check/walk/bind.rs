@@ -1,20 +1,18 @@
-//! Calls, first half: which argument belongs to which parameter, and what the generic parameters
-//! are.
+//! Calls, first half: which argument belongs to which parameter.
 //!
-//! Arguments are evaluated and matched in order. A weak one (a literal) waits until the others have
-//! had their say. What the arguments leave open, the type that the context asks for may tell.
+//! Arguments are evaluated and matched in order; `infer` finds the generic parameters on the way.
 
 use super::expr::quoted;
+use super::infer::Binder;
+use super::transform::Transformed;
 use super::{Eval, Walk};
 use crate::check::builtin::{Args, Builtin};
 use crate::check::suggest::nearest;
-use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
-use crate::check::value::{Callable, Lambda, Static, Transform, Value};
-use crate::check::world::{FnDef, FnId, GenericSort};
+use crate::check::types::{Bindings, Generic, Mismatch, Type};
+use crate::check::value::{Callable, Lambda, Static, Value};
+use crate::check::world::FnId;
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::Dim;
 use crate::syntax::ast;
-use std::rc::Rc;
 use tensc_runtime::DType;
 
 /// A call whose arguments are values: what remains is to walk the body.
@@ -23,7 +21,7 @@ pub(crate) enum Bound<'w> {
     Lambda(Lambda<'w>, Vec<(Value<'w>, Span)>, Span),
     Builtin(&'static Builtin, Args<'w>),
     Convert(DType, (Value<'w>, Span), Span),
-    Transform(Transform, Vec<ast::Ident>, Box<Bound<'w>>, Span),
+    Transformed(Box<Transformed<'w>>),
 }
 
 /// A call of a named function.
@@ -35,6 +33,38 @@ pub(crate) struct FnCall<'w> {
     pub(crate) callee: Span,
     /// An argument whose sizes are not those declared: reported with what it breaks in the body.
     pub(crate) conflict: Option<(usize, Mismatch)>,
+}
+
+/// An argument of a call.
+#[derive(Clone)]
+pub(crate) struct Argument<'w> {
+    /// The parameter that it is for, where it says so.
+    pub(crate) name: Option<ast::Ident>,
+    pub(crate) given: Given<'w>,
+    /// The value.
+    pub(crate) span: Span,
+    /// The value with its name.
+    whole: Span,
+}
+
+/// What an argument is.
+#[derive(Clone)]
+pub(crate) enum Given<'w> {
+    /// Written in the source: evaluated when the type that is asked for is known.
+    Written(&'w ast::Expr),
+    /// A value that a transformation made.
+    Made(Value<'w>),
+}
+
+impl<'w> Argument<'w> {
+    pub(crate) fn written(arg: &'w ast::Arg) -> Argument<'w> {
+        let given = Given::Written(&arg.value);
+        Argument { name: arg.name.clone(), given, span: arg.value.span, whole: arg.span }
+    }
+
+    pub(crate) fn made(value: Value<'w>, span: Span) -> Argument<'w> {
+        Argument { name: None, given: Given::Made(value), span, whole: span }
+    }
 }
 
 /// A parameter as far as it matters to who calls: its name, and whether it may be left out.
@@ -49,7 +79,7 @@ impl<'w> Walk<'w> {
         &mut self,
         function: &Callable<'w>,
         callee: Span,
-        args: &'w [ast::Arg],
+        args: &[Argument<'w>],
         call: Span,
         want: Option<&Type>,
     ) -> Eval<Bound<'w>> {
@@ -59,55 +89,56 @@ impl<'w> Walk<'w> {
             }
             Callable::Builtin(builtin) => {
                 let slots: Vec<Slot<'_>> = builtin.slots().collect();
-                let assigned = self.assign(builtin.name, &slots, args, callee)?;
-                let mut failed = false;
-                let values = assigned
-                    .into_iter()
-                    .map(|arg| {
-                        let value = self.expr(&arg?.value, None);
-                        failed |= value.is_error();
-                        Some((value, arg?.value.span))
-                    })
-                    .collect();
-                if failed {
-                    return Err(self.reported());
-                }
+                let values = self.evaluated(builtin.name, &slots, args, callee)?;
                 Ok(Bound::Builtin(builtin, Args { values, span: call, want: want.cloned() }))
             }
             Callable::Convert(dtype) => {
                 let slots = [Slot { name: "x", optional: false }];
-                let assigned = self.assign(dtype.name(), &slots, args, callee)?;
-                let arg = assigned[0].expect("it must be given");
-                let value = self.expr(&arg.value, None);
-                if value.is_error() {
-                    return Err(self.reported());
-                }
-                Ok(Bound::Convert(*dtype, (value, arg.value.span), call))
+                let values = self.evaluated(dtype.name(), &slots, args, callee)?;
+                let value = values.into_iter().flatten().next().expect("it must be given");
+                Ok(Bound::Convert(*dtype, value, call))
             }
-            Callable::Transform(transform, inner, wrt) => {
-                let inner = self.bind_call(inner, callee, args, call, None)?;
-                Ok(Bound::Transform(*transform, wrt.clone(), Box::new(inner), call))
+            Callable::Transform(transform, inner) => {
+                let transformed = self.bind_transformed(transform, inner, callee, args, call)?;
+                Ok(Bound::Transformed(Box::new(transformed)))
             }
             Callable::Lambda(lambda) => {
                 let slot = |p: &'w ast::Param| Slot { name: &p.name.name, optional: false };
                 let slots: Vec<Slot<'_>> = lambda.params.iter().map(slot).collect();
-                let assigned = self.assign("the function", &slots, args, callee)?;
-                let mut values = Vec::with_capacity(args.len());
-                for arg in assigned {
-                    let arg = arg.expect("every parameter is given");
-                    let value = self.expr(&arg.value, None);
-                    if value.is_error() {
-                        return Err(self.reported());
-                    }
-                    values.push((value, arg.value.span));
-                }
-                Ok(Bound::Lambda(lambda.clone(), values, callee))
+                let values = self.evaluated("the function", &slots, args, callee)?;
+                Ok(Bound::Lambda(lambda.clone(), values.into_iter().flatten().collect(), callee))
             }
         }
     }
 
-    /// The argument of each parameter; reports those that are too many, unknown, repeated or
-    /// missing.
+    /// The value of an argument.
+    pub(crate) fn argument(&mut self, arg: &Argument<'w>, want: Option<&Type>) -> Value<'w> {
+        match &arg.given {
+            Given::Written(expr) => self.expr(expr, want),
+            Given::Made(value) => value.clone(),
+        }
+    }
+
+    /// The value of the argument of each parameter, with its place.
+    pub(crate) fn evaluated(
+        &mut self,
+        name: &str,
+        slots: &[Slot<'_>],
+        args: &[Argument<'w>],
+        callee: Span,
+    ) -> Eval<Vec<Option<(Value<'w>, Span)>>> {
+        let assigned = self.assigned(name, slots, args, callee)?;
+        let mut failed = false;
+        let mut values = Vec::with_capacity(slots.len());
+        for at in assigned {
+            let value = at.map(|i| (self.argument(&args[i], None), args[i].span));
+            failed |= value.as_ref().is_some_and(|(v, _)| v.is_error());
+            values.push(value);
+        }
+        if failed { Err(self.reported()) } else { Ok(values) }
+    }
+
+    /// As [`Walk::assigned`], for arguments as written.
     pub(crate) fn assign(
         &mut self,
         name: &str,
@@ -115,7 +146,21 @@ impl<'w> Walk<'w> {
         args: &'w [ast::Arg],
         callee: Span,
     ) -> Eval<Vec<Option<&'w ast::Arg>>> {
-        let mut assigned: Vec<Option<&'w ast::Arg>> = vec![None; slots.len()];
+        let written: Vec<Argument<'w>> = args.iter().map(Argument::written).collect();
+        let assigned = self.assigned(name, slots, &written, callee)?;
+        Ok(assigned.into_iter().map(|at| at.map(|i| &args[i])).collect())
+    }
+
+    /// The position of the argument of each parameter; reports arguments that are too many,
+    /// unknown, repeated or missing.
+    fn assigned(
+        &mut self,
+        name: &str,
+        slots: &[Slot<'_>],
+        args: &[Argument<'w>],
+        callee: Span,
+    ) -> Eval<Vec<Option<usize>>> {
+        let mut assigned: Vec<Option<usize>> = vec![None; slots.len()];
         let mut failed = None;
         for (position, arg) in args.iter().enumerate() {
             let i = match &arg.name {
@@ -126,7 +171,7 @@ impl<'w> Walk<'w> {
                         1 => format!("`{name}` takes 1 argument, found {}", args.len()),
                         n => format!("`{name}` takes {n} arguments, found {}", args.len()),
                     };
-                    failed = Some(self.error(codes::BAD_ARGUMENTS, arg.span, message));
+                    failed = Some(self.error(codes::BAD_ARGUMENTS, arg.whole, message));
                     break;
                 }
                 Some(given) => match slots.iter().position(|s| s.name == given.name) {
@@ -147,10 +192,10 @@ impl<'w> Walk<'w> {
             };
             if let Some(first) = assigned[i] {
                 let message = format!("the argument `{}` is given twice", slots[i].name);
-                let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, arg.span, message);
-                failed = Some(self.report(diagnostic.label(first.span, "first here")));
+                let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, arg.whole, message);
+                failed = Some(self.report(diagnostic.label(args[first].whole, "first here")));
             }
-            assigned[i] = Some(arg);
+            assigned[i] = Some(position);
         }
         let missing: Vec<&str> = slots
             .iter()
@@ -167,7 +212,7 @@ impl<'w> Walk<'w> {
             Some(reported) => {
                 // The arguments may have mistakes of their own.
                 for arg in args {
-                    self.expr(&arg.value, None);
+                    self.argument(arg, None);
                 }
                 Err(reported)
             }
@@ -179,14 +224,14 @@ impl<'w> Walk<'w> {
         id: FnId,
         generics: &[Generic],
         callee: Span,
-        args: &'w [ast::Arg],
+        args: &[Argument<'w>],
         want: Option<&Type>,
     ) -> Eval<FnCall<'w>> {
         let def = self.world.function(id);
         let params = &def.decl.params;
         let slot = |p: &'w ast::Param| Slot { name: &p.name.name, optional: p.default.is_some() };
         let slots: Vec<Slot<'_>> = params.iter().map(slot).collect();
-        let assigned = self.assign(&def.decl.name.name, &slots, args, callee)?;
+        let assigned = self.assigned(&def.decl.name.name, &slots, args, callee)?;
         let mut binder = Binder {
             def,
             bindings: Bindings::open(&def.decl.generics, &def.sorts),
@@ -201,13 +246,16 @@ impl<'w> Walk<'w> {
         let mut values: Vec<Option<(Value<'w>, Span)>> = Vec::with_capacity(params.len());
         let mut failed = false;
         for (i, (param, arg)) in params.iter().zip(&assigned).enumerate() {
-            let Some(arg) = arg else {
+            let Some(arg) = arg.map(|i| &args[i]) else {
                 values.push(None);
                 continue;
             };
             let ty = param.ty.as_ref().and_then(|ty| binder.ground(self, ty).ok());
-            let value = self.expr(&arg.value, ty.as_ref());
-            let at = arg.value.span;
+            let mut value = self.argument(arg, ty.as_ref());
+            if let Some(declared) = &param.ty {
+                value = self.record_as_declared(def.module, declared, value);
+            }
+            let at = arg.span;
             let value = match value.is_error() {
                 true => Err(self.reported()),
                 false if param.is_static => self.static_argument(param, value, at),
@@ -281,238 +329,23 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// Finds the generic parameters of one call.
-struct Binder<'w> {
-    def: &'w FnDef,
-    bindings: Bindings,
-    /// What the type that the context asks for would make them.
-    hints: Bindings,
-    deferred: Vec<(usize, ast::Dim, Dim, Vec<usize>, usize)>,
-    conflict: Option<(usize, Mismatch)>,
-}
-
-impl<'w> Binder<'w> {
-    fn hint(&mut self, walk: &Walk<'w>, want: Option<&Type>) {
-        let (Some(want), Some(ret)) = (want, &self.def.decl.ret) else { return };
-        let mut trial = self.hints.clone();
-        let mut unifier = Unifier::new(walk.world, self.def.module, &mut trial);
-        if unifier.unify(ret, want).is_ok() {
-            self.hints = trial;
-        }
-    }
-
-    fn ground(&self, walk: &Walk<'w>, ty: &ast::Type) -> Result<Type, Mismatch> {
-        walk.try_ground(self.def.module, &self.bindings.or(&self.hints), ty)
-    }
-
-    /// Matches an argument, unless it is weak and must wait.
-    fn strong(
-        &mut self,
-        walk: &mut Walk<'w>,
-        i: usize,
-        value: Value<'w>,
-        at: Span,
-    ) -> Eval<Value<'w>> {
-        if value.is_weak() {
-            return Ok(value);
-        }
-        let value = match value {
-            Value::List(_) | Value::Tuple(_) => walk.strengthen(&value, at)?,
-            other => other,
-        };
-        self.unify(walk, i, &value, at)?;
-        Ok(value)
-    }
-
-    fn unify(&mut self, walk: &mut Walk<'w>, i: usize, value: &Value<'w>, at: Span) -> Eval<()> {
-        let Some(ty) = &self.def.decl.params[i].ty else { return Ok(()) };
-        let found = walk.ty(value);
-        let mut unifier = Unifier::new(walk.world, self.def.module, &mut self.bindings);
-        let result = unifier.unify(ty, &found);
-        let deferred = std::mem::take(&mut unifier.deferred);
-        self.deferred.extend(deferred.into_iter().map(|(d, a, p, x)| (i, d, a, p, x)));
-        match result {
-            Ok(()) => Ok(()),
-            Err(mismatch @ Mismatch::Size { .. }) => {
-                self.conflict.get_or_insert((i, mismatch));
-                Ok(())
-            }
-            Err(mismatch) => {
-                let what = self.what(i);
-                Err(walk.does_not_fit(&what, ty, value, at, mismatch, &[]))
-            }
-        }
-    }
-
-    /// `` `x` of `dense` ``
-    fn what(&self, i: usize) -> String {
-        let decl = &self.def.decl;
-        format!("`{}` of `{}`", decl.params[i].name.name, decl.name.name)
-    }
-
-    /// A parameter that was left out, evaluated where the function stands.
-    fn default(
-        &mut self,
-        walk: &mut Walk<'w>,
-        param: &ast::Param,
-        default: &'w ast::Expr,
-    ) -> Eval<Value<'w>> {
-        let generics = Rc::new(self.bindings.or(&self.hints));
-        walk.push_frame(&self.def.decl.name.name, None, self.def.module, generics, None);
-        let ty = param.ty.as_ref().and_then(|ty| self.ground(walk, ty).ok());
-        let value = walk.expr(default, ty.as_ref());
-        walk.pop_frame();
-        match value {
-            Value::Error => Err(walk.reported()),
-            value => Ok(value),
-        }
-    }
-
-    /// Gives a weak argument its type, now that the others have been matched.
-    fn weak(
-        &mut self,
-        walk: &mut Walk<'w>,
-        i: usize,
-        value: Value<'w>,
-        at: Span,
-    ) -> Eval<Value<'w>> {
-        if !value.is_weak() {
-            return Ok(value);
-        }
-        let Some(ty) = &self.def.decl.params[i].ty else { return Ok(value) };
-        match self.ground(walk, ty) {
-            Ok(ground @ Type::Tensor(_)) => {
-                walk.coerce(&value, &ground, at, Some(ty.span).filter(|s| !walk.world.in_std(*s)))
-            }
-            Err(Mismatch::Open(_)) if self.is_open_scalar(ty) => Ok(value),
-            _ => {
-                let want = self.open_dtype(ty, &value);
-                let node = walk.to_tensor(&value, want, at)?;
-                let value = walk.tensor(node);
-                self.unify(walk, i, &value, at)?;
-                Ok(value)
-            }
-        }
-    }
-
-    /// Whether the type is a lone `T` whose element type nothing has told: the literal stays weak.
-    fn is_open_scalar(&self, ty: &ast::Type) -> bool {
-        let ast::TypeKind::Named { path, args } = &ty.kind else { return false };
-        let binding = path.as_name().and_then(|name| self.bindings.get(&name.name));
-        let open =
-            binding.is_some_and(|b| b.value.is_none() && matches!(b.sort, GenericSort::DType(_)));
-        open && args.is_empty()
-    }
-
-    /// The element type for a weak argument of a type that is open otherwise.
-    fn open_dtype(&self, ty: &ast::Type, value: &Value<'w>) -> Option<DType> {
-        written_dtype(ty, &self.bindings.or(&self.hints), value)
-    }
-
-    /// The type of all floats in the arguments that are trees, where it is one: what scalars that
-    /// go with the trees are of.
-    fn tree_dtype(&self, walk: &Walk<'w>, values: &[(Value<'w>, Span)]) -> Option<DType> {
-        let is_tree = |ty: &ast::Type| {
-            let ast::TypeKind::Named { path, args } = &ty.kind else { return false };
-            let binding = path.as_name().and_then(|name| self.bindings.get(&name.name));
-            args.is_empty() && binding.is_some_and(|b| b.sort == GenericSort::Tree)
-        };
-        let mut floats = Vec::new();
-        let params = self.def.decl.params.iter().zip(values);
-        for (_, (value, _)) in params.filter(|(p, _)| p.ty.as_ref().is_some_and(is_tree)) {
-            let _ = value.map_leaves::<()>(&mut |leaf| {
-                if let Value::Tensor(at) = leaf {
-                    floats.push(walk.leaf_ty(*at).dtype);
-                }
-                Ok(leaf.clone())
-            });
-        }
-        floats.retain(|d| d.is_float());
-        floats.dedup();
-        match floats.as_slice() {
-            &[one] => Some(one),
-            _ => None,
-        }
-    }
-
-    /// The bindings, all of them known.
-    fn finish(
-        mut self,
-        walk: &mut Walk<'w>,
-        values: &[(Value<'w>, Span)],
-        callee: Span,
-    ) -> Eval<(Bindings, Option<(usize, Mismatch)>)> {
-        let mut all = self.bindings.or(&self.hints);
-        for binding in &mut all.0 {
-            if let (None, sort @ GenericSort::DType(_)) = (&binding.value, binding.sort) {
-                let shared = self.tree_dtype(walk, values).filter(|d| sort.accepts(*d));
-                let weak = values.iter().map(|(v, _)| v).find(|v| v.is_weak());
-                let literal = || default_dtype(sort, weak.unwrap_or(&Value::Unit));
-                let dtype = shared.unwrap_or_else(literal);
-                binding.value = Some(Generic::DType(dtype));
-            }
-        }
-        self.bindings = all;
-        let name = &self.def.decl.name.name;
-        walk.all_bound(&self.bindings, name, callee)?;
-        for (i, dim, found, path, axis) in std::mem::take(&mut self.deferred) {
-            let scope = crate::check::types::TypeScope {
-                world: walk.world,
-                module: self.def.module,
-                bindings: &self.bindings,
-            };
-            let mismatch = match scope.dim(&dim) {
-                Ok(wanted) if wanted == found => continue,
-                Ok(wanted) => Mismatch::Size { written: dim.span, wanted, found, path, axis },
-                Err(other) => other,
-            };
-            self.conflict.get_or_insert((i, mismatch));
-        }
-        if self.conflict.is_none() {
-            walk.check_constraints(self.def, &self.bindings, callee)?;
-        }
-        Ok((self.bindings, self.conflict))
-    }
-}
-
-/// The element type of a type as written, whose sizes may be open; for a parameter that nothing has
-/// told yet, that of the literal which stands for it.
-pub(crate) fn written_dtype(
-    ty: &ast::Type,
-    bindings: &Bindings,
-    value: &Value<'_>,
-) -> Option<DType> {
-    let ast::TypeKind::Named { path, .. } = &ty.kind else { return None };
-    let name = &path.as_name()?.name;
-    let Some(binding) = bindings.get(name) else { return DType::from_name(name) };
-    match (&binding.value, binding.sort) {
-        (Some(Generic::DType(dtype)), _) => Some(*dtype),
-        (None, sort @ GenericSort::DType(_)) => Some(default_dtype(sort, value)),
-        _ => None,
-    }
-}
-
-/// The element type where nothing tells: that of a literal.
-fn default_dtype(sort: GenericSort, value: &Value<'_>) -> DType {
-    fn float(value: &Value<'_>) -> bool {
-        match value {
-            Value::Static(Static::Float(..)) => true,
-            Value::List(items) => items.iter().any(|(v, _)| float(v)),
-            _ => false,
-        }
-    }
-    let literal = match value {
-        Value::Static(Static::Bool(_)) => DType::Bool,
-        Value::Static(Static::Dim(_)) => DType::I64,
-        v if float(v) => DType::F32,
-        Value::List(_) => DType::I64,
-        _ => DType::F32,
-    };
-    let fallback = [literal, DType::F32, DType::I64];
-    fallback.into_iter().find(|d| sort.accepts(*d)).unwrap_or(DType::F32)
-}
-
 impl<'w> Bound<'w> {
+    /// The element type that a parameter of a function without a name declares.
+    pub(crate) fn declared_dtype(&self, position: usize) -> Option<DType> {
+        match self {
+            Bound::Lambda(lambda, ..) => {
+                let ast::TypeKind::Named { path, .. } =
+                    &lambda.params.get(position)?.ty.as_ref()?.kind
+                else {
+                    return None;
+                };
+                DType::from_name(&path.as_name()?.name)
+            }
+            Bound::Transformed(transformed) => transformed.declared_dtype(position),
+            Bound::Fn(_) | Bound::Builtin(..) | Bound::Convert(..) => None,
+        }
+    }
+
     /// The arguments with their parameters' names, to be replaced by what a transformation needs.
     pub(crate) fn args_mut(&mut self, walk: &Walk<'w>) -> Vec<(String, &mut (Value<'w>, Span))> {
         match self {
@@ -531,7 +364,7 @@ impl<'w> Bound<'w> {
                 .filter_map(|(slot, v)| Some((slot.name.to_string(), v.as_mut()?)))
                 .collect(),
             Bound::Convert(_, value, _) => vec![("x".to_string(), value)],
-            Bound::Transform(_, _, inner, _) => inner.args_mut(walk),
+            Bound::Transformed(transformed) => transformed.args_mut(walk),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Calls, second half: walking the body of what is called.
 
 use super::bind::FnCall;
-use super::{Bound, Eval, Walk};
+use super::{Argument, Bound, Eval, Walk};
 use crate::check::builtin::{Form, Run};
 use crate::check::types::{Bindings, Mismatch, Type, TypeScope};
 use crate::check::value::{Callable, Lambda, Value};
@@ -26,7 +26,8 @@ impl<'w> Walk<'w> {
         {
             return run(self, &Form { args, callee, span: call });
         }
-        let bound = self.bind_call(function, callee, args, call, want)?;
+        let args: Vec<Argument<'w>> = args.iter().map(Argument::written).collect();
+        let bound = self.bind_call(function, callee, &args, call, want)?;
         self.apply(bound)
     }
 
@@ -47,9 +48,7 @@ impl<'w> Walk<'w> {
                 }
             },
             Bound::Convert(dtype, (value, at), span) => self.convert(&value, dtype, at, span),
-            Bound::Transform(transform, wrt, inner, span) => {
-                self.differentiate(transform, &wrt, *inner, span)
-            }
+            Bound::Transformed(transformed) => self.apply_transformed(*transformed),
         }
     }
 

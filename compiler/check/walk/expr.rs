@@ -28,6 +28,7 @@ impl<'w> Walk<'w> {
                 Ok(Value::Static(Static::Float(*value, Some(text.as_str().into()))))
             }
             ExprKind::Bool(b) => Ok(Value::Static(Static::Bool(*b))),
+            ExprKind::None => Ok(Value::Unit),
             ExprKind::Str(parts) => self.plain_text(parts, span),
             ExprKind::Name(name) => self.name(name, span),
             ExprKind::Spread(name) => {

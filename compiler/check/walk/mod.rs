@@ -19,6 +19,7 @@ mod call;
 mod declare;
 mod expr;
 mod index;
+mod infer;
 mod origin;
 mod product;
 mod report;
@@ -26,7 +27,7 @@ mod structs;
 mod transform;
 mod weak;
 
-pub(crate) use bind::{Bound, Slot};
+pub(crate) use bind::{Argument, Bound, Slot};
 pub(crate) use declare::Declared;
 pub(crate) use report::Reported;
 

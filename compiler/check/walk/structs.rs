@@ -1,12 +1,12 @@
 //! Struct literals.
 
-use super::bind::written_dtype;
 use super::expr::quoted;
+use super::infer::written_dtype;
 use super::{Eval, Walk};
 use crate::check::suggest::nearest;
 use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
 use crate::check::value::Value;
-use crate::check::world::{Def, StructDef, StructId};
+use crate::check::world::{Def, ModuleId, StructDef, StructId};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::ast;
 
@@ -80,6 +80,49 @@ impl<'w> Walk<'w> {
         let args = self.all_bound(&all, &def.decl.name.name, path.span)?;
         let values: Vec<Value<'w>> = values.into_iter().flatten().collect();
         Ok(Value::Struct(id, args.into(), values.into()))
+    }
+
+    /// A record as the struct that has its fields: what `vmap` makes of many structs is a record,
+    /// of which each lane is a struct again.
+    pub(crate) fn record_as(&self, id: StructId, value: &Value<'w>) -> Option<Value<'w>> {
+        let Value::Record(given) = value else { return None };
+        let def = self.world.structure(id);
+        if given.len() != def.decl.fields.len() {
+            return None;
+        }
+        let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
+        let mut values = Vec::with_capacity(given.len());
+        for field in &def.decl.fields {
+            let (_, value) = given.iter().find(|(name, _)| *name == field.name.name)?;
+            let value = self.record_as_declared(def.module, &field.ty, value.clone());
+            let mut unifier = Unifier::new(self.world, def.module, &mut bindings);
+            unifier.unify(&field.ty, &self.ty(&value)).and_then(|()| unifier.finish()).ok()?;
+            values.push(value);
+        }
+        let args: Option<Vec<Generic>> = bindings.0.iter().map(|b| b.value.clone()).collect();
+        Some(Value::Struct(id, args?.into(), values.into()))
+    }
+
+    /// The value, a record as the struct that is declared, where it fits.
+    pub(crate) fn record_as_declared(
+        &self,
+        module: ModuleId,
+        declared: &ast::Type,
+        value: Value<'w>,
+    ) -> Value<'w> {
+        match (&declared.kind, &value) {
+            (ast::TypeKind::Paren(inner), _) => self.record_as_declared(module, inner, value),
+            (ast::TypeKind::Named { path, .. }, Value::Record(_)) => {
+                let id = self.world.resolve_struct(module, path);
+                id.and_then(|id| self.record_as(id, &value)).unwrap_or(value)
+            }
+            (ast::TypeKind::Tuple(types), Value::Tuple(parts)) if types.len() == parts.len() => {
+                let parts = types.iter().zip(parts.iter());
+                let fit = |(ty, v): (_, &Value<'w>)| self.record_as_declared(module, ty, v.clone());
+                Value::tuple(parts.map(fit).collect())
+            }
+            _ => value,
+        }
     }
 
     /// A field's value, fitted to the field's type, whose open names it may bind.

@@ -203,6 +203,9 @@ impl<'w> Walk<'w> {
                     items.iter().zip(types).map(|(v, t)| self.fit(v, t, span)).collect();
                 Value::tuple(items?)
             }
+            (Value::Record(_), Type::Struct(id, _)) => {
+                self.record_as(*id, value).unwrap_or_else(|| value.clone())
+            }
             _ => value.clone(),
         })
     }

@@ -37,6 +37,8 @@ pub enum ExprKind {
     Name(String),
     /// `B...` in `reshape(x, [B..., I])`: every dim of a pack.
     Spread(Ident),
+    /// `None`: what is not there.
+    None,
     /// `(a)`: parentheses, kept for the formatter.
     Paren(Box<Expr>),
     /// `()`, `(a,)`, `(a, b)`

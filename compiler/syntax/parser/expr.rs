@@ -371,7 +371,11 @@ impl Parser<'_> {
                 let indices = self.binders()?;
                 ExprKind::Comprehension { indices, body: Box::new(self.expr()?) }
             }
-            T::None | T::Ellipsis => {
+            T::None => {
+                self.bump();
+                ExprKind::None
+            }
+            T::Ellipsis => {
                 let message = format!("{} stands in an index only", token.kind.describe());
                 return Err(self.fail(codes::UNEXPECTED, token.span, message));
             }

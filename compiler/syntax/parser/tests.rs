@@ -210,7 +210,7 @@ comment */
 fn g() = \"a\\q\\{ {} } {x:.4.4} {x y} {\"
 fn h() = a − b €€€ c
 import 3
-fn i(x: f32[2.5], T: x) = None
+fn i(x: f32[2.5], T: x) = ...
 fn j[T: real](let: f32) = x[]
 let x = 1
 print(\"{x // y}\")
@@ -241,7 +241,7 @@ test \"{x}\" {}
         6:16 E0001 the language does not use the character `€`
         7:8 E0101 expected a module or a file to import, found `3`
         8:13 E0101 a dim is an integer
-        8:27 E0101 `None` stands in an index only
+        8:27 E0101 `...` stands in an index only
         9:9 E0112 there is no bound `real`
             help: the bounds are `float`, `int`, `number`, `dtype` and `tree`
             help: dims have none: `[N]`, `[S...]`

@@ -55,6 +55,7 @@ impl Printer<'_> {
         match &expr.kind {
             ExprKind::Int { text, .. } | ExprKind::Float { text, .. } => text.clone().into(),
             ExprKind::Bool(value) => if *value { "true" } else { "false" }.into(),
+            ExprKind::None => "None".into(),
             ExprKind::Str(parts) => self.string(parts).into(),
             ExprKind::Name(name) => name.clone().into(),
             ExprKind::Spread(name) => docs![name.name.clone(), "..."],
@@ -324,6 +325,7 @@ fn tightness(expr: &Expr) -> u8 {
         | ExprKind::Int { .. }
         | ExprKind::Float { .. }
         | ExprKind::Bool(_)
+        | ExprKind::None
         | ExprKind::Str(_)
         | ExprKind::Name(_)
         | ExprKind::Spread(_)
