@@ -13,6 +13,7 @@ pub fn format_value(tensor: &Tensor, format: TextFormat) -> String {
     let precision = format.precision.map(usize::from);
     let text = match format.style {
         FormatStyle::Plain => format_tensor(tensor, precision),
+        FormatStyle::Characters => characters(tensor),
         style => format_entries(tensor, &|scalar| match (style, precision) {
             (FormatStyle::Percent, p) => {
                 format!("{:.p$}%", 100.0 * scalar.to_f64(), p = p.unwrap_or(0))
@@ -27,6 +28,15 @@ pub fn format_value(tensor: &Tensor, format: TextFormat) -> String {
         Align::Right => format!("{text:>width$}"),
         Align::Center => format!("{text:^width$}"),
     }
+}
+
+/// The characters of the code points in a tensor, row after row; what is none shows as U+FFFD.
+fn characters(tensor: &Tensor) -> String {
+    let character = |value: f64| {
+        let code = if value.fract() == 0.0 && value >= 0.0 { value as u32 } else { u32::MAX };
+        char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+    };
+    tensor.to_f64_vec().into_iter().map(character).collect()
 }
 
 /// A scalar as its value, a tensor as nested lists with the middle of long axes left out.
@@ -99,6 +109,10 @@ mod tests {
             "0.98    "
         );
         assert_eq!(format_value(&share, format(Some(2), None, FormatStyle::Exponent)), "9.81e-1");
+        let codes = Tensor::from_slice(&[84u8, 111, 10], [3]);
+        assert_eq!(format_value(&codes, format(None, None, FormatStyle::Characters)), "To\n");
+        let none = Tensor::from_slice(&[-1i64, 0x3b1], [2]);
+        assert_eq!(format_value(&none, format(None, None, FormatStyle::Characters)), "\u{fffd}α");
     }
 
     #[test]

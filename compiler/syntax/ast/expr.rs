@@ -326,6 +326,8 @@ pub enum FormatStyle {
     Exponent,
     /// `%`: `98.12%`.
     Percent,
+    /// `c`: numbers as the characters of these code points, without brackets.
+    Characters,
 }
 
 /// An operator before an expression.

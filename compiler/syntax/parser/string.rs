@@ -277,7 +277,7 @@ fn escape(rest: &str) -> Option<(char, usize)> {
     Some((simple, 1))
 }
 
-/// `[<|>|^][width][.precision][e|%]`, not empty.
+/// `[<|>|^][width][.precision][e|%|c]`, not empty.
 fn read_format(text: &str, span: Span) -> Option<Format> {
     let mut rest = text.trim();
     let mut eat = |prefixes: &[char]| {
@@ -303,8 +303,9 @@ fn read_format(text: &str, span: Span) -> Option<Format> {
         Some(_) => Some(number(&mut eat).parse().ok()?),
         None => None,
     };
-    let style = match eat(&['e', '%']) {
+    let style = match eat(&['e', '%', 'c']) {
         Some('e') => FormatStyle::Exponent,
+        Some('c') => FormatStyle::Characters,
         Some(_) => FormatStyle::Percent,
         None => FormatStyle::Plain,
     };

@@ -400,6 +400,7 @@ fn format_text(format: &Format) -> String {
         FormatStyle::Plain => "",
         FormatStyle::Exponent => "e",
         FormatStyle::Percent => "%",
+        FormatStyle::Characters => "c",
     });
     out
 }

@@ -1,0 +1,68 @@
+//! The programs of `examples/` in a shortened form: few steps, and figures as their comments say.
+//!
+//! `examples/mnist.tx` has a test of its own, `tests/mnist_trace.rs`.
+
+use std::path::Path;
+use tensc::script::Transcript;
+use tensc::{Module, Options, RunOptions, Scalar, Session};
+
+/// What an example prints, with some of its inputs set. Its tests run first; what it saves goes to
+/// a folder that is thrown away.
+fn printed(name: &str, inputs: &[(&str, i64)]) -> Vec<String> {
+    let path = Path::new("examples").join(name).with_extension("tx");
+    let text = std::fs::read_to_string(&path).expect("the example is there");
+    let folder = tempfile::tempdir().expect("a folder for files");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let text = text.replace("save(\"", &format!("save(\"{}/", folder.path().display()));
+    let text = text.replace("load(\"data", &format!("load(\"{}", data.display()));
+    let module = Module::from_source(&path.to_string_lossy(), text);
+    let module = module.unwrap_or_else(|e| panic!("{name}:\n{e}"));
+    let session = Session::new(Options::default());
+    for test in &module.program().tests {
+        let ran = module.run_test(test, &session, &mut Transcript::default());
+        ran.unwrap_or_else(|e| panic!("{name}, test `{}`:\n{e}", test.name));
+    }
+    let inputs = inputs.iter().map(|(name, n)| (name.to_string(), Scalar::new(*n))).collect();
+    let mut transcript = Transcript::default();
+    let ran = module.run(&session, &RunOptions { inputs }, &mut transcript);
+    ran.unwrap_or_else(|e| panic!("{name}:\n{e}"));
+    transcript.lines
+}
+
+/// The first number of a line, behind a colon.
+fn number(line: &str) -> f64 {
+    let after = line.rsplit(": ").next().expect("a line has an end");
+    let digits: String =
+        after.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | '-')).collect();
+    digits.parse().unwrap_or_else(|_| panic!("a number in `{line}`"))
+}
+
+#[test]
+fn housing() {
+    let lines = printed("housing", &[("epochs", 40)]);
+    assert_eq!(lines[0], "plane: 5.56");
+    assert!(number(&lines[1]) < 5.0, "{lines:?}");
+}
+
+#[test]
+fn newton() {
+    let lines = printed("newton", &[]);
+    assert_eq!(lines[0], "step 0: loss 0.693147, gradient 6.8e-1");
+    assert_eq!(lines[5], "step 5: loss 0.120050, gradient 6.4e-5");
+    assert_eq!(lines[6], "step 6: loss 0.120050, gradient 4.4e-8");
+    assert_eq!(lines[8], "right: 99.4%");
+}
+
+#[test]
+fn geometry() {
+    let lines = printed("geometry", &[("frames", 2)]);
+    assert_eq!(lines, ["0.000", "frame 0: light 4000.0", "frame 1: light 4000.0"]);
+}
+
+#[test]
+fn shakespeare() {
+    let lines = printed("shakespeare", &[("steps", 40), ("letters", 10)]);
+    let (before, after) = (number(&lines[0]), number(&lines[1]));
+    assert!(before > 4.5 && after < 3.4, "{lines:?}");
+    assert!(lines[2].contains("SON.\nIf he were dead"), "what is gone on from: {lines:?}");
+}
