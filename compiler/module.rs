@@ -211,12 +211,27 @@ impl Function {
             expected: data[number].declared.to_string(),
             found: format!("{}{} ({mismatch})", data[number].dtype, data[number].shape),
         })?;
+        if let Some(open) = self.open_size() {
+            return Err(CallError::Type {
+                input: self.typed.name.clone(),
+                expected: "parameters whose sizes tell those of its result".to_string(),
+                found: format!("that nothing tells `{open}`"),
+            });
+        }
         let graph = self.typed.graph.with_sizes(&|var| sizes.get(var).copied());
         graph.map_err(|e| CallError::Type {
             input: self.typed.name.clone(),
             expected: "sizes that are not negative".to_string(),
             found: e.to_string(),
         })
+    }
+
+    /// A size that no argument determines, such as `N` of `fn blank[N]() -> f32[N]`: other
+    /// functions can call this one, a host program cannot.
+    pub fn open_size(&self) -> Option<String> {
+        let told = &self.typed.dims;
+        let open = self.typed.graph.named_sizes().into_iter().find(|var| !told.contains(var));
+        open.map(|var| var.name.to_string())
     }
 
     /// The executable for arguments of these shapes: compiled now, or before.

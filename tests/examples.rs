@@ -29,12 +29,10 @@ fn printed(name: &str, inputs: &[(&str, i64)]) -> Vec<String> {
     transcript.lines
 }
 
-/// The first number of a line, behind a colon.
+/// The last number of a line.
 fn number(line: &str) -> f64 {
-    let after = line.rsplit(": ").next().expect("a line has an end");
-    let digits: String =
-        after.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | '-')).collect();
-    digits.parse().unwrap_or_else(|_| panic!("a number in `{line}`"))
+    let numbers = line.split(' ').filter_map(|word| word.parse().ok());
+    numbers.last().unwrap_or_else(|| panic!("a number in `{line}`"))
 }
 
 #[test]
@@ -65,4 +63,20 @@ fn shakespeare() {
     let (before, after) = (number(&lines[0]), number(&lines[1]));
     assert!(before > 4.5 && after < 3.4, "{lines:?}");
     assert!(lines[2].contains("SON.\nIf he were dead"), "what is gone on from: {lines:?}");
+}
+
+#[test]
+fn mnist_conv() {
+    let lines = printed("mnist_conv", &[("epochs", 1), ("most", 30)]);
+    assert!(number(&lines[0]) > 0.8, "{lines:?}");
+}
+
+#[test]
+fn video() {
+    let lines = printed("video", &[("steps", 3)]);
+    assert_eq!(
+        lines[..3],
+        ["brightness 0.4028, motion 0.0283", "noise: 20.01 dB", "blur: 22.88 dB"]
+    );
+    assert!(number(&lines[3]) > 10.0, "{lines:?}");
 }

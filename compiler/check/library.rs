@@ -26,4 +26,5 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.norm", include_str!("../std/norm.tx")),
     ("std.attention", include_str!("../std/attention.tx")),
     ("std.resize", include_str!("../std/resize.tx")),
+    ("std.conv", include_str!("../std/conv.tx")),
 ];

@@ -42,6 +42,10 @@ fn check(program: &Program, engines: &[Engine]) -> Vec<String> {
     wrong.extend(tests(&module, engines));
     for function in &parts.functions {
         let function = module.function(&function.name).expect("it is listed");
+        // What only the context's type tells the sizes of is for other functions to call.
+        if function.open_size().is_some() {
+            continue;
+        }
         wrong.extend(calls(program, &function, engines));
     }
     wrong

@@ -63,8 +63,27 @@ impl<'a, 'w> Unifier<'a, 'w> {
         }
     }
 
+    /// Solves what had to wait for other names: `G * I`, once `I` is told. All of it stays to be
+    /// checked.
+    pub(crate) fn settle(&mut self) {
+        let mut settled = false;
+        while !settled {
+            settled = true;
+            for (dim, actual, ..) in &self.deferred.clone() {
+                if let Err(Mismatch::Open(name)) = self.scope().dim(dim)
+                    && let Some(value) = self.solve(dim, &name, actual)
+                {
+                    let binding = self.bindings.get_mut(&name).expect("it is open");
+                    binding.value = Some(Generic::Dim(value));
+                    settled = false;
+                }
+            }
+        }
+    }
+
     /// Checks what had to wait.
     pub(crate) fn finish(&mut self) -> Result<(), Mismatch> {
+        self.settle();
         for (dim, actual, path, axis) in std::mem::take(&mut self.deferred) {
             let wanted = self.scope().dim(&dim)?;
             if wanted != actual {

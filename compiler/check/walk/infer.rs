@@ -5,11 +5,11 @@
 //! context asks for may tell.
 
 use super::{Eval, Walk};
-use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
+use crate::check::types::{Bindings, Generic, Mismatch, Type, TypeScope, Unifier};
 use crate::check::value::{Static, Value};
 use crate::check::world::{FnDef, GenericSort};
 use crate::diag::Span;
-use crate::graph::Dim;
+use crate::graph::{Dim, DimVar};
 use crate::syntax::ast;
 use std::rc::Rc;
 use tensc_runtime::DType;
@@ -168,6 +168,39 @@ impl<'w> Binder<'w> {
         }
     }
 
+    /// Solves sizes that waited for other names: `G * I`, once `I` is told. Where that has no
+    /// solution, the argument is not of the declared type.
+    fn settle(&mut self, walk: &Walk<'w>) {
+        let waiting =
+            self.deferred.iter().map(|(_, d, a, p, x)| (d.clone(), a.clone(), p.clone(), *x));
+        let waiting = waiting.collect();
+        let mut unifier = Unifier::new(walk.world, self.def.module, &mut self.bindings);
+        unifier.deferred = waiting;
+        unifier.settle();
+        let known = self.bindings.or(&self.hints);
+        let scope = |bindings| TypeScope { world: walk.world, module: self.def.module, bindings };
+        // Of several, the one that is nearest to a solution.
+        let open = |dim: &ast::Dim| matches!(scope(&known).dim(dim), Err(Mismatch::Open(_)));
+        let left = self.deferred.iter().filter(|(_, dim, ..)| open(dim));
+        let left = left.min_by_key(|(_, dim, ..)| open_names(dim, &known)).cloned();
+        let Some((i, dim, found, path, axis)) = left else { return };
+        // What is open is shown by its name.
+        let mut named = known.clone();
+        for binding in named.0.iter_mut().filter(|b| b.value.is_none()) {
+            let var = DimVar { id: u32::MAX, name: binding.name.as_str().into() };
+            binding.value = match binding.sort {
+                GenericSort::Dim => Some(Generic::Dim(Dim::var(var))),
+                _ => None,
+            };
+        }
+        if let Ok(wanted) = scope(&named).dim(&dim) {
+            let written = dim.span;
+            self.bindings = named;
+            self.deferred.clear();
+            self.conflict = Some((i, Mismatch::Size { written, wanted, found, path, axis }));
+        }
+    }
+
     /// The bindings, all of them known.
     pub(super) fn finish(
         mut self,
@@ -175,6 +208,7 @@ impl<'w> Binder<'w> {
         values: &[(Value<'w>, Span)],
         callee: Span,
     ) -> Eval<(Bindings, Option<(usize, Mismatch)>)> {
+        self.settle(walk);
         let mut all = self.bindings.or(&self.hints);
         for binding in &mut all.0 {
             if let (None, sort @ GenericSort::DType(_)) = (&binding.value, binding.sort) {
@@ -189,11 +223,8 @@ impl<'w> Binder<'w> {
         let name = &self.def.decl.name.name;
         walk.all_bound(&self.bindings, name, callee)?;
         for (i, dim, found, path, axis) in std::mem::take(&mut self.deferred) {
-            let scope = crate::check::types::TypeScope {
-                world: walk.world,
-                module: self.def.module,
-                bindings: &self.bindings,
-            };
+            let scope =
+                TypeScope { world: walk.world, module: self.def.module, bindings: &self.bindings };
             let mismatch = match scope.dim(&dim) {
                 Ok(wanted) if wanted == found => continue,
                 Ok(wanted) => Mismatch::Size { written: dim.span, wanted, found, path, axis },
@@ -205,6 +236,20 @@ impl<'w> Binder<'w> {
             walk.check_constraints(self.def, &self.bindings, callee)?;
         }
         Ok((self.bindings, self.conflict))
+    }
+}
+
+/// How many names of a size as written are open.
+fn open_names(dim: &ast::Dim, bindings: &Bindings) -> usize {
+    match &dim.kind {
+        ast::DimKind::Name(name) => {
+            usize::from(bindings.get(name).is_some_and(|b| b.value.is_none()))
+        }
+        ast::DimKind::Int(_) | ast::DimKind::Pack(_) => 0,
+        ast::DimKind::Neg(inner) | ast::DimKind::Paren(inner) => open_names(inner, bindings),
+        ast::DimKind::Binary { left, right, .. } => {
+            open_names(left, bindings) + open_names(right, bindings)
+        }
     }
 }
 

@@ -1,5 +1,227 @@
-//! Convolution, pooling, interpolation.
+//! Convolution, pooling and resizing. PyTorch lets the batch axis be missing.
 
-use super::call::Row;
+use super::call::{Arg, Call, Row, code, list, text};
 
-pub const ROWS: &[Row] = &[];
+pub const ROWS: &[Row] = &[
+    code("nn.functional.adaptive_avg_pool1d", ADAPTIVE, |c| adaptive(c, 1, "average")),
+    code("nn.functional.adaptive_avg_pool2d", ADAPTIVE, |c| adaptive(c, 2, "average")),
+    code("nn.functional.adaptive_avg_pool3d", ADAPTIVE, |c| adaptive(c, 3, "average")),
+    code("nn.functional.adaptive_max_pool1d", ADAPTIVE_AT, |c| adaptive(c, 1, "max")),
+    code("nn.functional.adaptive_max_pool2d", ADAPTIVE_AT, |c| adaptive(c, 2, "max")),
+    code("nn.functional.adaptive_max_pool3d", ADAPTIVE_AT, |c| adaptive(c, 3, "max")),
+    code("nn.functional.avg_pool1d", AVERAGE_1D, |c| average(c, 1)),
+    code("nn.functional.avg_pool2d", AVERAGE, |c| average(c, 2)),
+    code("nn.functional.avg_pool3d", AVERAGE, |c| average(c, 3)),
+    code("nn.functional.conv1d", CONV, |c| convolved(c, 1)),
+    code("nn.functional.conv2d", CONV, |c| convolved(c, 2)),
+    code("nn.functional.conv3d", CONV, |c| convolved(c, 3)),
+    code("nn.functional.conv_transpose1d", TRANSPOSED, |c| convolved(c, 1)),
+    code("nn.functional.conv_transpose2d", TRANSPOSED, |c| convolved(c, 2)),
+    code("nn.functional.conv_transpose3d", TRANSPOSED, |c| convolved(c, 3)),
+    code("nn.functional.fold", FOLD, fold),
+    code("nn.functional.interpolate", RESIZE, resize),
+    code("nn.functional.lp_pool1d", POWER, |c| power(c, 1)),
+    code("nn.functional.lp_pool2d", POWER, |c| power(c, 2)),
+    code("nn.functional.lp_pool3d", POWER, |c| power(c, 3)),
+    code("nn.functional.max_pool1d", LARGEST, |c| largest(c, 1)),
+    code("nn.functional.max_pool2d", LARGEST, |c| largest(c, 2)),
+    code("nn.functional.max_pool3d", LARGEST, |c| largest(c, 3)),
+    text("nn.functional.pixel_shuffle", "input upscale_factor:r", "conv.pixel_shuffle(input, r)"),
+    text(
+        "nn.functional.pixel_unshuffle",
+        "input downscale_factor:r",
+        "conv.pixel_unshuffle(input, r)",
+    ),
+    code("nn.functional.unfold", "input kernel_size:window dilation=1 padding=0 stride=1", |c| {
+        let options = options(c, 2, &["window", "dilation", "padding", "stride"])?;
+        batched(c, 2, |_, x| Ok(format!("conv.unfold({x}, {options})")))
+    }),
+    code("nn.functional.upsample_bilinear", UPSAMPLE, |c| upsampled(c, "bilinear")),
+    code("nn.functional.upsample_nearest", UPSAMPLE, |c| upsampled(c, "nearest")),
+];
+
+const ADAPTIVE: &str = "input output_size:count";
+const ADAPTIVE_AT: &str = "input output_size:count return_indices=false";
+const AVERAGE_1D: &str = "input kernel_size:window stride=None padding=0 ceil_mode:ceil=false \
+    count_include_pad:whole=true";
+const AVERAGE: &str = "input kernel_size:window stride=None padding=0 ceil_mode:ceil=false \
+    count_include_pad:whole=true divisor_override:divisor=None";
+const CONV: &str = "input weight bias=None stride=1 padding=0 dilation=1 groups=1";
+const FOLD: &str = "input output_size:shape kernel_size:window dilation=1 padding=0 stride=1";
+const LARGEST: &str = "input kernel_size:window stride=None padding=0 dilation=1 \
+    ceil_mode:ceil=false return_indices=false";
+const POWER: &str = "input norm_type:p kernel_size:window stride=None ceil_mode:ceil=false";
+const RESIZE: &str = "input size=None scale_factor=None mode=\"nearest\" align_corners=None \
+    recompute_scale_factor=None antialias=false";
+const TRANSPOSED: &str = "input weight bias=None stride=1 padding=0 output_padding:extra=0 \
+    groups=1 dilation=1";
+const UPSAMPLE: &str = "input size=None scale_factor=None";
+
+/// Numbers for each of `n` axes of positions, as named arguments; those that are left out stay so.
+fn options(c: &Call<'_>, n: usize, names: &[&str]) -> Result<String, String> {
+    let mut options = Vec::new();
+    for name in names {
+        if !c.has(name) || c.arg(name).items().is_some_and(<[Arg]>::is_empty) {
+            continue;
+        }
+        options.push(format!("{name} = {}", list(c.per_axis(name, n)?)));
+    }
+    Ok(options.join(", "))
+}
+
+/// What `of` gives for the input with a batch axis in front, which goes where there was none.
+fn batched(
+    c: &mut Call<'_>,
+    n: usize,
+    of: impl FnOnce(&mut Call<'_>, &str) -> Result<String, String>,
+) -> Result<String, String> {
+    if c.rank("input")? == n + 2 {
+        return of(c, "input");
+    }
+    if c.rank("input")? != n + 1 {
+        return c.unknown("input");
+    }
+    let x = c.bind("input[None]");
+    let y = of(c, &x)?;
+    let y = c.bind(y);
+    Ok(format!("{y}[0]"))
+}
+
+fn adaptive(c: &mut Call<'_>, n: usize, what: &str) -> Result<String, String> {
+    if c.given("return_indices").is_some() && c.flag("return_indices")? {
+        return c.unknown("return_indices");
+    }
+    // `None` keeps a size.
+    let shape = c.shape("input")?;
+    let given = match c.arg("count").items() {
+        Some(items) if items.len() == n => items.to_vec(),
+        Some([one]) => vec![one.clone(); n],
+        Some(_) => return c.unknown("count"),
+        None => vec![c.arg("count").clone(); n],
+    };
+    let mut counts = Vec::new();
+    for (axis, count) in given.iter().enumerate() {
+        counts.push(match count {
+            Arg::Int(count) => *count,
+            Arg::None => shape[shape.len() - n + axis] as i64,
+            _ => return c.unknown("count"),
+        });
+    }
+    let counts = list(counts);
+    batched(c, n, |_, x| Ok(format!("conv.adaptive_{what}_pool({x}, {counts})")))
+}
+
+fn average(c: &mut Call<'_>, n: usize) -> Result<String, String> {
+    let options = options(c, n, &["window", "stride", "padding"])?;
+    let divisor = match c.given("divisor") {
+        Some(Arg::Int(_)) => ", divisor = divisor",
+        _ => "",
+    };
+    batched(c, n, |_, x| {
+        Ok(format!("conv.average_pool({x}, {options}, ceil = ceil, whole = whole{divisor})"))
+    })
+}
+
+fn largest(c: &mut Call<'_>, n: usize) -> Result<String, String> {
+    let options = options(c, n, &["window", "stride", "padding", "dilation"])?;
+    if !c.flag("return_indices")? {
+        return batched(c, n, |_, x| Ok(format!("conv.max_pool({x}, {options}, ceil = ceil)")));
+    }
+    let at = |x: &str| format!("conv.max_pool_at({x}, {options}, ceil = ceil)");
+    if c.rank("input")? == n + 2 {
+        return Ok(at("input"));
+    }
+    let y = c.bind(at("input[None]"));
+    Ok(format!("({y}.0[0], {y}.1[0])"))
+}
+
+fn power(c: &mut Call<'_>, n: usize) -> Result<String, String> {
+    let options = options(c, n, &["window", "stride"])?;
+    batched(c, n, |_, x| Ok(format!("conv.power_pool({x}, p, {options}, ceil = ceil)")))
+}
+
+/// Convolution or its transpose, by whether there is a parameter that only that one has.
+fn convolved(c: &mut Call<'_>, n: usize) -> Result<String, String> {
+    let (name, numbers) = match c.given("extra") {
+        Some(_) => {
+            ("convolve_transposed", options(c, n, &["stride", "padding", "extra", "dilation"])?)
+        }
+        None => match c.arg("padding") {
+            Arg::Text(mode) if mode == "same" => {
+                ("convolve", options(c, n, &["stride", "dilation"])? + ", same = true")
+            }
+            Arg::Text(mode) if mode == "valid" => {
+                ("convolve", options(c, n, &["stride", "dilation"])?)
+            }
+            _ => ("convolve", options(c, n, &["stride", "padding", "dilation"])?),
+        },
+    };
+    let bias = c.has("bias");
+    batched(c, n, |c, x| {
+        // The sizes of filters tell the groups, but not those of filters that are transposed.
+        let groups = if name == "convolve" { "" } else { ", groups = groups" };
+        let y = c.bind(format!("conv.{name}({x}, weight, {numbers}{groups})"));
+        let ones = ", 1".repeat(n);
+        Ok(if bias { format!("{y} + reshape(bias, [-1{ones}])") } else { y })
+    })
+}
+
+fn fold(c: &mut Call<'_>) -> Result<String, String> {
+    let options = options(c, 2, &["shape", "window", "dilation", "padding", "stride"])?;
+    batched(c, 1, |_, x| Ok(format!("conv.overlap_add({x}, {options})")))
+}
+
+fn upsampled(c: &mut Call<'_>, mode: &str) -> Result<String, String> {
+    let corners = mode == "bilinear";
+    resized(c, mode, corners, false)
+}
+
+fn resize(c: &mut Call<'_>) -> Result<String, String> {
+    if c.flag("antialias")? {
+        return c.unknown("antialias");
+    }
+    let corners = c.has("align_corners") && c.flag("align_corners")?;
+    let recompute = c.has("recompute_scale_factor") && c.flag("recompute_scale_factor")?;
+    let mode = c.word("mode")?.to_string();
+    resized(c, &mode, corners, recompute)
+}
+
+fn resized(c: &mut Call<'_>, mode: &str, corners: bool, recompute: bool) -> Result<String, String> {
+    let shape = c.shape("input")?;
+    let positions = &shape[2..];
+    let n = positions.len();
+    let mut scale = 0.0;
+    let sizes: Vec<i64> = match c.has("size") {
+        true => c.per_axis("size", n)?,
+        false => {
+            let scales = match c.arg("scale_factor").items() {
+                None => vec![c.float("scale_factor")?; n],
+                Some(items) => {
+                    let scale = |arg: &Arg| match arg {
+                        Arg::Float(x) => Ok(*x),
+                        Arg::Int(x) => Ok(*x as f64),
+                        _ => c.unknown("scale_factor"),
+                    };
+                    items.iter().map(scale).collect::<Result<_, _>>()?
+                }
+            };
+            if scales.windows(2).any(|pair| pair[0] != pair[1]) {
+                return c.unknown("scale_factor");
+            }
+            scale = if recompute { 0.0 } else { scales[0] };
+            positions.iter().zip(&scales).map(|(&m, s)| (m as f64 * s).floor() as i64).collect()
+        }
+    };
+    let sizes = list(sizes);
+    let call = match mode {
+        "area" => return Ok(format!("conv.adaptive_average_pool(input, {sizes})")),
+        "nearest" => format!("resize_nearest(input, {sizes}"),
+        "nearest-exact" => format!("resize_nearest(input, {sizes}, centred = true"),
+        "linear" | "bilinear" | "trilinear" => {
+            format!("resize_linear(input, {sizes}, corners = {corners}")
+        }
+        "bicubic" => format!("resize_cubic(input, {sizes}, corners = {corners}"),
+        _ => return c.unknown("mode"),
+    };
+    Ok(format!("resize.{call}, scale = {scale:?})"))
+}
