@@ -5,7 +5,7 @@
 use crate::graph::ops::Draw;
 use crate::kernel::{BufferId, Call, Program};
 use tensc_runtime::dtype::{BF16, F16};
-use tensc_runtime::{DType, Element, Key, Pool, rng};
+use tensc_runtime::{DType, Element, Key, Pool, along, rng, with_element};
 
 /// The buffers of a program at run time.
 pub(super) struct Buffers<'a> {
@@ -76,6 +76,24 @@ pub(super) unsafe fn run(call: &Call, buffers: &Buffers, pool: &Pool) {
             Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
                 let dims = ScatterDims { outer, bound, inner };
                 scatter(operand, index, updates, out, dims, buffers);
+            }
+            Call::Running { op, operand, out, around } => {
+                with_element!(buffers.dtype(out), T => {
+                    let (x, out) = (buffers.read::<T>(operand), buffers.write::<T>(out));
+                    along::running(op, x, around, out, pool);
+                });
+            }
+            Call::Recur { factor, operand, out, around } => {
+                with_element!(buffers.dtype(out), T => {
+                    let (factor, x) = (buffers.read::<T>(factor), buffers.read::<T>(operand));
+                    along::recurrence(factor, x, around, buffers.write::<T>(out), pool);
+                });
+            }
+            Call::Argsort { operand, out, descending, around } => {
+                let out = buffers.write::<i64>(out);
+                with_element!(buffers.dtype(operand), T => {
+                    along::argsort(buffers.read::<T>(operand), descending, around, out, pool);
+                });
             }
         }
     }

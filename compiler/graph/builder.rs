@@ -15,6 +15,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::{SmallVec, smallvec};
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
+use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 /// Adds nodes to a graph.
@@ -405,6 +406,45 @@ impl Builder<'_> {
         let steps: SmallVec<[i64; 4]> = smallvec![1; lens.len()];
         self.slice(x, &starts, &lens, &steps)
     }
+    /// Reversed along an axis.
+    pub fn flip(&self, x: NodeId, axis: usize) -> NodeId {
+        let lens = self.ty(x).shape;
+        let mut starts: Dims = smallvec![Dim::Const(0); lens.len()];
+        let mut steps: SmallVec<[i64; 4]> = smallvec![1; lens.len()];
+        starts[axis] = lens[axis].clone() - Dim::Const(1);
+        steps[axis] = -1;
+        self.slice(x, &starts, &lens, &steps)
+    }
+    /// What stands one place earlier along an axis, `first` at the first place.
+    pub fn delayed(&self, x: NodeId, axis: usize, first: f64) -> NodeId {
+        let ty = self.ty(x);
+        let mut low: Dims = smallvec![Dim::Const(0); ty.rank()];
+        let high = low.clone();
+        low[axis] = Dim::Const(1);
+        let interior: SmallVec<[i64; 4]> = smallvec![0; ty.rank()];
+        let more = self.pad(x, self.constant(first, ty.dtype), &low, &high, &interior);
+        self.slice_axis(more, axis, &Dim::Const(0), &ty.shape[axis])
+    }
+    /// Along an axis, at each place the element that the checked index there names; apart from the
+    /// axis both have one shape.
+    pub fn take_along(&self, x: NodeId, indices: NodeId, axis: usize) -> NodeId {
+        let flat = self.reshape(x, &[self.ty(x).elements()]);
+        self.gather(flat, self.flat_places(indices, &self.ty(x).shape, axis), 0)
+    }
+    /// The row-major places in a tensor of this shape that checked indices along an axis name.
+    pub fn flat_places(&self, indices: NodeId, shape: &[Dim], axis: usize) -> NodeId {
+        let own = self.ty(indices).shape;
+        let mut stride = Dim::Const(1);
+        let mut places = None;
+        for a in (0..shape.len()).rev() {
+            let at = if a == axis { indices } else { self.iota(DType::I64, &own, a) };
+            let step = self.splat(self.size(&stride, DType::I64), &own);
+            let part = if stride.is(1) { at } else { self.mul(at, step) };
+            places = Some(places.map_or(part, |sum| self.add(sum, part)));
+            stride = stride * shape[a].clone();
+        }
+        places.expect("an axis is among the axes")
+    }
     /// Along an axis the elements `start + stride * i + dilation * j`, as two axes.
     pub fn window(&self, x: NodeId, window: Window) -> NodeId {
         self.add_op(Op::Window(window), &[x])
@@ -449,6 +489,18 @@ impl Builder<'_> {
     /// Position of the first largest or smallest element along an axis.
     pub fn arg_reduce(&self, op: ReduceOp, x: NodeId, axis: usize) -> NodeId {
         self.add_op(Op::ArgReduce(op, axis as u8), &[x])
+    }
+    /// At each place the combination of the elements up to it along an axis.
+    pub fn running(&self, op: Running, x: NodeId, axis: usize) -> NodeId {
+        self.add_op(Op::Running(op, axis as u8), &[x])
+    }
+    /// Along an axis `result[i] = factor[i] * result[i - 1] + x[i]`.
+    pub fn recur(&self, factor: NodeId, x: NodeId, axis: usize) -> NodeId {
+        self.add_op(Op::Recur(axis as u8), &[factor, x])
+    }
+    /// Positions along an axis in the order of their elements.
+    pub fn argsort(&self, x: NodeId, axis: usize, descending: bool) -> NodeId {
+        self.add_op(Op::Argsort { axis: axis as u8, descending }, &[x])
     }
     /// The sum of products over paired axes.
     pub fn contract(&self, left: NodeId, right: NodeId, contraction: Contraction) -> NodeId {

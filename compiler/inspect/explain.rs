@@ -218,6 +218,13 @@ fn shape(kernel: &Kernel) -> String {
         }
         Work::Call(Call::Random { .. }) => write!(text, "random draws"),
         Work::Call(Call::FoldKey { .. }) => write!(text, "a key from a key"),
+        Work::Call(Call::Running { op, around, .. }) => {
+            write!(text, "running {} along {}", op.name(), around.n)
+        }
+        Work::Call(Call::Recur { around, .. }) => {
+            write!(text, "a linear recurrence along {}", around.n)
+        }
+        Work::Call(Call::Argsort { around, .. }) => write!(text, "sorting of {}", around.n),
         Work::Call(Call::ScatterAdd { outer, bound, inner, .. }) => {
             write!(text, "additions at computed positions of {}", by(&[*outer, *bound, *inner]))
         }

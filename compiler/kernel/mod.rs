@@ -33,6 +33,7 @@ use crate::graph::Origin;
 use crate::graph::ops::Draw;
 use crate::vector;
 use smallvec::SmallVec;
+use tensc_runtime::along::{Around, Running};
 use tensc_runtime::{DType, Tensor};
 
 /// A buffer of a [`Program`].
@@ -211,6 +212,39 @@ pub enum Call {
         bound: usize,
         /// Product of the axes after it.
         inner: usize,
+    },
+    /// Running combinations along an axis.
+    Running {
+        /// How elements combine.
+        op: Running,
+        /// Dense `[outer, n, inner]`.
+        operand: BufferId,
+        /// Dense, of the same type.
+        out: BufferId,
+        /// The sizes.
+        around: Around,
+    },
+    /// `out[i] = factor[i] * out[i - 1] + operand[i]` along an axis.
+    Recur {
+        /// Dense `[outer, n, inner]`.
+        factor: BufferId,
+        /// Dense, of the same type.
+        operand: BufferId,
+        /// Dense, of the same type.
+        out: BufferId,
+        /// The sizes.
+        around: Around,
+    },
+    /// Positions along an axis in the order of their elements.
+    Argsort {
+        /// Dense `[outer, n, inner]`.
+        operand: BufferId,
+        /// Dense `i64`.
+        out: BufferId,
+        /// The largest first.
+        descending: bool,
+        /// The sizes.
+        around: Around,
     },
 }
 

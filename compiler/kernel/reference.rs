@@ -16,6 +16,7 @@ use crate::vector::reference::{Accumulate, Environment, accumulators, run};
 use crate::vector::{Binary, Param, Slot};
 use smallvec::SmallVec;
 use std::fmt;
+use tensc_runtime::along::Around;
 use tensc_runtime::dtype::{BF16, F16};
 use tensc_runtime::{DType, Scalar, Shape, Tensor};
 
@@ -242,7 +243,25 @@ impl<'p> Machine<'p> {
                     self.write(out, element, sum.narrow(dtype));
                 }
             }
+            Call::Running { op, operand, out, around } => {
+                self.along(Op::Running(op, 1), &[operand], out, around);
+            }
+            Call::Recur { factor, operand, out, around } => {
+                self.along(Op::Recur(1), &[factor, operand], out, around);
+            }
+            Call::Argsort { operand, out, descending, around } => {
+                self.along(Op::Argsort { axis: 1, descending }, &[operand], out, around);
+            }
         }
+    }
+
+    /// By the meaning of the operation along the middle one of three axes.
+    fn along(&mut self, op: Op, operands: &[BufferId], out: BufferId, around: Around) {
+        let shape = [around.outer, around.n, around.inner];
+        let values: Vec<Tensor> = operands.iter().map(|&b| self.tensor(b).reshape(shape)).collect();
+        let ty = TensorType::new(self.dtype(out), shape.map(Into::into));
+        let result = (op.row().eval)(&op, &values.iter().collect::<Vec<_>>(), &ty);
+        self.fill(out, &result.expect("it has a value for any operands"));
     }
 
     fn draw(&self, draw: Draw, key: &Tensor, out: BufferId) -> Tensor {

@@ -114,6 +114,10 @@ pub fn call_buffers(call: &Call) -> (SmallVec<[BufferId; 3]>, BufferId) {
         Call::ScatterAdd { operand, index, updates, out, .. } => {
             (operand.into_iter().chain([index, updates]).collect(), out)
         }
+        Call::Running { operand, out, .. } | Call::Argsort { operand, out, .. } => {
+            ([operand].into_iter().collect(), out)
+        }
+        Call::Recur { factor, operand, out, .. } => ([factor, operand].into_iter().collect(), out),
     }
 }
 

@@ -238,6 +238,9 @@ fn constant(op: &Op, operands: &[&Facts]) -> Option<Scalar> {
         | Op::Literal(_)
         | Op::CheckIndex(_)
         | Op::ArgReduce(..)
+        | Op::Running(..)
+        | Op::Recur(_)
+        | Op::Argsort { .. }
         | Op::Contract(_)
         | Op::Gather(_)
         | Op::ScatterAdd(_)
@@ -302,7 +305,7 @@ fn interval(
                 all
             }
         }
-        Op::ArgReduce(_, axis) => {
+        Op::ArgReduce(_, axis) | Op::Argsort { axis, .. } => {
             let n = size(&operands[0].ty.shape[usize::from(*axis)]);
             positions(n)
         }
@@ -321,6 +324,8 @@ fn interval(
         | Op::Literal(_)
         | Op::Size(..)
         | Op::Reduce(..)
+        | Op::Running(..)
+        | Op::Recur(_)
         | Op::ScatterAdd(_)
         | Op::FoldKey
         | Op::Fused(_) => all,

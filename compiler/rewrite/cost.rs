@@ -130,6 +130,11 @@ impl Machine {
             Op::ScatterAdd(_) => units(elements(operands[2]), 6.0),
             Op::Random { .. } => units(points, 40.0),
             Op::FoldKey => units(points, 40.0),
+            Op::Running(..) | Op::Recur(_) => units(points, 8.0),
+            Op::Argsort { axis, .. } => {
+                let n = size(&ty.shape[usize::from(*axis)]) as f64;
+                units(points, 20.0 * n.max(2.0).log2())
+            }
             Op::Fused(fused) => self.fused(fused, operands, ty),
         }
     }

@@ -67,6 +67,12 @@ pub enum Kind {
     Window,
     /// `Op::Diagonal`.
     Diagonal,
+    /// `Op::Running`.
+    Running,
+    /// `Op::Recur`.
+    Recur,
+    /// `Op::Argsort`.
+    Argsort,
     /// `Op::Random`.
     Random,
     /// `Op::FoldKey`.
@@ -99,6 +105,9 @@ impl Kind {
             Op::ScatterAdd(_) => Kind::ScatterAdd,
             Op::Window(_) => Kind::Window,
             Op::Diagonal(..) => Kind::Diagonal,
+            Op::Running(..) => Kind::Running,
+            Op::Recur(_) => Kind::Recur,
+            Op::Argsort { .. } => Kind::Argsort,
             Op::Random { .. } => Kind::Random,
             Op::FoldKey => Kind::FoldKey,
             Op::Fused(_) => Kind::Fused,

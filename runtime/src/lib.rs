@@ -4,6 +4,7 @@
 //! Invariant: nothing here depends on the compiler, so a program that only reads data files or
 //! holds tensors never pays for Cranelift.
 
+pub mod along;
 pub mod arena;
 pub mod atomic_file;
 pub mod data;

@@ -3,7 +3,9 @@
 //! Elementwise functions are the rows of the graph's own table. What can be said in the language is
 //! not here but in the library.
 
+mod along;
 mod args;
+mod arrange;
 mod create;
 mod einsum;
 mod forms;
@@ -104,6 +106,8 @@ pub(crate) fn table() -> &'static [Builtin] {
         rows.extend(select::rows());
         rows.extend(shape::rows());
         rows.extend(window::rows());
+        rows.extend(along::rows());
+        rows.extend(arrange::rows());
         rows.extend(create::rows());
         rows.extend(einsum::rows());
         rows.extend(forms::rows());

@@ -18,7 +18,6 @@ pub(super) fn rows() -> Vec<Builtin> {
         "clip" ["x", "low", "high"], "`x` brought between two bounds; NaN stays NaN.", clip;
         "one_hot" ["x", "size", "dtype?"], "A new last axis with 1 at the index and 0 elsewhere; an index out of range is an error.", one_hot;
         "take" ["x", "indices", "axis?"], "The elements at these indices along an axis (0).", take;
-        "take_along_axis" ["x", "indices", "axis"], "Along an axis, at each position the element that the index there names.", take_along;
         "scatter_add" ["x", "indices", "updates", "axis?"], "`x` with each update added at its index along an axis (0).", scatter_add;
         "check_index" ["x", "size"], "The indices as i64, each counted from the end where it is negative; one that is out of range is an error.", check_index;
         "logical_and" ["x", "y"], "Whether both are true.", |w, a| on_masks(w, a, MapOp::And);
@@ -142,39 +141,5 @@ fn check_index<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (size, size_at) = args.get(1);
     let bound = w.as_dim(size, size_at)?;
     let node = checked(w, indices, &bound, at)?;
-    Ok(w.tensor(node))
-}
-
-/// `x[..., indices[..., j, ...], ...]` by selecting along the axis: the sum of what the index names
-/// and zeros, which no infinity or NaN elsewhere disturbs.
-fn take_along<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let x = w.tensor_arg(args, 0)?;
-    let indices = w.tensor_arg(args, 1)?;
-    let (ty, of) = (w.node_ty(x).clone(), w.node_ty(indices).clone());
-    let (axis, at) = args.get(2);
-    let axis = w.axis(axis, &ty, at)?;
-    let differs = (0..ty.rank().min(of.rank())).find(|&a| a != axis && ty.shape[a] != of.shape[a]);
-    if ty.rank() != of.rank() || differs.is_some() {
-        let message = format!("indices {of} do not fit {ty}: they may differ in axis {axis} only");
-        let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, args.get(1).1, message);
-        if let Some(axis) = differs {
-            diagnostic = w.with_sizes(diagnostic, (x, axis), (indices, axis));
-        }
-        return Err(w.report(diagnostic));
-    }
-    // [..., j, ..., n]: the size of the axis as a new last axis of the mask.
-    let mask = hot_mask(w, indices, &ty.shape[axis], args.get(1).1, args.span)?;
-    let full = w.node_ty(mask).shape.clone();
-    let mut perm: Vec<u8> = (0..ty.rank() as u8).filter(|&a| usize::from(a) != axis).collect();
-    perm.push(axis as u8);
-    let moved = w.transpose(x, &perm, args.span)?;
-    let axes = (0..=ty.rank() as u8).filter(|&a| usize::from(a) != axis).collect();
-    let wide = w.add(Op::Broadcast { shape: full.clone(), axes }, &[moved], args.span)?;
-    let zero = w.to_tensor(&Value::int(0), Some(ty.dtype), args.span)?;
-    let zero = w.stretch(zero, &full, args.span)?;
-    let chosen = w.add(MapOp::Select, &[mask, wide, zero], args.span)?;
-    let last = smallvec::SmallVec::from_slice(&[ty.rank() as u8]);
-    let sum = crate::graph::fused::ReduceOp::Sum;
-    let node = w.add(Op::Reduce(sum, last), &[chosen], args.span)?;
     Ok(w.tensor(node))
 }

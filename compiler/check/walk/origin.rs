@@ -84,7 +84,9 @@ impl Walk<'_> {
                     a => from(0, a + 1 - rank),
                 }
             }
-            Op::ScatterAdd(_) => from(0, axis),
+            Op::ScatterAdd(_) | Op::Running(..) | Op::Recur(_) | Op::Argsort { .. } => {
+                from(0, axis)
+            }
             Op::Window(w) => match axis.checked_sub(usize::from(w.axis)) {
                 None => from(0, axis),
                 Some(0 | 1) => None,

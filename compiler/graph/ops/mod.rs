@@ -5,6 +5,7 @@
 //! that lowering goes by, and the samples that tests run over the whole table. Elementwise
 //! operations are rows of `elementwise`; the others stand in one file a family.
 
+mod along;
 mod contract;
 mod convert;
 mod diagonal;
@@ -34,6 +35,7 @@ use super::{Dim, TensorType};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
+use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 #[cfg(test)]
@@ -167,6 +169,17 @@ pub enum Op {
     /// Position (`i64`) of the first extreme element along an axis, which the result lacks. `Max`
     /// or `Min`; a NaN is more extreme than any number.
     ArgReduce(ReduceOp, u8),
+    /// At each place the combination of the elements up to it along an axis.
+    Running(Running, u8),
+    /// Along an axis `result[i] = operand 0[i] * result[i - 1] + operand 1[i]`, from 0.
+    Recur(u8),
+    /// Positions (`i64`) along an axis in the order of their elements, equal ones in their own.
+    Argsort {
+        /// The axis.
+        axis: u8,
+        /// The largest first.
+        descending: bool,
+    },
     /// Sum of products over paired axes. Narrow floats accumulate in `f32`.
     Contract(Contraction),
     /// Operand 0 at the positions of operand 1 (checked `i64`) along `axis`, whose place the axes

@@ -60,6 +60,8 @@ pub enum Class {
     Reduce,
     /// Position of an extreme along an axis.
     ArgReduce,
+    /// Along an axis, in its order.
+    Along,
     /// A sum of products.
     Contract,
     /// Elements at computed positions.

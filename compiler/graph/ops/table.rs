@@ -1,13 +1,14 @@
 //! From an operation to its row.
 
 use super::{
-    MapOp, Op, OpRow, TypeError, contract, convert, diagonal, elementwise, fused, gather, join,
+    MapOp, Op, OpRow, TypeError, along, contract, convert, diagonal, elementwise, fused, gather,
+    join,
 };
 use super::{Window, random, reduce, source, view, window};
 use crate::graph::{Dim, TensorType};
 
 /// Every row.
-pub static ROWS: [&OpRow; 24] = [
+pub static ROWS: [&OpRow; 27] = [
     &source::INPUT,
     &source::CONST,
     &source::LITERAL,
@@ -26,6 +27,9 @@ pub static ROWS: [&OpRow; 24] = [
     &join::CONCAT,
     &reduce::REDUCE,
     &reduce::ARG_REDUCE,
+    &along::RUNNING,
+    &along::RECUR,
+    &along::ARGSORT,
     &contract::CONTRACT,
     &gather::GATHER,
     &gather::SCATTER_ADD,
@@ -56,6 +60,9 @@ impl Op {
             Op::Concat(_) => &join::CONCAT,
             Op::Reduce(..) => &reduce::REDUCE,
             Op::ArgReduce(..) => &reduce::ARG_REDUCE,
+            Op::Running(..) => &along::RUNNING,
+            Op::Recur(_) => &along::RECUR,
+            Op::Argsort { .. } => &along::ARGSORT,
             Op::Contract(_) => &contract::CONTRACT,
             Op::Gather(_) => &gather::GATHER,
             Op::ScatterAdd(_) => &gather::SCATTER_ADD,
@@ -120,6 +127,9 @@ impl Op {
             | Op::Concat(_)
             | Op::Reduce(..)
             | Op::ArgReduce(..)
+            | Op::Running(..)
+            | Op::Recur(_)
+            | Op::Argsort { .. }
             | Op::Contract(_)
             | Op::Gather(_)
             | Op::ScatterAdd(_)
@@ -167,6 +177,9 @@ impl Op {
             | Op::Concat(_)
             | Op::Reduce(..)
             | Op::ArgReduce(..)
+            | Op::Running(..)
+            | Op::Recur(_)
+            | Op::Argsort { .. }
             | Op::Contract(_)
             | Op::Gather(_)
             | Op::ScatterAdd(_)

@@ -11,6 +11,7 @@ use super::fused::ReduceOp;
 use super::ops::elementwise::Partial;
 use super::ops::{Draw, Draws, MapOp, Op};
 use super::{Builder, Dim, Graph, NodeId, TensorType};
+use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Tensor};
 
 /// A concrete graph and values for its inputs.
@@ -90,7 +91,7 @@ impl Generator<'_> {
 
     /// Tries one of the ways to add nodes; some find nothing to work on and add none.
     fn step(&mut self) {
-        match self.rng.below(28) {
+        match self.rng.below(31) {
             0..8 => self.map(),
             8 => self.convert(),
             9 | 10 => self.reshape(),
@@ -107,6 +108,7 @@ impl Generator<'_> {
             24 => self.source(),
             25 => self.window(),
             26 => self.diagonal(),
+            27 | 28 => self.along(),
             _ if self.options.fused => self.fused(),
             _ => self.map(),
         };
@@ -194,7 +196,10 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
             !ty.dtype.is_float() || matches!(reduce, ReduceOp::Max | ReduceOp::Min)
         }
         Op::Random { draw, .. } => *draw != Draw::Normal,
-        Op::Contract(_) | Op::ScatterAdd(_) | Op::Fused(_) => !ty.dtype.is_float(),
+        Op::Running(Running::Max | Running::Min, _) => true,
+        Op::Contract(_) | Op::ScatterAdd(_) | Op::Running(..) | Op::Recur(_) | Op::Fused(_) => {
+            !ty.dtype.is_float()
+        }
         Op::Input(_)
         | Op::Const(_)
         | Op::Literal(_)
@@ -210,6 +215,7 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
         | Op::Pad { .. }
         | Op::Concat(_)
         | Op::ArgReduce(..)
+        | Op::Argsort { .. }
         | Op::Gather(_)
         | Op::FoldKey => true,
     }

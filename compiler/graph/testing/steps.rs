@@ -6,6 +6,7 @@ use crate::graph::ops::elementwise::{Partial, Takes};
 use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, Window, shape};
 use crate::graph::{Dim, NodeId, TensorType};
 use smallvec::{SmallVec, smallvec};
+use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Scalar};
 
 impl Generator<'_> {
@@ -173,6 +174,34 @@ impl Generator<'_> {
         let shape = [n.clone(), n];
         let square = self.fits(&shape).then(|| self.g.broadcast(x, &shape, &[1]))?;
         Some(self.g.diagonal(square, 0, 1))
+    }
+
+    /// A running combination, a recurrence, or the order of exact elements.
+    pub(super) fn along(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.rank() >= 1 && ty.dtype != DType::Bool)?;
+        let ty = self.g.ty(x);
+        let axis = self.rng.below(ty.rank());
+        match self.rng.below(4) {
+            // A difference of rounding may decide the order.
+            0 => {
+                let descending = self.rng.chance(1, 2);
+                self.exact[x.index()].then(|| self.g.argsort(x, axis, descending))
+            }
+            1 if ty.dtype.is_float() => {
+                let other = self.of_type(&ty)?;
+                let factor = self.g.map(MapOp::Sigmoid, &[other]);
+                Some(self.g.recur(factor, x, axis))
+            }
+            _ => {
+                let op = self.rng.pick(&Running::ALL);
+                let tame = match op {
+                    Running::LogSumExp => ty.dtype.is_float(),
+                    Running::Prod => !ty.dtype.is_float(),
+                    Running::Sum | Running::Max | Running::Min => true,
+                };
+                tame.then(|| self.g.running(op, x, axis))
+            }
+        }
     }
 
     pub(super) fn pad(&mut self) -> Option<NodeId> {

@@ -6,6 +6,7 @@ use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
+use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
 
 /// Why a text is no graph.
@@ -217,6 +218,19 @@ impl Parser {
             "arg_reduce" => {
                 let reduce = c.reduction()?;
                 Op::ArgReduce(reduce, c.integer()?)
+            }
+            "running" => {
+                let word = c.word()?;
+                let running = Running::from_name(word);
+                let running = running.ok_or_else(|| format!("there is no running `{word}`"))?;
+                c.expect(":")?;
+                Op::Running(running, c.integer()?)
+            }
+            "recur" => Op::Recur(c.axis_attribute()?),
+            "argsort" => {
+                let descending = c.eat_word("descending");
+                c.expect(if descending { ":" } else { "ascending:" })?;
+                Op::Argsort { axis: c.integer()?, descending }
             }
             "contract" => {
                 let mut contraction = Contraction::default();

@@ -166,6 +166,12 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
         }
         Op::Reduce(reduce, axes) => format!("{call} {{{}: {}}}", reduce.name(), list(axes)),
         Op::ArgReduce(reduce, axis) => format!("{call} {{{}: {axis}}}", reduce.name()),
+        Op::Running(running, axis) => format!("{call} {{{}: {axis}}}", running.name()),
+        Op::Recur(axis) => format!("{call} {{axis: {axis}}}"),
+        Op::Argsort { axis, descending } => {
+            let order = if *descending { "descending" } else { "ascending" };
+            format!("{call} {{{order}: {axis}}}")
+        }
         Op::Contract(c) => {
             let pair = |a: &[u8], b: &[u8]| format!("{}x{}", list(a), list(b));
             let sum = pair(&c.left_sum, &c.right_sum);

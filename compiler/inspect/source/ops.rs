@@ -11,6 +11,7 @@ use crate::graph::ops::elementwise::Takes;
 use crate::graph::ops::{Contraction, Draw, Window};
 use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
 use crate::syntax::ast::{BinaryOp, Expr, IndexArg, UnaryOp};
+use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 /// Functions of the language that are not elementwise operations: names that no `let` may take.
@@ -20,20 +21,27 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "arange",
     "argmax",
     "argmin",
+    "argsort",
     "bits",
     "broadcast_to",
     "check_index",
     "concat",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
     "diagonal",
     "einsum",
     "fold_in",
     "inf",
+    "logcumsumexp",
     "mean",
     "nan",
     "normal",
     "ones",
     "pad",
     "prod",
+    "recurrence",
     "reshape",
     "scatter_add",
     "sum",
@@ -127,6 +135,28 @@ impl Writer<'_> {
                 };
                 let x = self.exact(operands[0]);
                 plain(tree::call_named(callee, [x], [("axis", axis_number(*axis))]), ty)
+            }
+            Op::Running(running, axis) => {
+                let callee = match running {
+                    Running::Sum => "cumsum",
+                    Running::Prod => "cumprod",
+                    Running::Max => "cummax",
+                    Running::Min => "cummin",
+                    Running::LogSumExp => "logcumsumexp",
+                };
+                let x = self.exact(operands[0]);
+                plain(tree::call_named(callee, [x], [("axis", axis_number(*axis))]), ty)
+            }
+            Op::Recur(axis) => {
+                let args = [self.exact(operands[0]), self.exact(operands[1])];
+                plain(tree::call_named("recurrence", args, [("axis", axis_number(*axis))]), ty)
+            }
+            Op::Argsort { axis, descending } => {
+                let mut named = vec![("axis", axis_number(*axis))];
+                if *descending {
+                    named.push(("descending", tree::name("true")));
+                }
+                plain(tree::call_named("argsort", [self.exact(operands[0])], named), ty)
             }
             Op::Contract(c) => self.contract(c, operands[0], operands[1], ty),
             Op::Gather(axis) => {

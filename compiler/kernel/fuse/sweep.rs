@@ -228,5 +228,11 @@ fn renumber_call(call: &mut Call, renumber: impl Fn(&mut BufferId)) {
         Call::ScatterAdd { operand, index, updates, out, .. } => {
             operand.iter_mut().chain([index, updates, out]).for_each(renumber);
         }
+        Call::Running { operand, out, .. } | Call::Argsort { operand, out, .. } => {
+            [operand, out].into_iter().for_each(renumber);
+        }
+        Call::Recur { factor, operand, out, .. } => {
+            [factor, operand, out].into_iter().for_each(renumber);
+        }
     }
 }

@@ -22,7 +22,7 @@ use self::nest::{Loop, LoopFold, Target};
 use self::scribe::{Read, Scribe};
 use self::view::{Base, View};
 use super::walk::{Walk, points};
-use super::{Buffer, BufferId, Kernel, Place, Program, Work};
+use super::{Buffer, BufferId, Call, Kernel, Place, Program, Work};
 use crate::graph::fused::{LambdaInst, ReduceOp};
 use crate::graph::ops::Class;
 use crate::graph::{Fused, Graph, Node, NodeId, Op, Origin};
@@ -124,6 +124,25 @@ impl Lowering<'_> {
             }
             Op::Contract(contraction) => self.contract(id, &operands[0], &operands[1], contraction),
             Op::Gather(axis) => self.gather(id, &operands[0], &operands[1], usize::from(*axis)),
+            Op::Running(op, axis) => {
+                self.along(id, &operands, usize::from(*axis), &|b, out, around| Call::Running {
+                    op: *op,
+                    operand: b[0],
+                    out,
+                    around,
+                })
+            }
+            Op::Recur(axis) => self.along(id, &operands, usize::from(*axis), &|b, out, around| {
+                Call::Recur { factor: b[0], operand: b[1], out, around }
+            }),
+            Op::Argsort { axis, descending } => {
+                self.along(id, &operands, usize::from(*axis), &|b, out, around| Call::Argsort {
+                    operand: b[0],
+                    out,
+                    descending: *descending,
+                    around,
+                })
+            }
             Op::ScatterAdd(axis) => self.scatter_add(id, &operands, usize::from(*axis)),
             Op::Random { draw, .. } => self.random(id, &operands[0], *draw),
             Op::FoldKey => self.fold_key(id, &operands[0], &operands[1]),

@@ -9,6 +9,7 @@ use crate::graph::{NodeId, Op};
 use crate::kernel::walk::{Walk, points};
 use crate::kernel::{BufferId, Call, Place, Work};
 use tensc_runtime::DType;
+use tensc_runtime::along::Around;
 
 impl Lowering<'_> {
     /// The value everywhere around the operand, then the operand. Where nothing stands between its
@@ -153,6 +154,30 @@ impl Lowering<'_> {
         };
         self.emit("check_index", work, &[self.origin]);
         buffer
+    }
+
+    /// A runtime function along an axis, on dense operands.
+    pub(super) fn along(
+        &mut self,
+        id: NodeId,
+        operands: &[View],
+        axis: usize,
+        call: &dyn Fn(&[BufferId], BufferId, Around) -> Call,
+    ) -> View {
+        let result = self.result(id);
+        if result.elements() == 0 {
+            return result;
+        }
+        let shape = &result.shape;
+        let around = Around {
+            outer: points(&shape[..axis]),
+            n: shape[axis],
+            inner: points(&shape[axis + 1..]),
+        };
+        let operands: Vec<BufferId> = operands.iter().map(|view| self.dense(view)).collect();
+        let call = call(&operands, self.target(&result).buffer, around);
+        self.kernel(self.graph.op(id).name(), Work::Call(call), &[self.origin]);
+        result
     }
 
     pub(super) fn random(&mut self, id: NodeId, key: &View, draw: Draw) -> View {

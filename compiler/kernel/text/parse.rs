@@ -10,6 +10,7 @@ use crate::vector;
 use std::fmt;
 use std::iter::Peekable;
 use std::str::{FromStr, Lines};
+use tensc_runtime::along::{Around, Running};
 use tensc_runtime::{DType, Element, Shape, Tensor, with_element};
 
 /// Why a text is no program.
@@ -190,6 +191,27 @@ impl<'t> Parser<'t> {
                 out: line.named("out")?,
             }),
             "scatter_add" => Work::Call(scatter_add(line)?),
+            "running" => {
+                let word = line.word();
+                let op = Running::from_name(word);
+                let op = op.ok_or_else(|| format!("there is no running `{word}`"))?;
+                let (operand, out) = (line.named("of")?, line.named("out")?);
+                Work::Call(Call::Running { op, operand, out, around: around(line)? })
+            }
+            "recur" => {
+                let factor = line.named("factor")?;
+                let (operand, out) = (line.named("of")?, line.named("out")?);
+                Work::Call(Call::Recur { factor, operand, out, around: around(line)? })
+            }
+            "argsort" => {
+                let descending = match line.word() {
+                    "ascending" => false,
+                    "descending" => true,
+                    other => return Err(format!("there is no order `{other}`")),
+                };
+                let (operand, out) = (line.named("of")?, line.named("out")?);
+                Work::Call(Call::Argsort { operand, out, descending, around: around(line)? })
+            }
             other => return Err(format!("there is no kernel `{other}`")),
         };
         Ok(Kernel { name, work, origins: Vec::new() })
@@ -264,6 +286,14 @@ impl<'t> Parser<'t> {
             .parse()
             .map_err(|e: vector::ParseError| format!("in the body after line {first}: {e}"))?;
         Ok(Body { program, slots, params })
+    }
+}
+
+fn around(line: &mut Line<'_>) -> Parsed<Around> {
+    let sizes: Vec<usize> = line.list()?;
+    match sizes.as_slice() {
+        &[outer, n, inner] => Ok(Around { outer, n, inner }),
+        _ => Err("an axis stands between two sizes".to_owned()),
     }
 }
 

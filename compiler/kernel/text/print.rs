@@ -6,6 +6,7 @@ use crate::kernel::{
     Stage, Work,
 };
 use std::fmt;
+use tensc_runtime::along::Around;
 
 impl fmt::Display for BufferId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,8 +131,22 @@ impl fmt::Display for Call {
                 }
                 write!(f, "index {index} updates {updates} out {out} [{outer}, {bound}, {inner}]")
             }
+            Call::Running { op, operand, out, around } => {
+                write!(f, "running {} of {operand} out {out} {}", op.name(), sizes(around))
+            }
+            Call::Recur { factor, operand, out, around } => {
+                write!(f, "recur factor {factor} of {operand} out {out} {}", sizes(around))
+            }
+            Call::Argsort { operand, out, descending, around } => {
+                let order = if *descending { "descending" } else { "ascending" };
+                write!(f, "argsort {order} of {operand} out {out} {}", sizes(around))
+            }
         }
     }
+}
+
+fn sizes(around: &Around) -> String {
+    list(&[around.outer, around.n, around.inner])
 }
 
 fn body(f: &mut fmt::Formatter<'_>, what: &str, body: &Body) -> fmt::Result {

@@ -20,12 +20,13 @@ use super::touch::{
 };
 use super::walk::{injective, points, range};
 use super::{
-    Access, Body, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Place, Product, Program,
+    Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Place, Product, Program,
     RowValue, Split, Work,
 };
 use crate::vector::{self, Inst, Stride, Type};
 use std::fmt;
 use tensc_runtime::DType;
+use tensc_runtime::along::Around;
 
 /// A broken rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,7 +71,7 @@ pub fn verify(program: &Program) -> Result<(), Violation> {
     Ok(())
 }
 
-fn declared(program: &Program, buffer: BufferId) -> Result<&super::Buffer, String> {
+fn declared(program: &Program, buffer: BufferId) -> Result<&Buffer, String> {
     let declared = program.buffers.get(buffer.0 as usize);
     declared.ok_or_else(|| format!("there is no buffer b{}", buffer.0))
 }
@@ -378,7 +379,30 @@ fn check_call(program: &Program, call: &Call) -> Result<(), String> {
             }
             ensure!(checked(program, index, bound), "b{} holds indices unchecked", index.0);
         }
+        Call::Running { operand, out, around, .. } => {
+            along(buffer(operand)?, buffer(out)?, around)?;
+            ensure!(buffer(out)?.dtype == buffer(operand)?.dtype, "a running result of its type");
+        }
+        Call::Recur { factor, operand, out, around } => {
+            along(buffer(factor)?, buffer(out)?, around)?;
+            along(buffer(operand)?, buffer(out)?, around)?;
+            let dtype = buffer(out)?.dtype;
+            let same =
+                [factor, operand].into_iter().all(|b| buffer(b).is_ok_and(|b| b.dtype == dtype));
+            ensure!(same && dtype.is_float(), "a recurrence of floats of one type");
+        }
+        Call::Argsort { operand, out, around, .. } => {
+            along(buffer(operand)?, buffer(out)?, around)?;
+            ensure!(buffer(out)?.dtype == DType::I64, "positions are i64");
+        }
     }
+    Ok(())
+}
+
+/// Both are whole around the axis.
+fn along(operand: &Buffer, out: &Buffer, around: Around) -> Result<(), String> {
+    let whole = points(&[around.outer, around.n, around.inner]);
+    ensure!(operand.elements == whole && out.elements == whole, "{whole} elements along an axis");
     Ok(())
 }
 

@@ -140,6 +140,13 @@ impl<'a> Call<'a> {
             if let Some(rest) = theirs.strip_prefix('*') {
                 // `*tensors`: all that are left, or one list of them.
                 let all: Vec<Arg> = args.by_ref().map(Arg::of).collect::<Result<_, _>>()?;
+                let all = match (all.is_empty(), kwargs.get(rest)) {
+                    (true, Some(given)) => {
+                        used += 1;
+                        vec![Arg::of(given)?]
+                    }
+                    _ => all,
+                };
                 let all = match <[Arg; 1]>::try_from(all) {
                     Ok([Arg::List(items) | Arg::Tuple(items)]) => items,
                     Ok([one]) => vec![one],
