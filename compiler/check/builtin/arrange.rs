@@ -29,7 +29,7 @@ pub(super) fn rows() -> Vec<Builtin> {
 
 impl<'w> Walk<'w> {
     /// Along one axis `len` elements from `start` on, `step` apart.
-    pub(super) fn part(
+    pub(super) fn cut_axis(
         &mut self,
         x: NodeId,
         axis: usize,
@@ -98,8 +98,8 @@ fn roll<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         }
         // The first `first` elements go behind the others.
         let first = if shift > 0 { n.clone() - Dim::Const(shift) } else { Dim::Const(-shift) };
-        let front = w.part(x, axis, [Dim::Const(0), first.clone()], 1, args.span)?;
-        let back = w.part(x, axis, [first.clone(), n - first], 1, args.span)?;
+        let front = w.cut_axis(x, axis, [Dim::Const(0), first.clone()], 1, args.span)?;
+        let back = w.cut_axis(x, axis, [first.clone(), n - first], 1, args.span)?;
         x = w.add(Op::Concat(axis as u8), &[back, front], args.span)?;
     }
     Ok(w.tensor(x))

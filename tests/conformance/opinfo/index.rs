@@ -44,7 +44,9 @@ pub const ROWS: &[Row] = &[
         let high = (0..rank).map(|x| shape[x] - fit(x).min(shape[x]));
         let zeros = list(vec![0; rank]);
         let wide = c.bind(format!("pad({wide}[{}], {zeros}, {})", ranges.join(", "), list(high)));
-        let mask = c.bind(format!("diagonal_mask({}, {}, offset = offset)", shape[a], shape[b]));
+        let mask =
+            format!("arange({})[None, :] == arange({})[:, None] + offset", shape[b], shape[a]);
+        let mask = c.bind(mask);
         let mask = if a < b { mask } else { c.bind(format!("transpose({mask})")) };
         let wide_shape = (0..rank).map(|x| if x == a || x == b { shape[x] } else { 1 });
         let mask = c.bind(format!("reshape({mask}, {})", list(wide_shape)));

@@ -127,21 +127,35 @@ fn power(c: &mut Call<'_>) -> Result<String, String> {
     Ok(times.join(" @ "))
 }
 
+/// PyTorch stretches a 1 among the paired axes, which is to sum the other side's axis.
 fn tensordot(c: &mut Call<'_>) -> Result<String, String> {
-    let a = c.rank("input")?;
-    let sides = match c.arg("dims") {
+    let (of_a, of_b) = (c.shape("input")?, c.shape("other")?);
+    let [axes_a, axes_b]: [Vec<usize>; 2] = match c.arg("dims") {
         Arg::Int(n) => {
             let n = *n as usize;
-            [list(a - n..a), list(0..n)]
+            [(of_a.len() - n..of_a.len()).collect(), (0..n).collect()]
         }
         Arg::List(sides) | Arg::Tuple(sides) if sides.len() == 2 => {
-            let side = |i: usize| match sides[i].tx() {
-                Some(axes) if axes.starts_with('[') => Ok(axes),
-                _ => Err("tensordot with dims of this form".to_string()),
+            let side = |i: usize, rank: usize| -> Result<Vec<usize>, String> {
+                let form = || "tensordot with dims of this form".to_string();
+                let items = sides[i].items().ok_or_else(form)?;
+                let axis = |item: &Arg| match item {
+                    Arg::Int(n) => Ok(n.rem_euclid(rank as i64) as usize),
+                    _ => Err(form()),
+                };
+                items.iter().map(axis).collect()
             };
-            [side(0)?, side(1)?]
+            [side(0, of_a.len())?, side(1, of_b.len())?]
         }
         _ => return c.unknown("dims"),
     };
-    Ok(format!("tensordot(input, other, {}, {})", sides[0], sides[1]))
+    let (mut a, mut b) = ("input".to_string(), "other".to_string());
+    for (&i, &j) in axes_a.iter().zip(&axes_b) {
+        match (of_a[i], of_b[j]) {
+            (1, n) if n != 1 => b = c.bind(format!("sum({b}, axis = {j}, keep = true)")),
+            (n, 1) if n != 1 => a = c.bind(format!("sum({a}, axis = {i}, keep = true)")),
+            _ => {}
+        }
+    }
+    Ok(format!("tensordot({a}, {b}, {}, {})", list(axes_a), list(axes_b)))
 }

@@ -222,7 +222,7 @@ fn norm(c: &mut Call<'_>) -> Result<String, String> {
 fn vector_norm(c: &mut Call<'_>, ord: f64, axes: &str) -> Result<String, String> {
     let ord = super::call::Arg::Float(ord).tx().expect("a number is a value");
     c.rank("input")?;
-    Ok(format!("norm(input, ord = {ord}, axis = {axes}, keep = keepdim)"))
+    Ok(format!("distance.p_norm(input, p = {ord}, axis = {axes}, keep = keepdim)"))
 }
 
 fn diff(c: &mut Call<'_>) -> Result<String, String> {
