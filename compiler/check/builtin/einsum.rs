@@ -1,8 +1,8 @@
 //! Products written with named axes: `einsum("b i d, b j d -> b i j", q, k)`.
 //!
-//! The pattern is read by `pattern`. An operand that names an axis twice is read along its diagonal;
-//! an axis of size 1 that is longer elsewhere is dropped; then the product is taken from left to
-//! right.
+//! The pattern is read by `pattern`. An operand that names an axis twice is read along its
+//! diagonal; an axis of size 1 that is longer elsewhere is dropped; then the product is taken from
+//! left to right.
 
 use super::pattern::{Axes, Pattern};
 use super::{Builtin, Form, Run, pattern};

@@ -391,8 +391,8 @@ impl<'n> StageWriter<'_, 'n> {
         });
     }
 
-    /// The slots of a finish that shares the registers of its body, where an element is known by the
-    /// number of its slot: a number that means another slot there must not name the same element.
+    /// The slots of a finish that shares the registers of its body, where an element is known by
+    /// the number of its slot: the same number of another body must not name the same element.
     pub(super) fn place_beside(&mut self, finish: &'n Body) -> Placed<'n> {
         let mut placed = self.place(finish);
         placed.views.iter_mut().for_each(|view| view.readonly = false);

@@ -1,6 +1,11 @@
 //! Words, numbers and lists of one line of a graph's text.
 
-USES
+use super::parse::Parsed;
+use crate::graph::fused::ReduceOp;
+use crate::graph::ops::Axes;
+use smallvec::SmallVec;
+use tensc_runtime::{DType, Scalar};
+
 /// What is left of a line.
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a str,

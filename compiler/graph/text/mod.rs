@@ -15,6 +15,7 @@
 //! assert_eq!(parse(text).unwrap().to_string(), text);
 //! ```
 
+mod cursor;
 mod parse;
 mod print;
 

@@ -1,7 +1,8 @@
 //! Text as graphs.
 
-use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
-use crate::graph::ops::{Axes, Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Window};
+use super::cursor::Cursor;
+use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue};
+use crate::graph::ops::{Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Window};
 use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
 use smallvec::SmallVec;
 use std::fmt;
@@ -45,7 +46,7 @@ struct Parser {
     dims: Vec<DimVar>,
 }
 
-type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, String>;
 
 impl Parser {
     fn line(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
