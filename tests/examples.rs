@@ -66,6 +66,12 @@ fn shakespeare() {
 }
 
 #[test]
+fn motions() {
+    let lines = printed("motions", &[("epochs", 30)]);
+    assert!(number(&lines[0]) >= 0.9, "{lines:?}");
+}
+
+#[test]
 fn mnist_conv() {
     let lines = printed("mnist_conv", &[("epochs", 1), ("most", 30)]);
     assert!(number(&lines[0]) > 0.8, "{lines:?}");

@@ -27,4 +27,5 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.attention", include_str!("../std/attention.tx")),
     ("std.resize", include_str!("../std/resize.tx")),
     ("std.conv", include_str!("../std/conv.tx")),
+    ("std.recurrent", include_str!("../std/recurrent.tx")),
 ];

@@ -130,3 +130,23 @@ fn every_module_of_the_library_is_right() {
         }
     }
 }
+
+#[test]
+fn the_library_is_documented_and_listed() {
+    let page = include_str!("../../../spec/library.md");
+    for (name, text) in crate::check::library::MODULES {
+        let section = page.split("\n## ").find(|section| section.starts_with(&format!("{name}\n")));
+        let section = section.unwrap_or_else(|| panic!("spec/library.md has no `## {name}`"));
+        let mut before = "";
+        for line in text.lines() {
+            let item = line.strip_prefix("fn ").or(line.strip_prefix("struct "));
+            if let Some(item) = item {
+                let item = item.split(['[', '(', ' ']).next().expect("an item has a name");
+                // What is without a comment is for the module's own use.
+                let listed = section.contains(&format!("\n- `{item}`: "));
+                assert!(!before.starts_with("///") || listed, "{name}: `{item}` is not listed");
+            }
+            before = line;
+        }
+    }
+}

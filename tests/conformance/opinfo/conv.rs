@@ -26,6 +26,15 @@ pub const ROWS: &[Row] = &[
     code("nn.functional.max_pool1d", LARGEST, |c| largest(c, 1)),
     code("nn.functional.max_pool2d", LARGEST, |c| largest(c, 2)),
     code("nn.functional.max_pool3d", LARGEST, |c| largest(c, 3)),
+    code("nn.functional.channel_shuffle", "input groups", |c| {
+        let shape = c.shape("input")?;
+        let groups = c.int("groups")?;
+        let rest = list(&shape[2..]).replace(['[', ']'], "");
+        let rest = if rest.is_empty() { rest } else { format!(", {rest}") };
+        let (b, each) = (shape[0], shape[1] as i64 / groups.max(1));
+        let apart = c.bind(format!("reshape(input, [{b}, {groups}, {each}{rest}])"));
+        Ok(format!("reshape(swap_axes({apart}, 1, 2), {})", list(&shape)))
+    }),
     text("nn.functional.pixel_shuffle", "input upscale_factor:r", "conv.pixel_shuffle(input, r)"),
     text(
         "nn.functional.pixel_unshuffle",

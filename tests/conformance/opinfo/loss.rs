@@ -9,8 +9,9 @@ pub const ROWS: &[Row] = &[
     }),
     code("nn.functional.binary_cross_entropy_with_logits", BINARY_LOGITS, with_logits),
     code("nn.functional.cosine_embedding_loss", COSINE, |c| {
-        let each = "loss.cosine_embedding(input1, input2, target, margin = margin)";
-        reduced(c, each)
+        let target = float_of(c, "target")?;
+        let each = format!("loss.cosine_embedding(input1, input2, {target}, margin = margin)");
+        reduced(c, &each)
     }),
     code("nn.functional.cross_entropy", CROSS_ENTROPY, cross_entropy),
     code("nn.functional.gaussian_nll_loss", GAUSSIAN, gaussian),
@@ -25,17 +26,19 @@ pub const ROWS: &[Row] = &[
     code("nn.functional.l1_loss", PAIR, |c| reduced(c, &weighted(c, "abs(input - target)"))),
     code("nn.functional.margin_ranking_loss", RANKING, |c| {
         // All three broadcast.
-        let x = c.bind("input1 + 0.0 * (input2 + target)");
-        let y = c.bind("input2 + 0.0 * (input1 + target)");
-        let target = c.bind("target + 0.0 * (input1 + input2)");
+        let target = float_of(c, "target")?;
+        let x = c.bind(format!("input1 + 0.0 * (input2 + {target})"));
+        let y = c.bind(format!("input2 + 0.0 * (input1 + {target})"));
+        let target = c.bind(format!("{target} + 0.0 * (input1 + input2)"));
         reduced(c, &format!("loss.margin_ranking({x}, {y}, {target}, margin = margin)"))
     }),
     code("nn.functional.mse_loss", PAIR, |c| reduced(c, &weighted(c, "square(input - target)"))),
     code("nn.functional.multi_margin_loss", MULTI_MARGIN, multi_margin),
     code("nn.functional.multilabel_margin_loss", TARGETS, multilabel_margin),
     code("nn.functional.multilabel_soft_margin_loss", WEIGHTED_TARGETS, |c| {
-        let each = "loss.binary_cross_entropy_with_logits(input, target)";
-        let each = weighted(c, each);
+        let target = float_of(c, "target")?;
+        let each = format!("loss.binary_cross_entropy_with_logits(input, {target})");
+        let each = weighted(c, &each);
         reduced(c, &format!("mean({each}, axis = -1)"))
     }),
     code("nn.functional.nll_loss", NLL, nll),
@@ -44,7 +47,8 @@ pub const ROWS: &[Row] = &[
         reduced(c, "loss.smooth_l1(input, target, beta = beta)")
     }),
     code("nn.functional.soft_margin_loss", TARGETS, |c| {
-        reduced(c, "loss.soft_margin(input, target)")
+        let target = float_of(c, "target")?;
+        reduced(c, &format!("loss.soft_margin(input, {target})"))
     }),
     code("nn.functional.triplet_margin_loss", TRIPLET, triplet),
     code("nn.functional.triplet_margin_with_distance_loss", TRIPLET_BY, |c| {
@@ -250,13 +254,14 @@ fn multilabel_margin(c: &mut Call<'_>) -> Result<String, String> {
 }
 
 fn poisson(c: &mut Call<'_>) -> Result<String, String> {
+    let target = float_of(c, "target")?;
     let each = match c.flag("log_input")? {
-        true => "loss.poisson_with_logs(input, target)",
-        false => "loss.poisson(input, target, eps = eps)",
+        true => format!("loss.poisson_with_logs(input, {target})"),
+        false => format!("loss.poisson(input, {target}, eps = eps)"),
     };
     match c.flag("full")? {
-        true => reduced(c, &format!("({each} + loss.stirling(target))")),
-        false => reduced(c, each),
+        true => reduced(c, &format!("({each} + loss.stirling({target}))")),
+        false => reduced(c, &each),
     }
 }
 
