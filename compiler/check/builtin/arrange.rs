@@ -15,6 +15,10 @@ pub(super) fn rows() -> Vec<Builtin> {
         };
     }
     rows! {
+        "parts" ["x", "sizes", "axis?"], "Parts along an axis (0), so many equal ones or of these sizes, as a tuple.", |w, args| {
+            let x = w.tensor_arg(args, 0)?;
+            parts(w, args, x)
+        };
         "roll" ["x", "shift", "axis"], "Moved along axes, so far each; what leaves at one end enters at the other.", roll;
         "tile" ["x", "counts"], "Copies beside each other, so many along each axis; missing axes come first.", tile;
         "repeat" ["x", "count", "axis"], "Each element along an axis so many times in a row.", repeat;
@@ -282,4 +286,136 @@ fn tensordot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         .collect();
     let node = w.contract(a, &letters_a, b, &letters_b, &out, args.span)?;
     Ok(w.tensor(node))
+}
+
+/// What stands around a tensor that is padded by its own elements.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Around {
+    /// The elements from the edge on backwards, the edge apart.
+    Reflect,
+    /// The edge.
+    Edge,
+    /// The elements from the other end.
+    Wrap,
+}
+
+impl Around {
+    /// The one of this name.
+    pub(super) fn of(name: &str) -> Option<Around> {
+        match name {
+            "reflect" => Some(Around::Reflect),
+            "edge" => Some(Around::Edge),
+            "wrap" => Some(Around::Wrap),
+            _ => None,
+        }
+    }
+}
+
+/// Axis by axis, so that corners are made of margins.
+pub(super) fn around(
+    w: &mut Walk<'_>,
+    x: NodeId,
+    [low, high]: &[SmallVec<[Dim; 4]>; 2],
+    mode: Around,
+    span: Span,
+) -> Eval<NodeId> {
+    let mut x = x;
+    for axis in 0..low.len() {
+        let mut parts = Vec::new();
+        for (amount, before) in [(&low[axis], true), (&high[axis], false)] {
+            if !before {
+                parts.push(x);
+            }
+            if !amount.is(0) {
+                parts.push(margin(w, x, axis, (amount, before), mode, span)?);
+            }
+        }
+        if parts.len() > 1 {
+            x = w.add(Op::Concat(axis as u8), &parts, span)?;
+        }
+    }
+    Ok(x)
+}
+
+/// What stands before or after an axis.
+fn margin(
+    w: &mut Walk<'_>,
+    x: NodeId,
+    axis: usize,
+    (amount, before): (&Dim, bool),
+    mode: Around,
+    span: Span,
+) -> Eval<NodeId> {
+    let n = w.node_ty(x).shape[axis].clone();
+    let one = Dim::Const(1);
+    let last = n.clone() - one.clone();
+    let start = match (mode, before) {
+        (Around::Reflect, true) => amount.clone(),
+        (Around::Reflect, false) => n.clone() - Dim::Const(2),
+        (Around::Edge, true) | (Around::Wrap, false) => Dim::Const(0),
+        (Around::Edge, false) => last.clone(),
+        (Around::Wrap, true) => n.clone() - amount.clone(),
+    };
+    let room = if mode == Around::Reflect { last } else { n };
+    let short = (room.clone() - amount.clone()).known().is_some_and(|more| more < 0);
+    if short && mode != Around::Edge {
+        let message = format!("a margin of {amount} is longer than what it repeats, {room}");
+        return Err(w.error(codes::SHAPE_MISMATCH, span, message));
+    }
+    match mode {
+        Around::Reflect => w.cut_axis(x, axis, [start, amount.clone()], -1, span),
+        Around::Wrap => w.cut_axis(x, axis, [start, amount.clone()], 1, span),
+        Around::Edge => {
+            let edge = w.cut_axis(x, axis, [start, one], 1, span)?;
+            let mut shape = w.node_ty(x).shape.clone();
+            shape.remove(axis);
+            let flat = w.reshape(edge, shape.iter().cloned(), span)?;
+            let axes = (0..=shape.len() as u8).filter(|&a| usize::from(a) != axis).collect();
+            shape.insert(axis, amount.clone());
+            w.add(Op::Broadcast { shape, axes }, &[flat], span)
+        }
+    }
+}
+
+/// Parts of a tensor along an axis: so many of one size, or of these sizes.
+fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>, x: NodeId) -> Eval<Value<'w>> {
+    let ty = w.node_ty(x).clone();
+    let axis = match args.given(2) {
+        Some((value, at)) => w.axis(value, &ty, at)?,
+        None => w.checked_axis(0, ty.rank(), &ty.to_string(), args.get(0).1)?,
+    };
+    let n = ty.shape[axis].clone();
+    let (value, at) = args.get(1);
+    let sizes: Vec<Dim> = match value {
+        Value::List(_) | Value::Tuple(_) => {
+            w.sizes(value, at)?.into_iter().map(|(size, _)| size).collect()
+        }
+        _ => {
+            let count = w.known_i64(value, at)?;
+            let each = if count > 0 { n.div_exact(&Dim::Const(count)) } else { None };
+            let Some(each) = each else {
+                let message = format!("{n} is not known to be {count} equal parts");
+                let diagnostic =
+                    crate::diag::Diagnostic::error(codes::INEXACT_DIVISION, at, message);
+                let diagnostic = w.with_size(diagnostic, x, axis);
+                return Err(w.report(diagnostic.help("write the sizes: parts(x, [2, 3])")));
+            };
+            vec![each; count as usize]
+        }
+    };
+    let total = sizes.iter().fold(Dim::Const(0), |sum, size| sum + size.clone());
+    if total != n {
+        let message = format!("parts of {total} together, axis {axis} is {n}");
+        let diagnostic = crate::diag::Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+        let diagnostic = w.with_size(diagnostic, x, axis);
+        return Err(w.report(diagnostic));
+    }
+    let mut start = Dim::Const(0);
+    let mut made = Vec::new();
+    for size in sizes {
+        let part = w.cut_axis(x, axis, [start.clone(), size.clone()], 1, args.span)?;
+        made.push(w.tensor(part));
+        start = start + size;
+    }
+    Ok(Value::tuple(made))
 }

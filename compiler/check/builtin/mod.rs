@@ -10,6 +10,7 @@ mod create;
 mod einsum;
 mod forms;
 mod pattern;
+mod rearrange;
 mod reduce;
 mod select;
 mod shape;
@@ -110,6 +111,7 @@ pub(crate) fn table() -> &'static [Builtin] {
         rows.extend(arrange::rows());
         rows.extend(create::rows());
         rows.extend(einsum::rows());
+        rows.extend(rearrange::rows());
         rows.extend(forms::rows());
         rows.extend(transforms::rows());
         let written: Vec<&str> = rows.iter().map(|r| r.name).collect();

@@ -17,7 +17,7 @@ pub(super) struct Pattern {
 }
 
 /// `...` among names.
-const DOTS: &str = "...";
+pub(super) const DOTS: &str = "...";
 
 /// The pattern of a product of operands of these ranks.
 pub(super) fn of_product(w: &mut Walk<'_>, text: &str, at: Span, ranks: &[usize]) -> Eval<Pattern> {
@@ -141,7 +141,8 @@ fn split_letters(axes: Axes) -> Axes {
     letters.collect()
 }
 
-/// The words of a part of the pattern, with their places; `...` is one wherever it stands.
+/// The words of a part of the pattern, with their places; `...` and a parenthesis
+/// are words wherever they stand.
 pub(super) fn words(part: &str, at: Span, offset: usize) -> Axes {
     let mut words = Vec::new();
     let mut start = None;
@@ -156,12 +157,15 @@ pub(super) fn words(part: &str, at: Span, offset: usize) -> Axes {
             continue;
         }
         let dots = part[i..].starts_with(DOTS);
-        if (c.is_whitespace() || dots)
+        let bracket = c == '(' || c == ')';
+        if (c.is_whitespace() || dots || bracket)
             && let Some(from) = start.take()
         {
             push(from, i);
         }
-        if dots {
+        if bracket {
+            push(i, i + 1);
+        } else if dots {
             push(i, i + DOTS.len());
             skip = i + DOTS.len();
         } else if !c.is_whitespace() && start.is_none() {

@@ -1,5 +1,6 @@
 //! Functions that move elements without changing them.
 
+use super::arrange::{Around, around};
 use super::{Args, Builtin, Run};
 use crate::check::value::{SizeOrigin, Static, Value};
 use crate::check::walk::{Eval, Walk, show_shape};
@@ -25,7 +26,8 @@ pub(super) fn rows() -> Vec<Builtin> {
         "concat" ["parts", "axis?"], "Tensors one after another along an axis (0).", concat;
         "stack" ["parts", "axis?"], "Tensors of one type along a new axis (0).", stack;
         "flip" ["x", "axis?"], "Reversed along axes, or along all.", flip;
-        "pad" ["x", "low", "high", "value?", "interior?"], "Surrounded by a value (0): so many before and after along each axis, and between neighbours.", pad;
+        "pad" ["x", "low", "high", "value?", "interior?", "mode?"],
+            "Surrounded by a value (0), so many before and after along each axis, and between neighbours; or by \"reflect\", \"edge\" or \"wrap\".", pad;
         "size" ["x", "axis?"], "The size of an axis, or the number of elements, as a size.", size;
         "rank" ["x"], "The number of axes, as a known number.", rank;
     }
@@ -284,6 +286,22 @@ fn pad<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
             return Err(w.error(codes::BAD_ARGUMENTS, at, message));
         }
         end.extend(sizes.into_iter().map(|(d, _)| d));
+    }
+    if let Some((mode, at)) = args.given(5) {
+        let Value::Static(Static::Str(mode, _)) = mode else {
+            return Err(w.expected("the name of a mode", mode, at));
+        };
+        if let Some((_, at)) = args.given(3).or(args.given(4)) {
+            let message = "a mode says what stands around: there is no value, and nothing between";
+            return Err(w.error(codes::BAD_ARGUMENTS, at, message));
+        }
+        let Some(mode) = Around::of(mode) else {
+            let message = format!("there is no mode `{mode}`");
+            let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, at, message);
+            return Err(w.report(diagnostic.help("write \"reflect\", \"edge\" or \"wrap\"")));
+        };
+        let node = around(w, x, &ends, mode, args.span)?;
+        return Ok(w.tensor(node));
     }
     let zero = match ty.dtype {
         DType::Bool => Value::Static(Static::Bool(false)),
