@@ -153,7 +153,9 @@ fn solve(w: &mut Walk<'_>, x: NodeId, axis: usize, group: &Group, sizes: &mut Si
         return Ok(());
     }
     let message = match open {
-        Some(_) => format!("axis {axis} is {whole}, which is not known to be a multiple of {known}"),
+        Some(_) => {
+            format!("axis {axis} is {whole}, which is not known to be a multiple of {known}")
+        }
         None => format!("axis {axis} is {whole}, its names are {known} together"),
     };
     let diagnostic = Diagnostic::error(codes::BAD_PATTERN, group.place, message);
