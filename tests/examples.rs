@@ -31,8 +31,8 @@ fn printed(name: &str, inputs: &[(&str, i64)]) -> Vec<String> {
 
 /// The last number of a line.
 fn number(line: &str) -> f64 {
-    let numbers = line.split(' ').filter_map(|word| word.parse().ok());
-    numbers.last().unwrap_or_else(|| panic!("a number in `{line}`"))
+    let mut numbers = line.rsplit(' ').filter_map(|word| word.parse().ok());
+    numbers.next().unwrap_or_else(|| panic!("a number in `{line}`"))
 }
 
 #[test]
