@@ -12,6 +12,7 @@ pub const ROWS: &[Row] = &[
         Ok(format!("distance.cosine_similarity({x}, {y}, axis = dim, eps = eps)"))
     }),
     code("nn.functional.embedding", EMBEDDING, embedding),
+    code("nn.functional.embedding_bag", BAG, embedding_bag),
     code("nn.functional.linear", "input weight bias=None", |c| {
         let x = "input @ transpose(weight)";
         let plain = if c.rank("weight")? == 1 { "input @ weight" } else { x };
@@ -26,6 +27,10 @@ pub const ROWS: &[Row] = &[
 
 const EMBEDDING: &str = "input:indices weight padding_idx=None max_norm=None norm_type=2.0 \
     scale_grad_by_freq=false sparse=false";
+
+const BAG: &str = "input:indices weight offsets=None max_norm=None norm_type=2.0 \
+    scale_grad_by_freq=false mode=\"mean\" sparse=false per_sample_weights:factors=None \
+    include_last_offset:closed=false padding_idx=None";
 
 const ATTENTION: &str = "query key value attn_mask=None dropout_p=0.0 is_causal=false scale=None \
     enable_gqa=false";
@@ -79,6 +84,51 @@ fn embedding(c: &mut Call<'_>) -> Result<String, String> {
     let padding = c.int("padding_idx")?.rem_euclid(rows);
     let x = c.bind(format!("take({table}, {indices})"));
     Ok(format!("where(({indices} == {padding})[..., None], stop_gradient({x}), {x})"))
+}
+
+/// Bags are rows of indices, or what stands between offsets in one row; an empty one gives zeros.
+fn embedding_bag(c: &mut Call<'_>) -> Result<String, String> {
+    for plain in ["scale_grad_by_freq", "sparse"] {
+        if c.flag(plain)? {
+            return c.unknown(plain);
+        }
+    }
+    for plain in ["max_norm", "padding_idx"] {
+        if c.has(plain) {
+            return c.unknown(plain);
+        }
+    }
+    let reduce = match c.word("mode")? {
+        mode @ ("sum" | "mean" | "max") => mode.to_string(),
+        _ => return c.unknown("mode"),
+    };
+    let (table, indices) = match c.tensor("indices")?.dtype().is_float() {
+        true => ("indices", "weight"),
+        false => ("weight", "indices"),
+    };
+    let rows = c.bind(format!("take({table}, {indices})"));
+    let rows = match c.has("factors") {
+        true => c.bind(format!("{rows} * factors[..., None]")),
+        false => rows,
+    };
+    let shape = c.shape(indices)?;
+    if shape.len() == 2 {
+        return Ok(match shape[1] {
+            0 => format!("sum({rows}, axis = 1)"),
+            _ => format!("{reduce}({rows}, axis = 1)"),
+        });
+    }
+    let starts = c.tensor("offsets")?.to_f64_vec();
+    let mut ends: Vec<usize> = starts.iter().map(|&at| at as usize).collect();
+    if !c.flag("closed")? {
+        ends.push(shape[0]);
+    }
+    let bag = |pair: &[usize]| match pair[1] > pair[0] {
+        true => format!("{reduce}({rows}[{}:{}], axis = 0)", pair[0], pair[1]),
+        false => format!("sum({rows}[:0], axis = 0)"),
+    };
+    let bags: Vec<String> = ends.windows(2).map(bag).collect();
+    Ok(format!("stack([{}])", bags.join(", ")))
 }
 
 fn attention(c: &mut Call<'_>) -> Result<String, String> {
