@@ -19,6 +19,19 @@ pub const ROWS: &[Row] = &[
     code("nn.functional.conv_transpose2d", TRANSPOSED, |c| convolved(c, 2)),
     code("nn.functional.conv_transpose3d", TRANSPOSED, |c| convolved(c, 3)),
     code("nn.functional.fold", FOLD, fold),
+    code("nn.functional.grid_sample", GRID, |c| {
+        let (mode, outside) = (c.word("mode")?.to_string(), c.word("outside")?.to_string());
+        sampled(c, &mode, &outside)
+    }),
+    code("grid_sampler_2d", GRID_2D, |c| {
+        let number = |name: &str, words: [&'static str; 3]| {
+            let word = usize::try_from(c.int(name)?).ok().and_then(|n| words.get(n).copied());
+            word.map_or_else(|| c.unknown(name), Ok)
+        };
+        let mode = number("mode", ["bilinear", "nearest", "bicubic"])?;
+        let outside = number("outside", ["zeros", "border", "reflection"])?;
+        sampled(c, mode, outside)
+    }),
     code("nn.functional.interpolate", RESIZE, resize),
     code("nn.functional.lp_pool1d", POWER, |c| power(c, 1)),
     code("nn.functional.lp_pool2d", POWER, |c| power(c, 2)),
@@ -57,6 +70,10 @@ const AVERAGE: &str = "input kernel_size:window stride=None padding=0 ceil_mode:
     count_include_pad:whole=true divisor_override:divisor=None";
 const CONV: &str = "input weight bias=None stride=1 padding=0 dilation=1 groups=1";
 const FOLD: &str = "input output_size:shape kernel_size:window dilation=1 padding=0 stride=1";
+const GRID: &str =
+    "input grid mode=\"bilinear\" padding_mode:outside=\"zeros\" align_corners:corners=None";
+const GRID_2D: &str =
+    "input grid interpolation_mode:mode padding_mode:outside align_corners:corners";
 const LARGEST: &str = "input kernel_size:window stride=None padding=0 dilation=1 \
     ceil_mode:ceil=false return_indices=false";
 const POWER: &str = "input norm_type:p kernel_size:window stride=None ceil_mode:ceil=false";
@@ -178,6 +195,27 @@ fn convolved(c: &mut Call<'_>, n: usize) -> Result<String, String> {
 fn fold(c: &mut Call<'_>) -> Result<String, String> {
     let options = options(c, 2, &["shape", "window", "dilation", "padding", "stride"])?;
     batched(c, 1, |_, x| Ok(format!("conv.overlap_add({x}, {options})")))
+}
+
+fn sampled(c: &mut Call<'_>, mode: &str, outside: &str) -> Result<String, String> {
+    if c.rank("input")? != 4 {
+        return c.unknown("input");
+    }
+    let nearest = match mode {
+        "bilinear" => "",
+        "nearest" => ", nearest = true",
+        _ => return c.unknown("mode"),
+    };
+    let outside = match outside {
+        "zeros" => "",
+        "border" => ", edge = true",
+        "reflection" => ", mirror = true",
+        _ => return c.unknown("outside"),
+    };
+    let corners = c.has("corners") && c.flag("corners")?;
+    // The nearest pixel does not move with the place: PyTorch's gradient is 0.
+    let grid = if mode == "nearest" { "stop_gradient(grid)" } else { "grid" };
+    Ok(format!("resize.sample_at(input, {grid}, corners = {corners}{nearest}{outside})"))
 }
 
 fn upsampled(c: &mut Call<'_>, mode: &str) -> Result<String, String> {
