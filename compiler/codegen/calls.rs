@@ -5,7 +5,7 @@
 use crate::graph::ops::Draw;
 use crate::kernel::{BufferId, Call, Program};
 use tensc_runtime::dtype::{BF16, F16};
-use tensc_runtime::{DType, Element, Key, Pool, along, rng, with_element};
+use tensc_runtime::{DType, Element, Key, Pool, along, linear, rng, with_element};
 
 /// The buffers of a program at run time.
 pub(super) struct Buffers<'a> {
@@ -81,6 +81,13 @@ pub(super) unsafe fn run(call: &Call, buffers: &Buffers, pool: &Pool) {
                 with_element!(buffers.dtype(out), T => {
                     let (x, out) = (buffers.read::<T>(operand), buffers.write::<T>(out));
                     along::running(op, x, around, out, pool);
+                });
+            }
+            Call::Linear { op, matrix, right, out, sizes } => {
+                with_element!(buffers.dtype(out), T => {
+                    let right = right.map(|b| buffers.read::<T>(b));
+                    let matrix = buffers.read::<T>(matrix);
+                    linear::run(op, matrix, right, sizes, buffers.write::<T>(out), pool);
                 });
             }
             Call::Recur { factor, operand, out, around } => {

@@ -221,6 +221,9 @@ fn shape(kernel: &Kernel) -> String {
         Work::Call(Call::Running { op, around, .. }) => {
             write!(text, "running {} along {}", op.name(), around.n)
         }
+        Work::Call(Call::Linear { op, sizes, .. }) => {
+            write!(text, "{} of matrices of {} rows", op.name(), sizes[0])
+        }
         Work::Call(Call::Recur { around, .. }) => {
             write!(text, "a linear recurrence along {}", around.n)
         }

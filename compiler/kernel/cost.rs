@@ -169,6 +169,7 @@ fn call_ns(program: &Program, call: &Call) -> f64 {
         Call::Random { draw: Draw::Normal, .. } => 12.0 * elements(out),
         Call::Random { draw: Draw::Uniform | Draw::Bits, .. } => 4.0 * elements(out),
         Call::FoldKey { .. } => 20.0 * elements(out),
+        Call::Linear { matrix, sizes, .. } => elements(*matrix) * sizes[0] as f64,
         Call::Running { .. } | Call::Recur { .. } => 2.0 * elements(out),
         Call::Argsort { around, .. } => 4.0 * elements(out) * (around.n.max(2) as f64).log2(),
         Call::ScatterAdd { updates, .. } => 0.3 * elements(out) + elements(*updates),

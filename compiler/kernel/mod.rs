@@ -34,6 +34,7 @@ use crate::graph::ops::Draw;
 use crate::vector;
 use smallvec::SmallVec;
 use tensc_runtime::along::{Around, Running};
+use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Tensor};
 
 /// A buffer of a [`Program`].
@@ -234,6 +235,19 @@ pub enum Call {
         out: BufferId,
         /// The sizes.
         around: Around,
+    },
+    /// Linear algebra on a batch of matrices.
+    Linear {
+        /// What is done.
+        op: Linear,
+        /// Dense `[batch, n, n]`.
+        matrix: BufferId,
+        /// Dense `[batch, n, m]`, where it takes right-hand sides.
+        right: Option<BufferId>,
+        /// Dense.
+        out: BufferId,
+        /// Rows of a matrix, and right-hand sides.
+        sizes: [usize; 2],
     },
     /// Positions along an axis in the order of their elements.
     Argsort {

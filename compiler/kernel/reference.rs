@@ -246,6 +246,19 @@ impl<'p> Machine<'p> {
             Call::Running { op, operand, out, around } => {
                 self.along(Op::Running(op, 1), &[operand], out, around);
             }
+            Call::Linear { op, matrix, right, out, sizes: [n, m] } => {
+                let matrices = self.tensor(matrix);
+                let batch = matrices.len() / (n * n).max(1);
+                let mut operands = vec![matrices.reshape([batch, n, n])];
+                operands.extend(right.map(|b| self.tensor(b).reshape([batch, n, m])));
+                let op = Op::Linear(op);
+                let types: Vec<TensorType> = (operands.iter())
+                    .map(|t| TensorType::new(t.dtype(), t.shape().iter().map(|&n| n.into())))
+                    .collect();
+                let ty = op.infer(&types.iter().collect::<Vec<_>>()).expect("it was verified");
+                let result = (op.row().eval)(&op, &operands.iter().collect::<Vec<_>>(), &ty);
+                self.fill(out, &result.expect("it has a value for any matrices"));
+            }
             Call::Recur { factor, operand, out, around } => {
                 self.along(Op::Recur(1), &[factor, operand], out, around);
             }

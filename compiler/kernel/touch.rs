@@ -117,6 +117,9 @@ pub fn call_buffers(call: &Call) -> (SmallVec<[BufferId; 3]>, BufferId) {
         Call::Running { operand, out, .. } | Call::Argsort { operand, out, .. } => {
             ([operand].into_iter().collect(), out)
         }
+        Call::Linear { matrix, right, out, .. } => {
+            (right.into_iter().chain([matrix]).collect(), out)
+        }
         Call::Recur { factor, operand, out, .. } => ([factor, operand].into_iter().collect(), out),
     }
 }

@@ -240,6 +240,7 @@ fn constant(op: &Op, operands: &[&Facts]) -> Option<Scalar> {
         | Op::ArgReduce(..)
         | Op::Running(..)
         | Op::Recur(_)
+        | Op::Linear(_)
         | Op::Argsort { .. }
         | Op::Contract(_)
         | Op::Gather(_)
@@ -326,6 +327,7 @@ fn interval(
         | Op::Reduce(..)
         | Op::Running(..)
         | Op::Recur(_)
+        | Op::Linear(_)
         | Op::ScatterAdd(_)
         | Op::FoldKey
         | Op::Fused(_) => all,

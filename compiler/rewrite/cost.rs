@@ -130,6 +130,10 @@ impl Machine {
             Op::ScatterAdd(_) => units(elements(operands[2]), 6.0),
             Op::Random { .. } => units(points, 40.0),
             Op::FoldKey => units(points, 40.0),
+            Op::Linear(_) => {
+                let n = operands[0].shape.last().map_or(1.0, |d| size(d) as f64);
+                units(elements(operands[0]), n)
+            }
             Op::Running(..) | Op::Recur(_) => units(points, 8.0),
             Op::Argsort { axis, .. } => {
                 let n = size(&ty.shape[usize::from(*axis)]) as f64;

@@ -69,6 +69,8 @@ pub enum Kind {
     Diagonal,
     /// `Op::Running`.
     Running,
+    /// `Op::Linear`.
+    Linear,
     /// `Op::Recur`.
     Recur,
     /// `Op::Argsort`.
@@ -106,6 +108,7 @@ impl Kind {
             Op::Window(_) => Kind::Window,
             Op::Diagonal(..) => Kind::Diagonal,
             Op::Running(..) => Kind::Running,
+            Op::Linear(_) => Kind::Linear,
             Op::Recur(_) => Kind::Recur,
             Op::Argsort { .. } => Kind::Argsort,
             Op::Random { .. } => Kind::Random,

@@ -9,6 +9,7 @@ pub mod arena;
 pub mod atomic_file;
 pub mod data;
 pub mod dtype;
+pub mod linear;
 pub mod pool;
 pub mod rng;
 pub mod scalar;

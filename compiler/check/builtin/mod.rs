@@ -9,6 +9,7 @@ mod arrange;
 mod create;
 mod einsum;
 mod forms;
+mod linear;
 mod pattern;
 mod rearrange;
 mod reduce;
@@ -111,6 +112,7 @@ pub(crate) fn table() -> &'static [Builtin] {
         rows.extend(arrange::rows());
         rows.extend(create::rows());
         rows.extend(einsum::rows());
+        rows.extend(linear::rows());
         rows.extend(rearrange::rows());
         rows.extend(forms::rows());
         rows.extend(transforms::rows());

@@ -87,6 +87,7 @@ impl Walk<'_> {
             Op::ScatterAdd(_) | Op::Running(..) | Op::Recur(_) | Op::Argsort { .. } => {
                 from(0, axis)
             }
+            Op::Linear(linear) => from(usize::from(linear.solves()), axis),
             Op::Window(w) => match axis.checked_sub(usize::from(w.axis)) {
                 None => from(0, axis),
                 Some(0 | 1) => None,

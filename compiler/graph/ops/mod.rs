@@ -14,6 +14,7 @@ mod fused;
 mod gather;
 mod join;
 pub mod lanes;
+mod linear;
 pub mod naive;
 mod random;
 mod reduce;
@@ -36,6 +37,7 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 use tensc_runtime::along::Running;
+use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 #[cfg(test)]
@@ -180,6 +182,8 @@ pub enum Op {
         /// The largest first.
         descending: bool,
     },
+    /// A factor, solution or determinant of the matrices along the last two axes.
+    Linear(Linear),
     /// Sum of products over paired axes. Narrow floats accumulate in `f32`.
     Contract(Contraction),
     /// Operand 0 at the positions of operand 1 (checked `i64`) along `axis`, whose place the axes

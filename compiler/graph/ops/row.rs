@@ -62,6 +62,8 @@ pub enum Class {
     ArgReduce,
     /// Along an axis, in its order.
     Along,
+    /// Linear algebra on matrices.
+    Linear,
     /// A sum of products.
     Contract,
     /// Elements at computed positions.
@@ -149,6 +151,8 @@ pub struct Sample {
 pub enum Draws {
     /// Between the bounds: inside the domain, away from kinks.
     Between(f64, f64),
+    /// Matrices along the last two axes whose diagonals outweigh the rest of their rows.
+    Dominant,
     /// Pairwise distinct values of that range, so that no extreme is tied.
     Distinct(f64, f64),
 }
@@ -207,6 +211,12 @@ impl Draws {
                 (0..n)
                     .map(|_| if dtype == DType::Bool { truth(unit()) } else { whole(unit()) })
                     .collect()
+            }
+            Draws::Dominant => {
+                let size = shape.last().copied().unwrap_or(1);
+                let on_diagonal = |i: usize| size > 0 && i / size % size == i % size;
+                let base = |i| if on_diagonal(i) { 1.0 + size as f64 } else { 0.0 };
+                (0..n).map(|i| base(i) + 2.0 * unit() - 1.0).collect()
             }
             Draws::Distinct(low, high) => {
                 let mut ranks: Vec<(u64, usize)> =

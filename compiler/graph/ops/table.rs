@@ -2,13 +2,13 @@
 
 use super::{
     MapOp, Op, OpRow, TypeError, along, contract, convert, diagonal, elementwise, fused, gather,
-    join,
+    join, linear,
 };
 use super::{Window, random, reduce, source, view, window};
 use crate::graph::{Dim, TensorType};
 
 /// Every row.
-pub static ROWS: [&OpRow; 27] = [
+pub static ROWS: [&OpRow; 28] = [
     &source::INPUT,
     &source::CONST,
     &source::LITERAL,
@@ -30,6 +30,7 @@ pub static ROWS: [&OpRow; 27] = [
     &along::RUNNING,
     &along::RECUR,
     &along::ARGSORT,
+    &linear::LINEAR,
     &contract::CONTRACT,
     &gather::GATHER,
     &gather::SCATTER_ADD,
@@ -63,6 +64,7 @@ impl Op {
             Op::Running(..) => &along::RUNNING,
             Op::Recur(_) => &along::RECUR,
             Op::Argsort { .. } => &along::ARGSORT,
+            Op::Linear(_) => &linear::LINEAR,
             Op::Contract(_) => &contract::CONTRACT,
             Op::Gather(_) => &gather::GATHER,
             Op::ScatterAdd(_) => &gather::SCATTER_ADD,
@@ -130,6 +132,7 @@ impl Op {
             | Op::Running(..)
             | Op::Recur(_)
             | Op::Argsort { .. }
+            | Op::Linear(_)
             | Op::Contract(_)
             | Op::Gather(_)
             | Op::ScatterAdd(_)
@@ -180,6 +183,7 @@ impl Op {
             | Op::Running(..)
             | Op::Recur(_)
             | Op::Argsort { .. }
+            | Op::Linear(_)
             | Op::Contract(_)
             | Op::Gather(_)
             | Op::ScatterAdd(_)

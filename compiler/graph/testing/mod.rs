@@ -197,9 +197,12 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
         }
         Op::Random { draw, .. } => *draw != Draw::Normal,
         Op::Running(Running::Max | Running::Min, _) => true,
-        Op::Contract(_) | Op::ScatterAdd(_) | Op::Running(..) | Op::Recur(_) | Op::Fused(_) => {
-            !ty.dtype.is_float()
-        }
+        Op::Contract(_)
+        | Op::ScatterAdd(_)
+        | Op::Running(..)
+        | Op::Recur(_)
+        | Op::Linear(_)
+        | Op::Fused(_) => !ty.dtype.is_float(),
         Op::Input(_)
         | Op::Const(_)
         | Op::Literal(_)

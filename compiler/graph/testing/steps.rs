@@ -7,6 +7,7 @@ use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, Windo
 use crate::graph::{Dim, NodeId, TensorType};
 use smallvec::{SmallVec, smallvec};
 use tensc_runtime::along::Running;
+use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Scalar};
 
 impl Generator<'_> {
@@ -186,6 +187,18 @@ impl Generator<'_> {
             0 => {
                 let descending = self.rng.chance(1, 2);
                 self.exact[x.index()].then(|| self.g.argsort(x, axis, descending))
+            }
+            1 if ty.dtype.is_float() && ty.rank() == 1 && self.rng.chance(1, 2) => {
+                let n = ty.shape[0].clone();
+                let shape = [n.clone(), n.clone()];
+                let small = self.g.map(MapOp::Sigmoid, &[x]);
+                let wide = self.fits(&shape).then(|| self.g.broadcast(small, &shape, &[0]))?;
+                let [rows, columns] = [0, 1].map(|a| self.g.iota(DType::I64, &shape, a));
+                let heavy = self.g.like(2.0 + n.known().expect("known") as f64, wide);
+                let on_diagonal = self.g.eq(rows, columns);
+                let matrix = self.g.select(on_diagonal, heavy, wide);
+                let right = self.g.reshape(x, &[n, Dim::Const(1)]);
+                Some(self.g.linear(Linear::Solve, &[matrix, right]))
             }
             1 if ty.dtype.is_float() => {
                 let other = self.of_type(&ty)?;

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 use tensc_runtime::along::Running;
+use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
 
 /// Why a text is no graph.
@@ -226,6 +227,12 @@ impl Parser {
                 let running = running.ok_or_else(|| format!("there is no running `{word}`"))?;
                 c.expect(":")?;
                 Op::Running(running, c.integer()?)
+            }
+            "linear" => {
+                c.key("op")?;
+                let word = c.word()?;
+                let linear = Linear::from_name(word);
+                Op::Linear(linear.ok_or_else(|| format!("there is no `{word}` of matrices"))?)
             }
             "recur" => Op::Recur(c.axis_attribute()?),
             "argsort" => {

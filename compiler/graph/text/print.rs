@@ -167,6 +167,7 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
         Op::Reduce(reduce, axes) => format!("{call} {{{}: {}}}", reduce.name(), list(axes)),
         Op::ArgReduce(reduce, axis) => format!("{call} {{{}: {axis}}}", reduce.name()),
         Op::Running(running, axis) => format!("{call} {{{}: {axis}}}", running.name()),
+        Op::Linear(linear) => format!("{call} {{op: {}}}", linear.name()),
         Op::Recur(axis) => format!("{call} {{axis: {axis}}}"),
         Op::Argsort { axis, descending } => {
             let order = if *descending { "descending" } else { "ascending" };

@@ -25,15 +25,19 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "bits",
     "broadcast_to",
     "check_index",
+    "cholesky",
     "concat",
     "cummax",
     "cummin",
     "cumprod",
     "cumsum",
+    "det",
+    "det_sign",
     "diagonal",
     "einsum",
     "fold_in",
     "inf",
+    "log_abs_det",
     "logcumsumexp",
     "mean",
     "nan",
@@ -44,6 +48,8 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "recurrence",
     "reshape",
     "scatter_add",
+    "solve",
+    "solve_lower",
     "sum",
     "transpose",
     "uniform",
@@ -146,6 +152,10 @@ impl Writer<'_> {
                 };
                 let x = self.exact(operands[0]);
                 plain(tree::call_named(callee, [x], [("axis", axis_number(*axis))]), ty)
+            }
+            Op::Linear(linear) => {
+                let args: Vec<Expr> = operands.iter().map(|&o| self.exact(o)).collect();
+                plain(tree::call(linear.name(), args), ty)
             }
             Op::Recur(axis) => {
                 let args = [self.exact(operands[0]), self.exact(operands[1])];

@@ -231,6 +231,9 @@ fn renumber_call(call: &mut Call, renumber: impl Fn(&mut BufferId)) {
         Call::Running { operand, out, .. } | Call::Argsort { operand, out, .. } => {
             [operand, out].into_iter().for_each(renumber);
         }
+        Call::Linear { matrix, right, out, .. } => {
+            right.iter_mut().chain([matrix, out]).for_each(renumber);
+        }
         Call::Recur { factor, operand, out, .. } => {
             [factor, operand, out].into_iter().for_each(renumber);
         }

@@ -132,6 +132,7 @@ impl Lowering<'_> {
                     around,
                 })
             }
+            Op::Linear(op) => self.linear(id, &operands, *op),
             Op::Recur(axis) => self.along(id, &operands, usize::from(*axis), &|b, out, around| {
                 Call::Recur { factor: b[0], operand: b[1], out, around }
             }),

@@ -10,6 +10,7 @@ use crate::kernel::walk::{Walk, points};
 use crate::kernel::{BufferId, Call, Place, Work};
 use tensc_runtime::DType;
 use tensc_runtime::along::Around;
+use tensc_runtime::linear::Linear;
 
 impl Lowering<'_> {
     /// The value everywhere around the operand, then the operand. Where nothing stands between its
@@ -154,6 +155,21 @@ impl Lowering<'_> {
         };
         self.emit("check_index", work, &[self.origin]);
         buffer
+    }
+
+    /// Linear algebra on dense matrices.
+    pub(super) fn linear(&mut self, id: NodeId, operands: &[View], op: Linear) -> View {
+        let result = self.result(id);
+        if result.elements() == 0 {
+            return result;
+        }
+        let last = |view: &View| view.shape.last().copied().expect("matrices have two axes");
+        let sizes = [last(&operands[0]), operands.get(1).map_or(0, last)];
+        let matrix = self.dense(&operands[0]);
+        let right = operands.get(1).map(|view| self.dense(view));
+        let call = Call::Linear { op, matrix, right, out: self.target(&result).buffer, sizes };
+        self.kernel(op.name(), Work::Call(call), &[self.origin]);
+        result
     }
 
     /// A runtime function along an axis, on dense operands.

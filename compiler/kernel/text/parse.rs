@@ -11,6 +11,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::str::{FromStr, Lines};
 use tensc_runtime::along::{Around, Running};
+use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Element, Shape, Tensor, with_element};
 
 /// Why a text is no program.
@@ -197,6 +198,18 @@ impl<'t> Parser<'t> {
                 let op = op.ok_or_else(|| format!("there is no running `{word}`"))?;
                 let (operand, out) = (line.named("of")?, line.named("out")?);
                 Work::Call(Call::Running { op, operand, out, around: around(line)? })
+            }
+            "linear" => {
+                let word = line.word();
+                let op = Linear::from_name(word);
+                let op = op.ok_or_else(|| format!("there is no `{word}` of matrices"))?;
+                let matrix = line.named("of")?;
+                let solves = line.rest.starts_with("right ");
+                let right = if solves { Some(line.named("right")?) } else { None };
+                let out = line.named("out")?;
+                let sizes: Vec<usize> = line.list()?;
+                let sizes = sizes.try_into().map_err(|_| "a matrix has two sizes".to_owned())?;
+                Work::Call(Call::Linear { op, matrix, right, out, sizes })
             }
             "recur" => {
                 let factor = line.named("factor")?;

@@ -134,6 +134,13 @@ impl fmt::Display for Call {
             Call::Running { op, operand, out, around } => {
                 write!(f, "running {} of {operand} out {out} {}", op.name(), sizes(around))
             }
+            Call::Linear { op, matrix, right, out, sizes } => {
+                write!(f, "linear {} of {matrix} ", op.name())?;
+                if let Some(right) = right {
+                    write!(f, "right {right} ")?;
+                }
+                write!(f, "out {out} {}", list(sizes))
+            }
             Call::Recur { factor, operand, out, around } => {
                 write!(f, "recur factor {factor} of {operand} out {out} {}", sizes(around))
             }

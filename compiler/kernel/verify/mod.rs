@@ -383,6 +383,20 @@ fn check_call(program: &Program, call: &Call) -> Result<(), String> {
             along(buffer(operand)?, buffer(out)?, around)?;
             ensure!(buffer(out)?.dtype == buffer(operand)?.dtype, "a running result of its type");
         }
+        Call::Linear { op, matrix, right, out, sizes: [n, m] } => {
+            let (matrices, result) = (buffer(matrix)?, buffer(out)?);
+            let batch = matrices.elements / (n * n).max(1);
+            let whole = matrices.elements == batch * n * n
+                && result.elements == batch * op.elements(n, m)
+                && matrices.dtype == result.dtype
+                && result.dtype.is_float();
+            ensure!(whole && right.is_some() == op.solves(), "{} of whole matrices", op.name());
+            if let Some(right) = right {
+                let right = buffer(right)?;
+                let fits = right.elements == batch * n * m && right.dtype == result.dtype;
+                ensure!(fits, "right-hand sides for each matrix");
+            }
+        }
         Call::Recur { factor, operand, out, around } => {
             along(buffer(factor)?, buffer(out)?, around)?;
             along(buffer(operand)?, buffer(out)?, around)?;

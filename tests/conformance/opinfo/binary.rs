@@ -25,7 +25,11 @@ pub const ROWS: &[Row] = &[
     code("fmax", "input other", |c| of(c, "fmax(input, other)")),
     code("fmin", "input other", |c| of(c, "fmin(input, other)")),
     code("fmod", "input other", |c| of(c, "input % other")),
-    text("heaviside", "input other", "where(input == 0.0, other, where(input < 0.0, 0.0, 1.0))"),
+    text(
+        "heaviside",
+        "input other",
+        "where(input == 0.0, other, where(input < 0.0, zeros_like(input), ones_like(input)))",
+    ),
     code("hypot", "input other", |c| of(c, "hypot(input, other)")),
     code("ldexp", "input other", |c| of(c, "input * exp2(other)")),
     code("lerp", "input end weight", |c| of(c, "input + weight * (end - input)")),

@@ -10,7 +10,11 @@ pub const ROWS: &[Row] = &[
     text("asinh", "input", "asinh(input)"),
     text("atan", "input", "atan(input)"),
     text("atanh", "input", "atanh(input)"),
-    text("angle", "input", "where(is_nan(input), input, where(input < 0.0, pi, 0.0))"),
+    text(
+        "angle",
+        "input",
+        "where(is_nan(input), input, where(input < 0.0, full_like(input, pi), zeros_like(input)))",
+    ),
     text("ceil", "input", "ceil(input)"),
     text("clone", "input", "input"),
     text("conj", "input", "input"),
