@@ -46,8 +46,57 @@ impl<'w> Walk<'w> {
         let ty = self.node_ty(x).clone();
         let items = self.items(x, &ty, args, span)?;
         let x = self.sliced(x, &ty, &items, span)?;
+        let (x, items, place) = self.together(x, items, span)?;
         let (x, widths) = self.gathered(x, &items, span)?;
-        self.arranged(x, &items, &widths, span)
+        let value = self.arranged(x, &items, &widths, span)?;
+        let Some((place, width)) = place else { return Ok(value) };
+        // What the tensors of indices gave stands in front.
+        let node = self.to_tensor(&value, None, span)?;
+        let rank = self.node_ty(node).rank();
+        let (front, rest) = (0..width as u8, width as u8..rank as u8);
+        let perm: Vec<u8> =
+            (rest.clone().take(place)).chain(front).chain(rest.skip(place)).collect();
+        let node = self.transpose(node, &perm, span)?;
+        Ok(self.tensor(node))
+    }
+
+    /// Axes with tensors of indices that stand apart, or beside numbers, brought to the front. Then
+    /// also the place where NumPy puts what they give, and how many axes that is: where the indices
+    /// and numbers stand if those are side by side, and in front otherwise.
+    fn together(
+        &mut self,
+        x: NodeId,
+        items: Vec<Item>,
+        span: Span,
+    ) -> Eval<(NodeId, Vec<Item>, Option<(usize, usize)>)> {
+        let gathers = |item: &Item| matches!(item, Item::Gather(..));
+        let chosen = |item: &Item| matches!(item, Item::Gather(..) | Item::At(_));
+        let ends = |wanted: &dyn Fn(&Item) -> bool| {
+            let first = items.iter().position(wanted);
+            first.zip(items.iter().rposition(wanted))
+        };
+        let width = items.iter().filter_map(|item| match item {
+            Item::Gather(node, _) => Some(self.node_ty(*node).rank()),
+            _ => None,
+        });
+        let width = width.max().unwrap_or(0);
+        let (Some((first, last)), Some((start, end))) = (ends(&gathers), ends(&chosen)) else {
+            return Ok((x, items, None));
+        };
+        let lone = items[first..=last].iter().all(gathers) && (start, end) == (first, last);
+        if lone || width == 0 {
+            return Ok((x, items, None));
+        }
+        let side_by_side = items[start..=end].iter().all(chosen);
+        let place = if side_by_side { start } else { 0 };
+        let axes: Vec<bool> =
+            items.iter().filter(|item| !matches!(item, Item::New)).map(gathers).collect();
+        let axes = &axes;
+        let of = |wanted: bool| (0..axes.len()).filter(move |&a| axes[a] == wanted);
+        let perm: Vec<u8> = of(true).chain(of(false)).map(|a| a as u8).collect();
+        let x = self.transpose(x, &perm, span)?;
+        let (front, rest): (Vec<Item>, Vec<Item>) = items.into_iter().partition(gathers);
+        Ok((x, front.into_iter().chain(rest).collect(), Some((place, width))))
     }
 
     /// `list[1]`, `tuple[0]` with a known number.
@@ -296,16 +345,7 @@ impl<'w> Walk<'w> {
         let (Some(&(first, ..)), Some(&(last, ..))) = (tensors.first(), tensors.last()) else {
             return Ok((x, widths));
         };
-        let ints = axes
-            .iter()
-            .enumerate()
-            .any(|(axis, item)| matches!(item, Item::At(_)) && !(first..=last).contains(&axis));
         let scalar = tensors.iter().all(|&(_, n, _)| self.node_ty(n).rank() == 0);
-        if (last - first + 1 != tensors.len() || ints) && !scalar {
-            let message = "indices by tensors must stand side by side, and apart from numbers";
-            let diagnostic = Diagnostic::error(codes::UNSUPPORTED, span, message);
-            return Err(self.report(diagnostic.help("index in two steps: x[…][…]")));
-        }
         if scalar {
             let mut node = x;
             for &(axis, index, _) in tensors.iter().rev() {
