@@ -50,8 +50,8 @@ pub const ROWS: &[Row] = &[
         joined(c, axis, &|rank| (rank == 0).then_some("[1]"))
     }),
     code("meshgrid", "*tensors indexing=\"ij\"", meshgrid),
-    code("moveaxis", "input source destination", |c| moved(c)),
-    code("movedim", "input source destination", |c| moved(c)),
+    code("moveaxis", "input source destination", moved),
+    code("movedim", "input source destination", moved),
     code("narrow", "input dim start length", narrow),
     code("permute", "input *dims", |c| {
         let rank = c.rank("input")?;
