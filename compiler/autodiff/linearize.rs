@@ -36,6 +36,7 @@ fn tangent(
 ) -> Option<NodeId> {
     match op.row().jvp {
         Jvp::Zero => None,
+        Jvp::Step => unimplemented!(),
         Jvp::Rule(rule) => rule(b, op, operands, result, tangents),
         Jvp::Linear(positions) => {
             positions.iter().find(|&&p| tangents.get(p).is_some_and(Option::is_some))?;

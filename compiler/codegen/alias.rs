@@ -69,6 +69,6 @@ pub(super) fn each_body(work: &Work, f: &mut dyn FnMut(&Body)) {
             }
         }
         Work::Product(product) => f(&product.epilogue),
-        Work::Call(_) => {}
+        Work::Call(_) | Work::Repeat(_) => {}
     }
 }

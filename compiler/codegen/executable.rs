@@ -8,7 +8,7 @@
 use super::KernelText;
 use super::calls::{self, Buffers};
 use super::module::Code;
-use crate::kernel::{Place, Program, Work};
+use crate::kernel::{Buffer, BufferId, Kernel, Place, Program, Repeat, Work};
 use std::time::{Duration, Instant};
 use tensc_runtime::{Arena, Pool};
 
@@ -27,18 +27,18 @@ pub struct Fault {
 const NO_FAULT: u64 = u64::MAX;
 
 /// What a step calls.
-#[derive(Clone, Copy)]
 pub(super) enum Entry {
     /// A compiled kernel.
     Native(KernelFn),
-    /// The runtime function of the kernel of this number.
-    Call(usize),
+    /// The kernel's runtime function.
+    Call,
+    /// These steps again and again.
+    Repeat(Vec<Step>),
     /// A kernel without a single element.
     Nothing,
 }
 
 /// A kernel as it is run.
-#[derive(Clone, Copy)]
 pub(super) struct Step {
     pub entry: Entry,
     pub tasks: u64,
@@ -62,9 +62,16 @@ pub struct Executable {
 
 /// The memory of one run at a time: temporaries, and scratch for each thread.
 pub struct Workspace {
-    table: Vec<*mut u8>,
+    memory: Memory,
     arena: Arena,
     threads: Vec<Thread>,
+}
+
+/// Where the buffers of a program are.
+struct Memory {
+    table: Vec<*mut u8>,
+    /// For each kernel that repeats a program, that one's.
+    inside: Vec<Option<Memory>>,
 }
 
 // SAFETY: the pointers of the table are written at the start of a run and used in it only;
@@ -124,18 +131,9 @@ impl Executable {
     /// Memory for runs on up to `threads` threads.
     pub fn workspace(&self, threads: usize) -> Workspace {
         let mut arena = Arena::new(self.program.plan.bytes);
-        let base = arena.as_mut_ptr();
-        let start = |(i, buffer): (usize, &crate::kernel::Buffer)| match &buffer.place {
-            Place::Constant(tensor) => tensor.as_bytes().as_ptr().cast_mut(),
-            Place::Arena => {
-                let offset = self.program.plan.offsets[i].expect("the plan places the arena");
-                base.wrapping_add(offset)
-            }
-            Place::Input(_) | Place::Output(_) | Place::Row => std::ptr::null_mut(),
-        };
-        let table = self.program.buffers.iter().enumerate().map(start).collect();
+        let memory = Memory::new(&self.program, arena.as_mut_ptr());
         let thread = |_| Thread { scratch: Arena::new(self.scratch), fault: NO_FAULT };
-        Workspace { table, arena, threads: (0..threads.max(1)).map(thread).collect() }
+        Workspace { memory, arena, threads: (0..threads.max(1)).map(thread).collect() }
     }
 
     /// Runs the program.
@@ -157,11 +155,10 @@ impl Executable {
         outputs: &[*mut u8],
     ) -> Result<(), Fault> {
         self.bind(workspace, inputs, outputs);
-        for step in &self.steps {
-            // SAFETY: the table is complete, by this function's contract.
-            unsafe { self.step(step, pool, workspace)? };
-        }
-        Ok(())
+        let Workspace { memory, threads, .. } = workspace;
+        let mut run = Run { pool, threads };
+        // SAFETY: the table is complete, by this function's contract.
+        unsafe { run.steps(&self.program, &self.steps, memory) }
     }
 
     /// As [`Executable::run`]; tells `observe` the number of each kernel and how long it took.
@@ -180,10 +177,12 @@ impl Executable {
         observe: &mut dyn FnMut(usize, Duration),
     ) -> Result<(), Fault> {
         self.bind(workspace, inputs, outputs);
+        let Workspace { memory, threads, .. } = workspace;
+        let mut run = Run { pool, threads };
         for (i, step) in self.steps.iter().enumerate() {
             let start = Instant::now();
             // SAFETY: the table is complete, by this function's contract.
-            unsafe { self.step(step, pool, workspace)? };
+            unsafe { run.step(&self.program, i, step, memory)? };
             observe(i, start.elapsed());
         }
         Ok(())
@@ -194,54 +193,151 @@ impl Executable {
         let program = &self.program;
         assert_eq!(inputs.len(), program.inputs.len(), "number of inputs");
         assert_eq!(outputs.len(), program.outputs.len(), "number of outputs");
-        assert_eq!(workspace.table.len(), program.buffers.len(), "this executable's workspace");
+        let table = &mut workspace.memory.table;
+        assert_eq!(table.len(), program.buffers.len(), "this executable's workspace");
         assert_eq!(workspace.arena.len(), program.plan.bytes, "this executable's workspace");
         for (id, &pointer) in program.inputs.iter().zip(inputs) {
-            workspace.table[id.0 as usize] = pointer.cast_mut();
+            table[id.0 as usize] = pointer.cast_mut();
         }
         for (id, &pointer) in program.outputs.iter().zip(outputs) {
-            workspace.table[id.0 as usize] = pointer;
+            table[id.0 as usize] = pointer;
         }
+    }
+}
+
+impl Memory {
+    fn new(program: &Program, arena: *mut u8) -> Memory {
+        let start = |buffer: &Buffer| match &buffer.place {
+            Place::Constant(tensor) => tensor.as_bytes().as_ptr().cast_mut(),
+            Place::Arena | Place::Input(_) | Place::Output(_) | Place::Row => std::ptr::null_mut(),
+        };
+        let inside = |kernel: &Kernel| match &kernel.work {
+            Work::Repeat(repeat) => Some(Memory::new(&repeat.step, std::ptr::null_mut())),
+            Work::Nest(_) | Work::Product(_) | Work::Call(_) => None,
+        };
+        let mut memory = Memory {
+            table: program.buffers.iter().map(start).collect(),
+            inside: program.kernels.iter().map(inside).collect(),
+        };
+        memory.place(program, arena);
+        memory
+    }
+
+    /// Puts the buffers of the arena into it.
+    fn place(&mut self, program: &Program, arena: *mut u8) {
+        for (at, buffer) in program.buffers.iter().enumerate() {
+            if matches!(buffer.place, Place::Arena) {
+                let offset = program.plan.offsets[at].expect("the plan places the arena");
+                self.table[at] = arena.wrapping_add(offset);
+            }
+        }
+    }
+}
+
+/// One run of an executable.
+struct Run<'r> {
+    pool: &'r Pool,
+    threads: &'r mut [Thread],
+}
+
+impl Run<'_> {
+    /// # Safety
+    /// The table points to the program's buffers, as `Executable::run` describes them.
+    unsafe fn steps(
+        &mut self,
+        program: &Program,
+        steps: &[Step],
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        for (number, step) in steps.iter().enumerate() {
+            // SAFETY: passed on.
+            unsafe { self.step(program, number, step, memory)? };
+        }
+        Ok(())
     }
 
     /// # Safety
-    /// The workspace's table points to the buffers, as `run` describes them.
-    unsafe fn step(
-        &self,
-        step: &Step,
-        pool: &Pool,
-        workspace: &mut Workspace,
+    /// As `steps`.
+    unsafe fn repeat(
+        &mut self,
+        repeat: &Repeat,
+        steps: &[Step],
+        outer: &[*mut u8],
+        memory: &mut Memory,
     ) -> Result<(), Fault> {
-        let function = match step.entry {
-            Entry::Native(function) => function,
-            Entry::Nothing => return Ok(()),
-            Entry::Call(kernel) => {
-                let Work::Call(call) = &self.program.kernels[kernel].work else {
-                    unreachable!("only calls are entered so");
-                };
-                let buffers = Buffers { program: &self.program, starts: &workspace.table };
+        let program = &*repeat.step;
+        let at = |buffer: BufferId| outer[buffer.0 as usize];
+        let bytes = |inner: BufferId| {
+            let buffer = &program.buffers[inner.0 as usize];
+            buffer.elements * buffer.dtype.size()
+        };
+        memory.place(program, at(repeat.arena));
+        let states = repeat.states.len();
+        let (slices, whole) = program.inputs[states..].split_at(repeat.slices.len());
+        for (&inner, &buffer) in whole.iter().zip(&repeat.whole) {
+            memory.table[inner.0 as usize] = at(buffer);
+        }
+        for (turn, place) in repeat.order().enumerate() {
+            for state in 0..states {
+                let (read, written) = repeat.turn(state, turn);
+                memory.table[program.inputs[state].0 as usize] = at(read);
+                memory.table[program.outputs[state].0 as usize] = at(written);
+            }
+            let elements = &program.outputs[states..];
+            let parts = slices.iter().zip(&repeat.slices);
+            for (&inner, &buffer) in parts.chain(elements.iter().zip(&repeat.elements)) {
+                memory.table[inner.0 as usize] = at(buffer).wrapping_add(place * bytes(inner));
+            }
+            // SAFETY: the verifier has shown that the buffers have the sizes of the step's inputs
+            // and outputs, `count` times for slices, and that results and scratch are apart from
+            // all else; a state is written over itself only where the step's plan allows it.
+            unsafe { self.steps(program, steps, memory)? };
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// As `steps`; the step is that of the kernel of this number.
+    unsafe fn step(
+        &mut self,
+        program: &Program,
+        number: usize,
+        step: &Step,
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        let Memory { table, inside } = memory;
+        let function = match (&step.entry, &program.kernels[number].work) {
+            (Entry::Native(function), _) => *function,
+            (Entry::Call, Work::Call(call)) => {
+                let buffers = Buffers { program, starts: table };
                 // SAFETY: passed on.
-                unsafe { calls::run(call, &buffers, pool) };
+                unsafe { calls::run(call, &buffers, self.pool) };
                 return Ok(());
             }
+            (Entry::Repeat(steps), Work::Repeat(repeat)) => {
+                let memory = inside[number].as_mut().expect("a repeat has memory of its own");
+                // SAFETY: passed on.
+                return unsafe { self.repeat(repeat, steps, table, memory) };
+            }
+            (Entry::Nothing | Entry::Call | Entry::Repeat(_), _) => return Ok(()),
         };
         let parts = if step.parallel {
-            pool.threads().min(workspace.threads.len()).min(step.tasks as usize)
+            self.pool.threads().min(self.threads.len()).min(step.tasks as usize)
         } else {
             1
         };
         if parts == 1 {
-            let thread = &mut workspace.threads[0];
+            let thread = &mut self.threads[0];
             let (scratch, fault) = (thread.scratch.as_mut_ptr(), &raw mut thread.fault);
-            let table = workspace.table.as_ptr();
+            let table = table.as_ptr();
             // SAFETY: the function does tasks of this program's kernel, whose memory the table and
             // the scratch are.
             unsafe { function(table, 0, step.tasks, scratch, fault) };
         } else {
-            let table = Shared(workspace.table.as_mut_ptr());
-            let threads = Shared(workspace.threads.as_mut_ptr());
+            let table = Shared(table.as_mut_ptr());
+            let threads = Shared(self.threads.as_mut_ptr());
             let border = |part: usize| step.tasks * part as u64 / parts as u64;
-            pool.run(parts, |part| {
+            self.pool.run(parts, |part| {
                 // SAFETY: `part < parts <= threads.len()`, and no other task uses this element.
                 let thread = unsafe { &mut *threads.at(part) };
                 let (scratch, fault) = (thread.scratch.as_mut_ptr(), &raw mut thread.fault);
@@ -250,13 +346,13 @@ impl Executable {
                 unsafe { function(table, border(part), border(part + 1), scratch, fault) };
             });
         }
-        if step.checks { take_fault(workspace) } else { Ok(()) }
+        if step.checks { take_fault(self.threads) } else { Ok(()) }
     }
 }
 
-fn take_fault(workspace: &mut Workspace) -> Result<(), Fault> {
+fn take_fault(threads: &mut [Thread]) -> Result<(), Fault> {
     let mut least = NO_FAULT;
-    for thread in &mut workspace.threads {
+    for thread in threads {
         least = least.min(std::mem::replace(&mut thread.fault, NO_FAULT));
     }
     match u32::try_from(least) {

@@ -41,7 +41,7 @@ use crate::kernel::{Kernel, Nest, Product, Program, Work};
 use alias::Aliases;
 use emit::Emitter;
 use executable::{Entry, Step};
-use module::{Function, KERNEL_PARAMS};
+use module::{Code, Function, KERNEL_PARAMS};
 use product::{Limits, Tiling};
 use rustc_hash::FxHashMap;
 use std::fmt;
@@ -94,23 +94,28 @@ fn compile_within(
         turns: FxHashMap::default(),
         scratch: program.plan.row_bytes,
     };
-    let mut compiled = Vec::with_capacity(program.kernels.len());
-    for kernel in &program.kernels {
-        compiled.push(compiler.kernel(&program, kernel)?);
-    }
+    let compiled = compiler.kernels(&program)?;
     let (code, texts) = compiler.module.finish()?;
-    let step = |(number, (kernel, compiled)): (usize, (&Kernel, Compiled))| Step {
-        entry: match compiled.function {
-            Some(function) => Entry::Native(code.function(function)),
-            None if compiled.tasks == 0 => Entry::Nothing,
-            None => Entry::Call(number),
+    let steps = steps(&code, &program, &compiled, options);
+    Ok(Executable::new(code, program, steps, texts, compiler.scratch))
+}
+
+/// The kernels of a program as they are run.
+fn steps(code: &Code, program: &Program, compiled: &[Compiled], options: &Options) -> Vec<Step> {
+    let step = |(kernel, compiled): (&Kernel, &Compiled)| Step {
+        entry: match (&kernel.work, compiled.function) {
+            (_, Some(function)) => Entry::Native(code.function(function)),
+            (Work::Repeat(repeat), None) => {
+                Entry::Repeat(steps(code, &repeat.step, &compiled.inside, options))
+            }
+            _ if compiled.tasks == 0 => Entry::Nothing,
+            _ => Entry::Call,
         },
         tasks: compiled.tasks,
         parallel: compiled.tasks > 1 && (options.divide_all || worth_dividing(&kernel.work)),
         checks: checks(kernel),
     };
-    let steps = program.kernels.iter().zip(compiled).enumerate().map(step).collect();
-    Ok(Executable::new(code, program, steps, texts, compiler.scratch))
+    program.kernels.iter().zip(compiled).map(step).collect()
 }
 
 /// Compilation of one program.
@@ -130,14 +135,30 @@ struct Compiler {
 struct Compiled {
     function: Option<Function>,
     tasks: u64,
+    /// The kernels of a step.
+    inside: Vec<Compiled>,
+}
+
+impl Compiled {
+    fn new(function: Option<Function>, tasks: u64) -> Compiled {
+        Compiled { function, tasks, inside: Vec::new() }
+    }
 }
 
 impl Compiler {
+    fn kernels(&mut self, program: &Program) -> Result<Vec<Compiled>, CompileError> {
+        program.kernels.iter().map(|kernel| self.kernel(program, kernel)).collect()
+    }
+
     fn kernel(&mut self, program: &Program, kernel: &Kernel) -> Result<Compiled, CompileError> {
         match &kernel.work {
             Work::Nest(nest) => self.nest(program, kernel, nest),
             Work::Product(product) => self.product(program, kernel, product),
-            Work::Call(_) => Ok(Compiled { function: None, tasks: 1 }),
+            Work::Call(_) => Ok(Compiled::new(None, 1)),
+            Work::Repeat(repeat) => {
+                let inside = self.kernels(&repeat.step)?;
+                Ok(Compiled { inside, ..Compiled::new(None, 1) })
+            }
         }
     }
 
@@ -149,14 +170,14 @@ impl Compiler {
     ) -> Result<Compiled, CompileError> {
         let tasks = nest::tasks(nest);
         if tasks == 0 {
-            return Ok(Compiled { function: None, tasks });
+            return Ok(Compiled::new(None, tasks));
         }
         if self.isa != Isa::Portable && x86::supports(nest) {
             let aliases = Aliases::new(program, &kernel.work);
             let code = x86::emit(program, nest, aliases, x86::choose(nest, self.isa));
             let text = || x86::asm::text(&code);
             let function = self.module.define_bytes(&kernel.name, &KERNEL_PARAMS, &code, text)?;
-            return Ok(Compiled { function: Some(function), tasks });
+            return Ok(Compiled::new(Some(function), tasks));
         }
         let x86 = self.module.is_x86();
         let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &[], |b, _| {
@@ -164,7 +185,7 @@ impl Compiler {
             nest::emit(&mut e, nest);
             e.finish()
         })?;
-        Ok(Compiled { function: Some(function), tasks })
+        Ok(Compiled::new(Some(function), tasks))
     }
 
     fn product(
@@ -176,7 +197,7 @@ impl Compiler {
         let tiling = Tiling::of(product, self.isa, &self.limits);
         let tasks = product::tasks(product, &tiling);
         if tasks == 0 {
-            return Ok(Compiled { function: None, tasks });
+            return Ok(Compiled::new(None, tasks));
         }
         self.scratch = self.scratch.max(tiling.scratch().bytes);
         let parts = product::parts(program, product, &tiling);
@@ -200,7 +221,7 @@ impl Compiler {
             product::emit(&mut e, product, &tiling, &parts);
             e.finish()
         })?;
-        Ok(Compiled { function: Some(function), tasks })
+        Ok(Compiled::new(Some(function), tasks))
     }
 
     /// A nest in wide vectors.

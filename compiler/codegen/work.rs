@@ -30,7 +30,7 @@ fn nanoseconds(work: &Work) -> f64 {
             let epilogue = product.epilogue.program.insts.len() as f64 * LANE_INST;
             elements * (*k as f64 * PRODUCT_STEP + epilogue)
         }
-        Work::Call(_) => 0.0,
+        Work::Call(_) | Work::Repeat(_) => 0.0,
     }
 }
 

@@ -36,7 +36,9 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use smallvec::SmallVec;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use tensc_runtime::{DType, Shape};
 
 /// A node of a [`Graph`]. Ascending ids are a topological order.
@@ -203,6 +205,15 @@ impl Graph {
         Ok(NodeId(id))
     }
 
+    /// Adds a node whose type is known to be what its operation gives.
+    fn copied(&mut self, op: Op, ty: TensorType, operands: &[NodeId], origin: Origin) -> NodeId {
+        let id = self.dag.add_node(Node { op, ty, origin });
+        for (position, operand) in operands.iter().enumerate() {
+            self.dag.add_edge(operand.0, id, position as u8);
+        }
+        NodeId(id)
+    }
+
     /// Adds an input. Its name must be new.
     pub fn add_input(&mut self, name: impl Into<String>, ty: TensorType, origin: Origin) -> NodeId {
         let name = name.into();
@@ -339,16 +350,42 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// What two graphs must agree on to be equal, in order: their nodes, their names; origins do
+    /// not count.
+    fn content(&self) -> impl Iterator<Item = (&Op, &TensorType, Operands)> {
+        self.nodes().map(|id| (self.op(id), self.ty(id), self.operands(id)))
+    }
+}
+
 impl PartialEq for Graph {
     /// The same nodes in the same order, the same names; origins do not count.
     fn eq(&self, other: &Graph) -> bool {
-        let same = |id: NodeId| {
-            let (a, b) = (self.node(id), other.node(id));
-            a.op == b.op && a.ty == b.ty && self.operands(id) == other.operands(id)
-        };
         self.len() == other.len()
             && self.inputs == other.inputs
             && self.outputs == other.outputs
-            && self.nodes().all(same)
+            && self.content().eq(other.content())
+    }
+}
+
+impl Eq for Graph {}
+
+impl Hash for Graph {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.content().for_each(|node| node.hash(state));
+        (&self.inputs, &self.outputs).hash(state);
+    }
+}
+
+impl PartialOrd for Graph {
+    fn partial_cmp(&self, other: &Graph) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Graph {
+    fn cmp(&self, other: &Graph) -> Ordering {
+        let names = |g: &Graph| (g.len(), g.inputs.clone(), g.outputs.clone());
+        self.content().cmp(other.content()).then_with(|| names(self).cmp(&names(other)))
     }
 }

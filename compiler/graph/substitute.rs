@@ -1,8 +1,10 @@
 //! From named sizes to integers, and the name of what comes out.
 
+use super::ops::Scan;
 use super::{Builder, Dim, DimVar, Graph, NodeId, Op, Operands, Origin};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// Sizes for which a graph has no meaning.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +58,15 @@ impl Graph {
                     return Err(SizeError { message, origin });
                 }
                 Op::Size(dim @ Dim::Const(_), dtype) => b.size(&dim, dtype),
+                Op::Scan(scan) => {
+                    // What `map_dims` made of the step keeps sizes that are constants now.
+                    let Op::Scan(before) = self.op(id) else { unreachable!("it was one") };
+                    let step = Arc::new(before.step.with_sizes(values)?);
+                    let operands: Operands =
+                        self.operands(id).iter().map(|o| map[o.index()].expect("in order")).collect();
+                    b.try_add(Op::Scan(Scan { step, ..scan }), &operands)
+                        .map_err(|e| SizeError { message: e.message, origin })?
+                }
                 op => {
                     let operands = self.operands(id);
                     let operands: Operands =

@@ -52,6 +52,7 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
         Op::Input(_) if !graph.inputs.iter().any(|(_, n)| *n == id) => {
             Err("an input without a name".into())
         }
+        Op::Scan(scan) => verify(&scan.step).map_err(|broken| format!("in the step, {broken}")),
         Op::Literal(LiteralTensor(t)) if t.shape().rank() == 0 => {
             Err("a literal of rank 0, which is a const".into())
         }

@@ -216,6 +216,11 @@ fn shape(kernel: &Kernel) -> String {
             let many = if batch == 1 { String::new() } else { format!("{batch} times ") };
             write!(text, "{many}[{} x {}] by [{} x {}]", p.m, p.k, p.k, p.n)
         }
+        Work::Repeat(repeat) => {
+            let kernels = repeat.step.kernels.len();
+            write!(text, "{}", counted(repeat.count, "step"))
+                .and_then(|()| write!(text, " of {}", counted(kernels, "kernel")))
+        }
         Work::Call(Call::Random { .. }) => write!(text, "random draws"),
         Work::Call(Call::FoldKey { .. }) => write!(text, "a key from a key"),
         Work::Call(Call::Running { op, around, .. }) => {

@@ -30,12 +30,17 @@ const ROW_NS: f64 = 4.0;
 
 /// Chooses what every nest is divided over.
 pub fn schedule(program: &mut Program) {
+    for kernel in &mut program.kernels {
+        if let Work::Repeat(repeat) = &mut kernel.work {
+            schedule(&mut repeat.step);
+        }
+    }
     let splits: Vec<Option<Split>> = program
         .kernels
         .iter()
         .map(|kernel| match &kernel.work {
             Work::Nest(nest) => Some(split(nest, work_ns(program, kernel))),
-            Work::Product(_) | Work::Call(_) => None,
+            Work::Product(_) | Work::Call(_) | Work::Repeat(_) => None,
         })
         .collect();
     for (kernel, split) in program.kernels.iter_mut().zip(splits) {
@@ -70,6 +75,10 @@ pub fn work_ns(program: &Program, kernel: &Kernel) -> f64 {
         Work::Nest(nest) => nest_ns(nest),
         Work::Product(product) => product_ns(product),
         Work::Call(call) => call_ns(program, call),
+        Work::Repeat(repeat) => {
+            let step = &repeat.step;
+            repeat.count as f64 * step.kernels.iter().map(|k| work_ns(step, k)).sum::<f64>()
+        }
     }
 }
 
@@ -111,6 +120,13 @@ pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
             let (_, out) = call_buffers(call);
             let out = &program.buffers[out.0 as usize];
             counts.bytes += (out.elements * out.dtype.size()) as f64;
+        }
+        Work::Repeat(repeat) => {
+            for kernel in &repeat.step.kernels {
+                let step = self::counts(&repeat.step, kernel);
+                counts.flops += repeat.count as f64 * step.flops;
+                counts.bytes += repeat.count as f64 * step.bytes;
+            }
         }
     }
     counts

@@ -2,7 +2,7 @@
 //!
 //! A [`Program`] is a list of [`Kernel`]s; each reads and writes whole [`Buffer`]s through affine
 //! [`Access`]es. A kernel is a loop nest around vector programs, a matrix product with an epilogue,
-//! or a call of a runtime function. Nothing here knows a graph operation, and nothing below asks
+//! a call of a runtime function, or a program repeated. Nothing here knows a graph operation, and nothing below asks
 //! what an operation means: fusion is over, only loops, addresses and scalar arithmetic are left.
 //!
 //! Invariants (`verify`): every access is in bounds for every point of its loops, proved from the
@@ -18,6 +18,7 @@ pub mod lower;
 mod order;
 pub mod plan;
 pub mod reference;
+pub mod repeat;
 pub mod text;
 pub mod touch;
 pub mod verify;
@@ -27,6 +28,7 @@ pub use cost::{schedule, work_ns};
 pub use fuse::fuse;
 pub use lower::lower;
 pub use plan::plan;
+pub use repeat::{Repeat, State};
 pub use verify::verify;
 
 use crate::graph::Origin;
@@ -271,6 +273,8 @@ pub enum Work {
     Product(Product),
     /// A runtime function.
     Call(Call),
+    /// A program, step after step.
+    Repeat(Repeat),
 }
 
 /// One step of a program.

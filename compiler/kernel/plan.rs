@@ -16,6 +16,7 @@ pub const ALIGNMENT: usize = 64;
 /// Puts the kernels of a program in order and fills in its plan.
 pub fn plan(program: &mut Program) {
     order(program);
+    super::repeat::plan_steps(program);
     let lives = lives(program);
     let mut plan = Plan {
         offsets: vec![None; program.buffers.len()],
@@ -30,6 +31,12 @@ pub fn plan(program: &mut Program) {
         }
     }
     place_rows(program, &mut plan);
+    for kernel in &program.kernels {
+        // A step's rows lie where those of the kernels around it do, at other times.
+        if let Work::Repeat(repeat) = &kernel.work {
+            plan.row_bytes = plan.row_bytes.max(repeat.step.plan.row_bytes);
+        }
+    }
     plan.donations = donations(program);
     program.plan = plan;
 }

@@ -7,7 +7,7 @@
 //! Neighbours: `vector::reference` runs the bodies; `plan` made the offsets.
 
 use super::{
-    Access, Body, BufferId, Call, Fold, Nest, Place, Product, Program, RowValue, Stage, Work,
+    Access, Body, BufferId, Call, Fold, Nest, Place, Product, Program, Repeat, RowValue, Stage, Work,
 };
 use crate::graph::ops::Draw;
 use crate::graph::{Op, Origin, TensorType};
@@ -120,11 +120,48 @@ impl<'p> Machine<'p> {
                 Work::Nest(nest) => self.nest(nest),
                 Work::Product(product) => self.product(product),
                 Work::Call(call) => self.call(call),
+                Work::Repeat(repeat) => self.repeat(repeat),
             }
         }
         match self.fault {
             Some(fault) => Err(fault),
             None => Ok(program.outputs.iter().map(|&output| self.tensor(output)).collect()),
+        }
+    }
+
+    /// Step by step, each in memory of its own.
+    fn repeat(&mut self, repeat: &Repeat) {
+        let mut states: Vec<Tensor> = repeat.states.iter().map(|s| self.tensor(s.first)).collect();
+        for place in repeat.order() {
+            let slices = repeat.slices.iter().map(|&b| {
+                let whole = self.tensor(b);
+                let each = whole.len() / repeat.count;
+                tensc_runtime::with_element!(whole.dtype(), T => {
+                    let part = &whole.as_slice::<T>()[place * each..][..each];
+                    Tensor::from_slice::<T>(part, [each])
+                })
+            });
+            let whole = repeat.whole.iter().map(|&b| self.tensor(b));
+            let inputs: Vec<Tensor> = states.into_iter().chain(slices).chain(whole).collect();
+            let mut outputs = match execute(&repeat.step, &inputs) {
+                Ok(outputs) => outputs,
+                Err(fault) => {
+                    self.fault.get_or_insert(fault);
+                    return;
+                }
+            };
+            let elements = outputs.split_off(repeat.states.len());
+            for (&buffer, element) in repeat.elements.iter().zip(elements) {
+                let size = element.dtype().size();
+                for (i, bytes) in element.as_bytes().chunks_exact(size).enumerate() {
+                    let at = place * element.len() + i;
+                    self.write(buffer, at, decode(element.dtype(), bytes));
+                }
+            }
+            states = outputs;
+        }
+        for (state, value) in repeat.states.iter().zip(&states) {
+            self.fill(state.last, value);
         }
     }
 

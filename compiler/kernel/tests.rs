@@ -134,6 +134,7 @@ fn outline(program: &Program) -> String {
             super::Work::Nest(nest) => format!("nest of {}", nest.stages.len()),
             super::Work::Product(p) => format!("product {}x{}x{}", p.m, p.n, p.k),
             super::Work::Call(_) => "call".to_owned(),
+            super::Work::Repeat(r) => format!("repeat of {}", r.count),
         };
         lines.push(format!("{}: {what}", kernel.name));
     }

@@ -37,6 +37,13 @@ pub enum Site {
 /// Every access of a kernel, in the order in which a point executes them.
 pub fn touches(kernel: &Kernel) -> Vec<Touch<'_>> {
     let mut touches = Vec::new();
+    let whole = |buffer, writes| Touch {
+        buffer,
+        access: None,
+        extents: SmallVec::new(),
+        writes,
+        site: Site::Operand,
+    };
     match &kernel.work {
         Work::Nest(nest) => {
             for (number, stage) in nest.stages.iter().enumerate() {
@@ -63,15 +70,12 @@ pub fn touches(kernel: &Kernel) -> Vec<Touch<'_>> {
         }
         Work::Call(call) => {
             let (reads, out) = call_buffers(call);
-            let whole = |buffer, writes| Touch {
-                buffer,
-                access: None,
-                extents: SmallVec::new(),
-                writes,
-                site: Site::Operand,
-            };
             touches.extend(reads.into_iter().map(|b| whole(b, false)));
             touches.push(whole(out, true));
+        }
+        Work::Repeat(repeat) => {
+            touches.extend(repeat.reads().map(|b| whole(b, false)));
+            touches.extend(repeat.results().chain(repeat.scratch()).map(|b| whole(b, true)));
         }
     }
     touches
@@ -152,7 +156,7 @@ fn of_body<'k>(
 /// read before it is written, whatever the order of rows, lanes and tiles. Both buffers have
 /// elements of one size.
 pub fn in_place(kernel: &Kernel, read: BufferId, written: BufferId) -> bool {
-    if matches!(kernel.work, Work::Call(_)) {
+    if matches!(kernel.work, Work::Call(_) | Work::Repeat(_)) {
         return false;
     }
     let touches = touches(kernel);

@@ -247,6 +247,7 @@ fn constant(op: &Op, operands: &[&Facts]) -> Option<Scalar> {
         | Op::ScatterAdd(_)
         | Op::Random { .. }
         | Op::FoldKey
+        | Op::Scan(_)
         | Op::Fused(_) => None,
     }
 }
@@ -330,6 +331,7 @@ fn interval(
         | Op::Linear(_)
         | Op::ScatterAdd(_)
         | Op::FoldKey
+        | Op::Scan(_)
         | Op::Fused(_) => all,
     }
 }

@@ -139,6 +139,12 @@ impl Machine {
                 let n = size(&ty.shape[usize::from(*axis)]) as f64;
                 units(points, 20.0 * n.max(2.0).log2())
             }
+            // Each result counts its share of the loop.
+            Op::Scan(scan) => Work {
+                dispatch: size(&scan.count) as f64 * self.graph(&scan.step)
+                    / scan.step.outputs().len().max(1) as f64,
+                ..Work::default()
+            },
             Op::Fused(fused) => self.fused(fused, operands, ty),
         }
     }

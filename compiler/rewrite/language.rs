@@ -79,6 +79,8 @@ pub enum Kind {
     Random,
     /// `Op::FoldKey`.
     FoldKey,
+    /// `Op::Scan`.
+    Scan,
     /// `Op::Fused`.
     Fused,
 }
@@ -113,6 +115,7 @@ impl Kind {
             Op::Argsort { .. } => Kind::Argsort,
             Op::Random { .. } => Kind::Random,
             Op::FoldKey => Kind::FoldKey,
+            Op::Scan(_) => Kind::Scan,
             Op::Fused(_) => Kind::Fused,
         }
     }

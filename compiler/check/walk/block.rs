@@ -222,12 +222,19 @@ impl<'w> Walk<'w> {
                     return Err(self.report(diagnostic.label(first, "bound here")));
                 };
                 if i < self.assignable_from {
-                    let message = format!(
-                        "`{name}` cannot be assigned in an `if` that is computed both ways"
-                    );
+                    let (place, help) = match self.both_ways {
+                        true => (
+                            "an `if` that is computed both ways",
+                            format!("write {name} = if … {{ … }} else {{ {name} }}"),
+                        ),
+                        false => (
+                            "a step of `scan`",
+                            format!("carry it: scan … with {name} = {name} {{ … }}"),
+                        ),
+                    };
+                    let message = format!("`{name}` cannot be assigned in {place}");
                     let code = codes::NOT_ASSIGNABLE;
                     let diagnostic = Diagnostic::error(code, target.span, message);
-                    let help = format!("write {name} = if … {{ … }} else {{ {name} }}");
                     return Err(self.report(diagnostic.help(help)));
                 }
                 let declared = self.locals[i].span;

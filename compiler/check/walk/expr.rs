@@ -80,7 +80,9 @@ impl<'w> Walk<'w> {
             ExprKind::Lambda { params, ret, body } => {
                 Ok(self.lambda(params, ret.as_ref(), body, span))
             }
-            ExprKind::Scan { .. } => Err(self.unsupported("`scan`", span)),
+            ExprKind::Scan { pattern, iter, state, body } => {
+                self.scan(pattern, iter, state.as_deref(), body, span)
+            }
             ExprKind::Comprehension { .. } => Err(self.unsupported("an index comprehension", span)),
             ExprKind::Reduction { .. } => Err(self.unsupported("an index reduction", span)),
         }

@@ -23,6 +23,7 @@ mod infer;
 mod origin;
 mod product;
 mod report;
+mod scan;
 mod structs;
 mod transform;
 mod weak;

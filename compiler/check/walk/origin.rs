@@ -88,6 +88,8 @@ impl Walk<'_> {
                 from(0, axis)
             }
             Op::Linear(linear) => from(usize::from(linear.solves()), axis),
+            Op::Scan(scan) if scan.result < scan.carried => from(scan.result, axis),
+            Op::Scan(scan) if axis == 0 && scan.sliced > 0 => from(scan.carried, 0),
             Op::Window(w) => match axis.checked_sub(usize::from(w.axis)) {
                 None => from(0, axis),
                 Some(0 | 1) => None,
@@ -103,6 +105,7 @@ impl Walk<'_> {
             | Op::Concat(_)
             | Op::Random { .. }
             | Op::FoldKey
+            | Op::Scan(_)
             | Op::Fused(_) => None,
         };
         // What made the size up is the next best place.

@@ -28,6 +28,8 @@ pub enum Batch {
     Pointwise,
     /// A rule of its own.
     Rule(BatchRule),
+    /// By the lanes of a step: `autodiff` batches the graph that the operation holds.
+    Step,
 }
 
 /// A batching rule: (builder, operation, operands) to the result, lanes along its leading axis.
@@ -58,6 +60,7 @@ impl Batch {
             Batch::Source => unreachable!("{} has no operand that could be batched", op.name()),
             Batch::Pointwise => b.add_op(op.clone(), &lanes.all(b)),
             Batch::Rule(rule) => rule(b, op, lanes),
+            Batch::Step => unreachable!("{} is batched with its step", op.name()),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod naive;
 mod random;
 mod reduce;
 pub mod row;
+mod scan;
 pub mod shape;
 mod source;
 mod table;
@@ -28,6 +29,7 @@ mod window;
 pub use elementwise::{MapOp, MapRow};
 pub use lanes::{Batch, BatchRule, Lanes};
 pub use row::{Class, Draws, EvalError, Jvp, JvpRule, OpRow, Sample, Transpose};
+pub use scan::Scan;
 pub use table::ROWS;
 pub use window::Window;
 
@@ -201,6 +203,8 @@ pub enum Op {
     },
     /// A new key (`i64` scalar) from a key and an `i64` scalar.
     FoldKey,
+    /// A step repeated along an axis: one of its results.
+    Scan(Scan),
     /// Elementwise work over an iteration space, perhaps reduced; made by rewriting only.
     Fused(Arc<Fused>),
 }

@@ -72,6 +72,8 @@ pub enum Class {
     Scatter,
     /// Draws for a key.
     Random,
+    /// A step, repeated.
+    Scan,
     /// An iteration space with a body; what fusion makes.
     Fused,
 }
@@ -108,6 +110,8 @@ pub enum Jvp {
     Partials,
     /// A rule of its own.
     Rule(JvpRule),
+    /// By the tangent of a step: `autodiff` derives the graph that the operation holds.
+    Step,
 }
 
 /// Why an operation has no value for its operands.

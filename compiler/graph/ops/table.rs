@@ -4,11 +4,11 @@ use super::{
     MapOp, Op, OpRow, TypeError, along, contract, convert, diagonal, elementwise, fused, gather,
     join, linear,
 };
-use super::{Window, random, reduce, source, view, window};
+use super::{Window, random, reduce, scan, source, view, window};
 use crate::graph::{Dim, TensorType};
 
 /// Every row.
-pub static ROWS: [&OpRow; 28] = [
+pub static ROWS: [&OpRow; 29] = [
     &source::INPUT,
     &source::CONST,
     &source::LITERAL,
@@ -36,6 +36,7 @@ pub static ROWS: [&OpRow; 28] = [
     &gather::SCATTER_ADD,
     &random::RANDOM,
     &random::FOLD_KEY,
+    &scan::SCAN,
     &fused::FUSED,
 ];
 
@@ -70,6 +71,7 @@ impl Op {
             Op::ScatterAdd(_) => &gather::SCATTER_ADD,
             Op::Random { .. } => &random::RANDOM,
             Op::FoldKey => &random::FOLD_KEY,
+            Op::Scan(_) => &scan::SCAN,
             Op::Fused(_) => &fused::FUSED,
         }
     }
@@ -120,6 +122,7 @@ impl Op {
             Op::Slice { starts, lens, .. } => known(starts) && known(lens),
             Op::Window(w) => [&w.start, &w.count, &w.size].iter().all(|d| d.known().is_some()),
             Op::Pad { low, high, .. } => known(low) && known(high),
+            Op::Scan(scan) => scan.count.known().is_some() && scan.step.is_concrete(),
             Op::Const(_)
             | Op::Literal(_)
             | Op::Map(_)
@@ -166,6 +169,7 @@ impl Op {
                 size: f(&w.size),
                 ..w.clone()
             }),
+            Op::Scan(scan) => Op::Scan(scan::map_dims(scan, f)),
             Op::Pad { low, high, interior } => Op::Pad {
                 low: low.iter().map(&mut *f).collect(),
                 high: high.iter().map(f).collect(),

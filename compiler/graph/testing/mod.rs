@@ -202,6 +202,7 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
         | Op::Running(..)
         | Op::Recur(_)
         | Op::Linear(_)
+        | Op::Scan(_)
         | Op::Fused(_) => !ty.dtype.is_float(),
         Op::Input(_)
         | Op::Const(_)

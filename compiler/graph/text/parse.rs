@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue};
-use crate::graph::ops::{Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Window};
+use crate::graph::ops::{Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Scan, Window};
 use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
 use smallvec::SmallVec;
 use std::fmt;
@@ -60,7 +60,19 @@ impl Parser {
                 c.expect("#")?;
                 Ok(DimVar { id: c.integer()?, name: Arc::from(name) })
             })?;
-        } else if c.eat_word("output") {
+        } else {
+            self.statement(c)?;
+        }
+        if c.at_end() {
+            Ok(())
+        } else {
+            Err(format!("expected the end of the line, found {}", c.found()))
+        }
+    }
+
+    /// A node or an output.
+    fn statement(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
+        if c.eat_word("output") {
             let name = c.string()?;
             if self.graph.outputs().iter().any(|(n, _)| *n == name) {
                 return Err(format!("there is an output {name:?} already"));
@@ -68,14 +80,9 @@ impl Parser {
             c.expect("=")?;
             let node = self.node_id(c)?;
             self.graph.add_output(name, node);
-        } else {
-            self.node(c)?;
+            return Ok(());
         }
-        if c.at_end() {
-            Ok(())
-        } else {
-            Err(format!("expected the end of the line, found {}", c.found()))
-        }
+        self.node(c)
     }
 
     fn node(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
@@ -258,12 +265,44 @@ impl Parser {
                 let draw = draw.ok_or_else(|| format!("there is no distribution `{word}`"))?;
                 Op::Random { draw, ty: ty.clone() }
             }
+            "scan" => {
+                c.key("count")?;
+                let count = self.dim(c)?;
+                c.next_key("carried")?;
+                let carried = c.integer()?;
+                c.next_key("sliced")?;
+                let sliced = c.integer()?;
+                c.next_key("from")?;
+                let reverse = c.eat_word("last");
+                if !reverse && !c.eat_word("first") {
+                    return Err(format!("expected `first` or `last`, found {}", c.found()));
+                }
+                c.next_key("result")?;
+                let result = c.integer()?;
+                c.next_key("step")?;
+                let step = Arc::new(self.step(c)?);
+                Op::Scan(Scan { step, count, carried, sliced, reverse, result })
+            }
             "fused" => {
                 let args = operands.iter().map(|&o| self.graph.ty(o).dtype).collect();
                 fused(args, c)?.into()
             }
             other => return Err(format!("`{other}` has no attributes")),
         })
+    }
+
+    /// `[%0: f32 = input "h"; …; output "y" = %0]`
+    fn step(&self, c: &mut Cursor<'_>) -> Parsed<Graph> {
+        c.expect("[")?;
+        let mut parser = Parser { graph: Graph::new(), dims: self.dims.clone() };
+        while !c.eat("]") {
+            parser.statement(c)?;
+            if !c.eat(";") {
+                c.expect("]")?;
+                break;
+            }
+        }
+        Ok(parser.graph)
     }
 
     fn ty(&self, c: &mut Cursor<'_>) -> Parsed<TensorType> {

@@ -183,9 +183,27 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
             }
         }
         Op::Random { draw, .. } => format!("{call} {{draw: {}}}", draw.name()),
+        Op::Scan(scan) => {
+            let from = if scan.reverse { "last" } else { "first" };
+            let (count, carried, sliced) = (names.dim(&scan.count), scan.carried, scan.sliced);
+            format!(
+                "{call} {{count: {count}, carried: {carried}, sliced: {sliced}, from: {from}, \
+                 result: {}, step: [{}]}}",
+                scan.result,
+                statements(&scan.step, names).join("; ")
+            )
+        }
         Op::Fused(fused) => format!("{call} {{{}}}", body(fused)),
         Op::Map(_) | Op::Convert(_) | Op::Reshape(_) | Op::FoldKey => call,
     }
+}
+
+/// The nodes and outputs of a step, without origins.
+fn statements(step: &Graph, names: &Names) -> Vec<String> {
+    let line =
+        |id: NodeId| format!("{id}: {} = {}", names.ty(step.ty(id)), node(step, id, names));
+    let output = |(name, node): &(String, NodeId)| format!("output {name:?} = {node}");
+    step.nodes().map(line).chain(step.outputs().iter().map(output)).collect()
 }
 
 fn body(fused: &Fused) -> String {

@@ -161,6 +161,7 @@ impl Writer<'_> {
                 let args = [self.exact(operands[0]), self.exact(operands[1])];
                 plain(tree::call_named("recurrence", args, [("axis", axis_number(*axis))]), ty)
             }
+            Op::Scan(_) => unimplemented!(),
             Op::Argsort { axis, descending } => {
                 let mut named = vec![("axis", axis_number(*axis))];
                 if *descending {

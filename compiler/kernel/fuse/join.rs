@@ -163,7 +163,7 @@ pub fn bodies(kernel: &Kernel) -> Vec<Host<'_>> {
             }
             bodies
         }
-        Work::Call(_) => Vec::new(),
+        Work::Call(_) | Work::Repeat(_) => Vec::new(),
     }
 }
 

@@ -20,7 +20,7 @@ mod sweep;
 mod weave;
 
 use super::touch::touches;
-use super::{BufferId, Kernel, Place, Program};
+use super::{BufferId, Kernel, Place, Program, Work};
 use rustc_hash::FxHashSet;
 use std::fmt;
 
@@ -49,6 +49,13 @@ pub fn fuse(program: Program) -> Program {
 /// The same, with a note on every join.
 pub fn explained(mut program: Program) -> (Program, Vec<Note>) {
     let mut notes = Vec::new();
+    for kernel in &mut program.kernels {
+        if let Work::Repeat(repeat) = &mut kernel.work {
+            let (step, inside) = explained(std::mem::take(&mut repeat.step));
+            *repeat.step = step;
+            notes.extend(inside);
+        }
+    }
     let mut at = 0;
     while at < program.kernels.len() {
         match partner(&program, at) {

@@ -6,7 +6,7 @@ use super::weave::{Part, Weave};
 use crate::kernel::touch::{call_buffers, stage_extents, touches};
 use crate::kernel::walk::{dense_strides, points};
 use crate::kernel::{
-    Access, Body, BufferId, Call, Fold, Kernel, Nest, Place, Program, Split, Work,
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Place, Program, Repeat, Split, Work,
 };
 use crate::vector::Value;
 use rustc_hash::FxHashSet;
@@ -36,7 +36,9 @@ fn drop_unread(program: &mut Program) -> bool {
     let mut dropped = false;
     program.kernels.retain_mut(|kernel| {
         let stored = touches(kernel).iter().any(|t| t.writes && unread.contains(&t.buffer));
-        if !stored {
+        // A loop goes on for the results that are read.
+        let read = |repeat: &Repeat| repeat.results().any(|b| !unread.contains(&b));
+        if !stored || matches!(&kernel.work, Work::Repeat(repeat) if read(repeat)) {
             return true;
         }
         dropped = true;
@@ -66,7 +68,7 @@ fn for_bodies(kernel: &mut Kernel, mut f: impl FnMut(&mut Body, usize)) {
                 }
             }
         }
-        Work::Call(_) => {}
+        Work::Call(_) | Work::Repeat(_) => {}
     }
 }
 
@@ -213,6 +215,7 @@ fn drop_buffers(program: &mut Program) {
                 renumber(&mut product.right.buffer);
             }
             Work::Call(call) => renumber_call(call, renumber),
+            Work::Repeat(repeat) => repeat.buffers_mut().for_each(renumber),
         }
         debug_assert!(!matches!(&kernel.work, Work::Call(c) if call_buffers(c).0.is_empty()));
     }

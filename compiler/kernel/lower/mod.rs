@@ -12,6 +12,7 @@ mod body;
 mod contract;
 mod nest;
 mod place;
+mod scan;
 mod scribe;
 mod view;
 
@@ -33,10 +34,15 @@ use tensc_runtime::{DType, Scalar, Tensor};
 /// The kernels of a graph, one for each piece of work, in the order of the nodes; not yet fused,
 /// planned or scheduled. Panics where a size is still a name.
 pub fn lower(graph: &Graph) -> Program {
+    lower_after(graph, Vec::new())
+}
+
+/// The same where other checks have these sites.
+fn lower_after(graph: &Graph, sites: Vec<Origin>) -> Program {
     assert!(graph.is_concrete(), "lowering needs known sizes");
     let mut lowering = Lowering {
         graph,
-        program: Program::default(),
+        program: Program { sites, ..Program::default() },
         views: vec![None; graph.len()],
         origin: Origin::default(),
     };
@@ -147,6 +153,7 @@ impl Lowering<'_> {
             Op::ScatterAdd(axis) => self.scatter_add(id, &operands, usize::from(*axis)),
             Op::Random { draw, .. } => self.random(id, &operands[0], *draw),
             Op::FoldKey => self.fold_key(id, &operands[0], &operands[1]),
+            Op::Scan(scan) => self.scan(id, &operands, scan),
             Op::Fused(fused) => self.fused(id, &operands, fused),
         }
     }

@@ -3,8 +3,8 @@
 use crate::graph::Origin;
 use crate::graph::ops::Draw;
 use crate::kernel::{
-    Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Place, Product, Program, RowValue,
-    Split, Stage, Work,
+    Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Place, Product, Program, Repeat,
+    RowValue, Split, Stage, State, Work,
 };
 use crate::vector;
 use std::fmt;
@@ -64,6 +64,7 @@ impl<'t> Parser<'t> {
         while let Some(mut line) = self.next() {
             match line.word() {
                 "" => continue,
+                "done" => break,
                 "buffer" => {
                     let (buffer, offset) = self.buffer(&mut line)?;
                     let id = BufferId(self.program.buffers.len() as u32);
@@ -225,9 +226,44 @@ impl<'t> Parser<'t> {
                 let (operand, out) = (line.named("of")?, line.named("out")?);
                 Work::Call(Call::Argsort { operand, out, descending, around: around(line)? })
             }
+            "repeat" => Work::Repeat(self.repeat(line)?),
             other => return Err(format!("there is no kernel `{other}`")),
         };
         Ok(Kernel { name, work, origins: Vec::new() })
+    }
+
+    fn repeat(&mut self, line: &mut Line<'t>) -> Parsed<Repeat> {
+        let count = line.number()?;
+        line.expect("from")?;
+        let reverse = match line.word() {
+            "first" => false,
+            "last" => true,
+            other => return Err(format!("steps do not start at the `{other}`")),
+        };
+        let arena = line.named("arena")?;
+        let mut states = Vec::new();
+        let [mut slices, mut whole, mut elements] = [Vec::new(), Vec::new(), Vec::new()];
+        loop {
+            let mut line = self.some_line()?;
+            match line.word() {
+                "state" => {
+                    let (first, last) = (line.buffer()?, line.named("to")?);
+                    states.push(State { first, last, spare: line.named("spare")? });
+                }
+                "slice" => slices.push(line.buffer()?),
+                "whole" => whole.push(line.buffer()?),
+                "element" => elements.push(line.buffer()?),
+                "step" => break,
+                other => return Err(format!("expected a buffer or the step, found `{other}`")),
+            }
+            line.end()?;
+        }
+        let around = std::mem::take(&mut self.program);
+        let planned = std::mem::replace(&mut self.planned, false);
+        self.program()?;
+        let step = Box::new(std::mem::replace(&mut self.program, around));
+        self.planned = planned;
+        Ok(Repeat { count, reverse, step, states, slices, whole, elements, arena })
     }
 
     fn stage(&mut self, line: &mut Line<'t>) -> Parsed<Stage> {

@@ -2,8 +2,8 @@
 
 use crate::graph::ops::Draw;
 use crate::kernel::{
-    Access, Body, BufferId, Call, Fold, Kernel, Nest, Place, Product, Program, RowValue, Split,
-    Stage, Work,
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Place, Product, Program, Repeat, RowValue,
+    Split, Stage, State, Work,
 };
 use std::fmt;
 use tensc_runtime::along::Around;
@@ -72,7 +72,29 @@ impl fmt::Display for Kernel {
             Work::Nest(nest) => write!(f, "{nest}"),
             Work::Product(product) => write!(f, "{product}"),
             Work::Call(call) => writeln!(f, "{call}"),
+            Work::Repeat(repeat) => write!(f, "{repeat}"),
         }
+    }
+}
+
+impl fmt::Display for Repeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = if self.reverse { "last" } else { "first" };
+        writeln!(f, "repeat {} from {from} arena {}", self.count, self.arena)?;
+        for State { first, last, spare } in &self.states {
+            writeln!(f, "  state {first} to {last} spare {spare}")?;
+        }
+        let mut all = |what, buffers: &[BufferId]| {
+            buffers.iter().try_for_each(|buffer| writeln!(f, "  {what} {buffer}"))
+        };
+        all("slice", &self.slices)?;
+        all("whole", &self.whole)?;
+        all("element", &self.elements)?;
+        writeln!(f, "  step")?;
+        for line in self.step.to_string().lines() {
+            writeln!(f, "    {line}")?;
+        }
+        writeln!(f, "  done")
     }
 }
 

@@ -21,7 +21,7 @@ use super::touch::{
 use super::walk::{injective, points, range};
 use super::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Place, Product, Program,
-    RowValue, Split, Work,
+    Repeat, RowValue, Split, Work,
 };
 use crate::vector::{self, Inst, Stride, Type};
 use std::fmt;
@@ -61,6 +61,7 @@ pub fn verify(program: &Program) -> Result<(), Violation> {
             Work::Nest(nest) => check_nest(program, kernel, nest),
             Work::Product(product) => check_product(program, kernel, product),
             Work::Call(call) => check_call(program, call),
+            Work::Repeat(repeat) => check_repeat(program, repeat),
         };
         check.map_err(here)?;
     }
@@ -173,7 +174,7 @@ fn check_stores(program: &Program, kernel: &Kernel) -> Result<(), String> {
             // Rows follow one another in a row buffer; within a row, elements are apart.
             let rows = match &kernel.work {
                 Work::Nest(nest) => nest.outer.len(),
-                Work::Product(_) | Work::Call(_) => 0,
+                Work::Product(_) | Work::Call(_) | Work::Repeat(_) => 0,
             };
             let apart = injective(&access.strides[rows..], &write.extents[rows..]);
             ensure!(apart, "b{buffer} is written twice in a row");
@@ -413,6 +414,50 @@ fn check_call(program: &Program, call: &Call) -> Result<(), String> {
     Ok(())
 }
 
+/// The step is right, and what it is repeated on has the sizes and types of its inputs and outputs.
+fn check_repeat(program: &Program, repeat: &Repeat) -> Result<(), String> {
+    let Repeat { count, step, states, slices, whole, elements, .. } = repeat;
+    verify(step).map_err(|violation| format!("in a step, {violation}"))?;
+    ensure!(*count > 0, "no step");
+    let inputs = states.len() + slices.len() + whole.len();
+    let outputs = states.len() + elements.len();
+    let fits = step.inputs.len() == inputs && step.outputs.len() == outputs;
+    ensure!(fits, "the step has other inputs or outputs");
+    let same = |outer: BufferId, inner: BufferId, times: usize| {
+        let (outer, inner) = (declared(program, outer)?, declared(step, inner)?);
+        let fits = outer.dtype == inner.dtype && outer.elements == times * inner.elements;
+        ensure!(fits, "{} is not of the size of the step's {}", outer.name, inner.name);
+        ensure!(!matches!(outer.place, Place::Row), "a step uses a row buffer");
+        Ok(())
+    };
+    for (number, state) in states.iter().enumerate() {
+        same(state.first, step.inputs[number], 1)?;
+        same(state.last, step.outputs[number], 1)?;
+        if !program.plan.offsets.is_empty() && !repeat.in_place(number) {
+            same(state.spare, step.outputs[number], 1)?;
+        }
+    }
+    let inner = &step.inputs[states.len()..];
+    let times = slices.iter().map(|s| (s, *count)).chain(whole.iter().map(|w| (w, 1)));
+    for ((&outer, times), &inner) in times.zip(inner) {
+        same(outer, inner, times)?;
+    }
+    for (&outer, &inner) in elements.iter().zip(&step.outputs[states.len()..]) {
+        same(outer, inner, *count)?;
+    }
+    let arena = declared(program, repeat.arena)?;
+    ensure!(arena.elements * arena.dtype.size() >= step.plan.bytes, "too little memory for a step");
+    let mut written: Vec<BufferId> = Vec::new();
+    for buffer in repeat.results().chain(repeat.scratch()) {
+        let place = &declared(program, buffer)?.place;
+        let writable = !matches!(place, Place::Input(_) | Place::Constant(_));
+        let apart = !written.contains(&buffer) && repeat.reads().all(|b| b != buffer);
+        ensure!(writable && apart, "b{} cannot be written", buffer.0);
+        written.push(buffer);
+    }
+    Ok(())
+}
+
 /// Both are whole around the axis.
 fn along(operand: &Buffer, out: &Buffer, around: Around) -> Result<(), String> {
     let whole = points(&[around.outer, around.n, around.inner]);
@@ -435,7 +480,7 @@ fn checked(program: &Program, index: BufferId, bound: usize) -> bool {
                 }
             }
             Work::Product(product) => bodies.push(&product.epilogue),
-            Work::Call(_) => {}
+            Work::Call(_) | Work::Repeat(_) => {}
         }
         bodies.into_iter().flat_map(move |body| {
             body.program.insts.iter().filter_map(move |inst| match *inst {

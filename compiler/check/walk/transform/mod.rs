@@ -129,7 +129,7 @@ impl<'w> Walk<'w> {
     }
 
     /// The same tree with other tensors, in order.
-    fn with_nodes(&self, tree: &Value<'w>, nodes: &mut dyn Iterator<Item = NodeId>) -> Value<'w> {
+    pub(super) fn with_nodes(&self, tree: &Value<'w>, nodes: &mut dyn Iterator<Item = NodeId>) -> Value<'w> {
         tree.map_tensors(&mut |_| self.tensor(nodes.next().expect("a node for each tensor")))
     }
 
@@ -140,7 +140,7 @@ impl<'w> Walk<'w> {
     }
 
     /// The tree with records in place of structs: its leaves may then be of any type.
-    fn as_records(&self, value: &Value<'w>) -> Value<'w> {
+    pub(super) fn as_records(&self, value: &Value<'w>) -> Value<'w> {
         match value {
             Value::Struct(def, _, parts) => {
                 let fields = &self.world.structure(*def).decl.fields;
@@ -249,7 +249,7 @@ fn split_last<'w>(
 }
 
 /// Where the tensors of a tree are, in order.
-fn leaves(value: &Value<'_>) -> Vec<Leaf> {
+pub(super) fn leaves(value: &Value<'_>) -> Vec<Leaf> {
     let mut all = Vec::new();
     value.map_tensors(&mut |leaf| {
         all.push(leaf);

@@ -1,0 +1,232 @@
+//! `scan`: a step, compiled once and repeated.
+//!
+//! The step is walked into a graph of its own, as a function that is transformed is: its inputs are
+//! the state, what a step sees of the rows, and whatever else it uses.
+
+use super::transform::leaves;
+use super::{Eval, Level, Walk};
+use crate::check::value::{Static, Value};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::ops::Scan;
+use crate::graph::{Dim, NodeId, Op};
+use crate::syntax::ast::{self, Expr};
+use std::sync::Arc;
+use tensc_runtime::DType;
+
+/// What a `scan` goes through: a tree of tensors whose leading axes are of one size.
+struct Rows<'w> {
+    tree: Value<'w>,
+    nodes: Vec<NodeId>,
+    count: Dim,
+}
+
+impl<'w> Walk<'w> {
+    pub(super) fn scan(
+        &mut self,
+        pattern: &'w ast::Pattern,
+        iter: &'w ast::Iter,
+        state: Option<&'w ast::ScanState>,
+        body: &'w ast::Block,
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let rows = match iter {
+            ast::Iter::Range { start, end } => self.numbers(start, end)?,
+            ast::Iter::Each(value) => self.rows(value)?,
+        };
+        let first = match state {
+            Some(state) => {
+                let value = self.expr(&state.init, None);
+                self.tensors_of(&value, state.init.span, "a state is made of tensors")?
+            }
+            None => Value::Unit,
+        };
+        let first_ty = self.ty(&first);
+        let outer: Vec<NodeId> = leaves(&first).into_iter().map(|leaf| self.node(leaf)).collect();
+        self.levels.push(Level::default());
+        let stepped = self.step(pattern, &rows, state, (&first, &outer), body);
+        let typed = stepped.and_then(|(next, element)| {
+            let declared = state.map(|s| s.init.span);
+            let next = match state {
+                Some(_) => self.coerce(&next, &first_ty, result_span(body), declared)?,
+                None => Value::Unit,
+            };
+            let mut nodes = Vec::new();
+            for leaf in leaves(&next).into_iter().chain(leaves(&element)) {
+                nodes.push(self.node(leaf));
+            }
+            Ok((nodes, element))
+        });
+        let mut level = self.levels.pop().expect("pushed above");
+        let (nodes, element) = typed?;
+        let carried = outer.len();
+        for (number, node) in nodes.iter().enumerate() {
+            let name = match number.checked_sub(carried) {
+                None => format!("state.{number}"),
+                Some(number) => format!("element.{number}"),
+            };
+            level.graph.add_output(name, *node);
+        }
+        let scan = Scan {
+            step: Arc::new(level.graph.pruned()),
+            count: rows.count,
+            carried,
+            sliced: rows.nodes.len(),
+            reverse: false,
+            result: 0,
+        };
+        let mut results = Vec::with_capacity(nodes.len());
+        for number in 0..nodes.len() {
+            results.push(self.add(Op::Scan(scan.with_result(number)), &level.outer, span)?);
+        }
+        let mut results = results.into_iter();
+        let mut filled = |tree: &Value<'w>| self.with_nodes(tree, &mut results);
+        let last = filled(&first);
+        let elements = filled(&element);
+        let elements = self.as_records(&elements);
+        Ok(match (state, elements) {
+            (None, elements) => elements,
+            (Some(_), Value::Unit) => last,
+            (Some(_), elements) => Value::tuple(vec![last, elements]),
+        })
+    }
+
+    /// The next state and the element of a step, in the graph on top.
+    fn step(
+        &mut self,
+        pattern: &'w ast::Pattern,
+        rows: &Rows<'w>,
+        state: Option<&'w ast::ScanState>,
+        (first, outer): (&Value<'w>, &[NodeId]),
+        body: &'w ast::Block,
+    ) -> Eval<(Value<'w>, Value<'w>)> {
+        let level = self.levels.len() - 1;
+        let mut numbered = outer.iter().enumerate();
+        let before = first.map_tensors(&mut |_| {
+            let (number, &node) = numbered.next().expect("a node for each tensor");
+            let input = self.input_from(format!("state.{number}"), node, level);
+            self.tensor(input)
+        });
+        let mut numbered = rows.nodes.iter().enumerate();
+        let row = rows.tree.map_tensors(&mut |_| {
+            let (number, &node) = numbered.next().expect("a node for each tensor");
+            let input = self.lane_of(format!("row.{number}"), node, level);
+            self.tensor(input)
+        });
+        let mark = self.locals.len();
+        let outside = std::mem::replace(&mut self.assignable_from, mark);
+        let bound = self.destructure(pattern, row, false).and_then(|()| match state {
+            Some(state) => self.destructure(&state.pattern, before, false),
+            None => Ok(()),
+        });
+        let value = bound.map(|()| self.block(body, None));
+        self.assignable_from = outside;
+        self.locals.truncate(mark);
+        let value = value?;
+        let at = result_span(body);
+        if value.is_error() {
+            return Err(self.reported());
+        }
+        // No tree is its own first member, so what a step gives is never ambiguous.
+        let (next, element) = match (&value, state) {
+            (_, None) => (Value::Unit, value),
+            (Value::Tuple(parts), Some(_)) if parts.len() == 2 && alike(&parts[0], first) => {
+                (parts[0].clone(), parts[1].clone())
+            }
+            (_, Some(_)) => (value, Value::Unit),
+        };
+        let element = match element {
+            Value::Unit if state.is_some() => Value::Unit,
+            element => self.tensors_of(&element, at, "the elements of a scan are tensors")?,
+        };
+        Ok((next, element))
+    }
+
+    /// `a..b` as the tensor of its numbers.
+    fn numbers(&mut self, start: &'w Expr, end: &'w Expr) -> Eval<Rows<'w>> {
+        let (from, to) = (self.known_size(start)?, self.known_size(end)?);
+        let count = to - from.clone();
+        if count.known().is_some_and(|n| n < 0) {
+            let message = "the range ends before it starts";
+            return Err(self.error(codes::BAD_ARGUMENTS, start.span.to(end.span), message));
+        }
+        let (span, dtype) = (start.span, DType::I64);
+        let shape = [count.clone()].into_iter().collect();
+        let mut node = self.add(Op::Iota { dtype, shape, axis: 0 }, &[], span)?;
+        if from != Dim::Const(0) {
+            let from = self.add(Op::Size(from, dtype), &[], span)?;
+            let from = self.stretch(from, &[count.clone()], span)?;
+            node = self.add(crate::graph::MapOp::Add, &[node, from], span)?;
+        }
+        Ok(Rows { tree: self.tensor(node), nodes: vec![node], count })
+    }
+
+    fn known_size(&mut self, expr: &'w Expr) -> Eval<Dim> {
+        match self.expr(expr, None) {
+            Value::Static(Static::Dim(dim)) => Ok(dim),
+            Value::Error => Err(self.reported()),
+            _ => {
+                let message = "how many steps a scan takes must be known";
+                let diagnostic = Diagnostic::error(codes::NOT_STATIC, expr.span, message);
+                Err(self.report(diagnostic.help("go through the rows of a tensor, or use a size")))
+            }
+        }
+    }
+
+    /// A tree of tensors to go through row by row.
+    fn rows(&mut self, expr: &'w Expr) -> Eval<Rows<'w>> {
+        let value = self.expr(expr, None);
+        let tree = self.tensors_of(&value, expr.span, "a scan goes through the rows of tensors")?;
+        let mut nodes: Vec<NodeId> = Vec::new();
+        for leaf in leaves(&tree) {
+            let node = self.node(leaf);
+            let ty = self.node_ty(node).clone();
+            let Some(size) = ty.shape.first() else {
+                let message = format!("a scan goes through the rows of tensors, {ty} has none");
+                return Err(self.error(codes::BAD_AXIS, expr.span, message));
+            };
+            if let Some(&other) = nodes.first()
+                && self.node_ty(other).shape[0] != *size
+            {
+                let count = self.node_ty(other).shape[0].clone();
+                let message = format!("a scan goes through rows of one number, found {count} and {size}");
+                let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, expr.span, message);
+                let diagnostic = self.with_size(diagnostic, other, 0);
+                let diagnostic = self.with_size(diagnostic, node, 0);
+                return Err(self.report(diagnostic));
+            }
+            nodes.push(node);
+        }
+        let Some(&first) = nodes.first() else {
+            return Err(self.expected("tensors with rows", &value, expr.span));
+        };
+        let count = self.node_ty(first).shape[0].clone();
+        Ok(Rows { tree, nodes, count })
+    }
+
+    /// A value whose leaves are tensors.
+    fn tensors_of(&mut self, value: &Value<'w>, span: Span, rule: &str) -> Eval<Value<'w>> {
+        value.map_leaves(&mut |leaf| match leaf {
+            Value::Error => Err(self.reported()),
+            Value::Unit | Value::Function(_) | Value::Module(_) => {
+                Err(self.error(codes::TYPE_MISMATCH, span, rule))
+            }
+            leaf => {
+                let node = self.to_tensor(leaf, None, span)?;
+                Ok(self.tensor(node))
+            }
+        })
+    }
+}
+
+/// What the value of a block is said of in messages.
+fn result_span(body: &ast::Block) -> Span {
+    body.value.as_ref().map_or(body.span, |value| value.span)
+}
+
+/// Whether two values are trees of one form, whatever their leaves.
+fn alike(a: &Value<'_>, b: &Value<'_>) -> bool {
+    let (x, y) = (a.children(), b.children());
+    a.is_tree() == b.is_tree()
+        && x.len() == y.len()
+        && x.iter().zip(&y).all(|(a, b)| alike(a, b))
+}

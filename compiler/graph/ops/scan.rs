@@ -1,0 +1,232 @@
+//! A step, repeated: what carries a state along an axis.
+//!
+//! A [`Scan`] holds its step as a graph. Every node has one result, so a loop with several is as
+//! many nodes of the same step on the same operands, told apart by [`Scan::result`]; whoever
+//! executes them does the loop once.
+
+use super::{Batch, Class, EvalError, Jvp, MapOp, Op, OpRow, Sample, TypeError};
+use crate::graph::interpret::interpret;
+use crate::graph::{Builder, Dim, Graph, NodeId, TensorType};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use tensc_runtime::{DType, Shape, Tensor, with_element};
+
+/// A step and what it is repeated on.
+///
+/// The inputs of the step: `carried` states, `sliced` operands without their leading axis, and
+/// operands that every step sees whole. Its outputs: the next states, then elements that are
+/// stacked along a new leading axis.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Scan {
+    /// One step.
+    pub step: Arc<Graph>,
+    /// Number of steps.
+    pub count: Dim,
+    /// Inputs and outputs of the step that are states.
+    pub carried: usize,
+    /// Inputs after those that are slices of an operand.
+    pub sliced: usize,
+    /// Whether the last slice comes first; elements stand where their slices do.
+    pub reverse: bool,
+    /// Which output of the step: a state, as it is after the last step, or stacked elements.
+    pub result: usize,
+}
+
+impl Scan {
+    /// The type of input `number` as the operand that it is of.
+    pub fn operand_ty(&self, number: usize) -> TensorType {
+        let inputs = self.step.inputs();
+        let mut ty = self.step.ty(inputs[number].1).clone();
+        if (self.carried..self.carried + self.sliced).contains(&number) {
+            ty.shape.insert(0, self.count.clone());
+        }
+        ty
+    }
+
+    /// The type of output `number` as a result.
+    pub fn result_ty(&self, number: usize) -> TensorType {
+        let mut ty = self.step.ty(self.step.outputs()[number].1).clone();
+        if number >= self.carried {
+            ty.shape.insert(0, self.count.clone());
+        }
+        ty
+    }
+
+    /// The same loop with another of its results.
+    pub fn with_result(&self, result: usize) -> Scan {
+        Scan { result, ..self.clone() }
+    }
+
+    /// The order in which slices are visited.
+    pub fn order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let reverse = self.reverse;
+        (0..count).map(move |i| if reverse { count - 1 - i } else { i })
+    }
+}
+
+pub(super) static SCAN: OpRow = OpRow {
+    name: "scan",
+    doc: "a step repeated along an axis: the last state, or the elements of all steps",
+    arity: None,
+    class: Class::Scan,
+    infer,
+    eval,
+    jvp: Jvp::Step,
+    transpose: None,
+    batch: Batch::Step,
+    samples,
+};
+
+fn of(op: &Op) -> &Scan {
+    let Op::Scan(scan) = op else { unreachable!("the row of Scan") };
+    scan
+}
+
+fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+    let scan = of(op);
+    let (inputs, outputs) = (scan.step.inputs(), scan.step.outputs());
+    if inputs.len() != operands.len() {
+        let (wanted, found) = (inputs.len(), operands.len());
+        return Err(TypeError::new(format!("the step takes {wanted} operands, found {found}")));
+    }
+    if scan.carried + scan.sliced > inputs.len() || scan.carried > outputs.len() {
+        return Err(TypeError::new("the step has fewer inputs or outputs than states"));
+    }
+    for (number, found) in operands.iter().enumerate() {
+        let wanted = scan.operand_ty(number);
+        if wanted != **found {
+            let message = format!("operand {number} of the scan is {found} instead of {wanted}");
+            return Err(TypeError::new(message));
+        }
+    }
+    for number in 0..scan.carried {
+        let (before, after) = (scan.operand_ty(number), scan.result_ty(number));
+        if before != after {
+            let message = format!("state {number} is {before} before a step and {after} after it");
+            return Err(TypeError::new(message));
+        }
+    }
+    if scan.result >= outputs.len() {
+        return Err(TypeError::new(format!("the step has no output {}", scan.result)));
+    }
+    Ok(scan.result_ty(scan.result))
+}
+
+fn eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalError> {
+    let scan = of(op);
+    let count = scan.count.known().expect("sizes are known") as usize;
+    let (states, rest) = operands.split_at(scan.carried);
+    let mut states: Vec<Tensor> = states.iter().map(|&t| t.clone()).collect();
+    let mut elements: Vec<Tensor> = vec![Tensor::zeros(ty.dtype, [0]); count];
+    for place in scan.order(count) {
+        let mut inputs = std::mem::take(&mut states);
+        for (number, operand) in rest.iter().enumerate() {
+            inputs.push(match number < scan.sliced {
+                true => slice(operand, place),
+                false => (*operand).clone(),
+            });
+        }
+        // The node that fails is one of the step; messages are about the loop.
+        let mut outputs = interpret(&scan.step, &inputs)
+            .map_err(|e| EvalError { message: e.message, node: None })?;
+        if scan.result >= scan.carried {
+            elements[place] = outputs[scan.result].clone();
+        }
+        outputs.truncate(scan.carried);
+        states = outputs;
+    }
+    Ok(match scan.result < scan.carried {
+        true => states.swap_remove(scan.result),
+        false => stacked(&elements, ty),
+    })
+}
+
+/// The elements at one index of the leading axis.
+fn slice(tensor: &Tensor, place: usize) -> Tensor {
+    let shape: Shape = tensor.shape()[1..].iter().copied().collect();
+    let n = shape.elements();
+    with_element!(tensor.dtype(), T => {
+        Tensor::from_slice(&tensor.as_slice::<T>()[place * n..(place + 1) * n], shape)
+    })
+}
+
+fn stacked(elements: &[Tensor], ty: &TensorType) -> Tensor {
+    with_element!(ty.dtype, T => {
+        let all: Vec<T> = elements.iter().flat_map(|e| e.as_slice::<T>().to_vec()).collect();
+        Tensor::from_slice(&all, ty.concrete_shape())
+    })
+}
+
+/// `h' = tanh(w h + x)`, whose elements are `h' * x`: a recurrent network.
+fn samples() -> Vec<Sample> {
+    let ty = |dtype: DType, sizes: &[i64]| {
+        TensorType::new(dtype, sizes.iter().map(|&n| Dim::Const(n)))
+    };
+    let mut samples = Vec::new();
+    for (dtype, count, reverse) in
+        [(DType::F64, 4, false), (DType::F64, 3, true), (DType::F32, 5, false), (DType::F32, 0, false)]
+    {
+        let mut step = Graph::new();
+        let b = Builder::new(&mut step);
+        let h = b.input("h", ty(dtype, &[3]));
+        let x = b.input("x", ty(dtype, &[3]));
+        let w = b.input("w", ty(dtype, &[3, 3]));
+        let next = b.map(MapOp::Tanh, &[b.add(b.matmul(w, h), x)]);
+        b.output("next", next);
+        b.output("y", b.mul(next, x));
+        drop(b);
+        let step = Arc::new(step);
+        for result in 0..2 {
+            let scan = Scan {
+                step: step.clone(),
+                count: Dim::Const(count),
+                carried: 1,
+                sliced: 1,
+                reverse,
+                result,
+            };
+            let operands = [ty(dtype, &[3]), ty(dtype, &[count, 3]), ty(dtype, &[3, 3])];
+            samples.push(Sample::new(Op::Scan(scan), operands));
+        }
+    }
+    samples
+}
+
+impl Builder<'_> {
+    /// Every result of a loop, in order.
+    pub fn scan_all(&self, scan: &Scan, operands: &[NodeId]) -> Vec<NodeId> {
+        (0..scan.step.outputs().len()).map(|r| self.scan(&scan.with_result(r), operands)).collect()
+    }
+
+    /// One result of a loop.
+    pub fn scan(&self, scan: &Scan, operands: &[NodeId]) -> NodeId {
+        self.add_op(Op::Scan(scan.clone()), operands)
+    }
+}
+
+/// The sizes of a step replaced: what `Op::map_dims` does to its graph. Types are taken as they
+/// become, nothing is derived or simplified.
+pub(super) fn map_dims(scan: &Scan, f: &mut dyn FnMut(&Dim) -> Dim) -> Scan {
+    let mut step = Graph::new();
+    let mut map: SmallVec<[NodeId; 16]> = SmallVec::new();
+    for id in scan.step.nodes() {
+        let node = scan.step.node(id);
+        let new = match &node.op {
+            Op::Input(ty) => {
+                let named = scan.step.inputs().iter().find(|(_, n)| *n == id);
+                let (name, _) = named.expect("a step has no input without a name");
+                step.add_input(name.clone(), ty.map_dims(f), node.origin)
+            }
+            op => {
+                let operands: SmallVec<[NodeId; 3]> =
+                    scan.step.operands(id).iter().map(|o| map[o.index()]).collect();
+                step.copied(op.map_dims(f), node.ty.map_dims(f), &operands, node.origin)
+            }
+        };
+        map.push(new);
+    }
+    for (name, node) in scan.step.outputs() {
+        step.add_output(name.clone(), map[node.index()]);
+    }
+    Scan { step: Arc::new(step), count: f(&scan.count), ..scan.clone() }
+}
