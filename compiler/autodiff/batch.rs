@@ -4,6 +4,7 @@
 //! computed once for all. So a batched graph has no loop, and is differentiated, batched again and
 //! rewritten as any other.
 
+use super::scan;
 use crate::graph::ops::Lanes;
 use crate::graph::ops::lanes::repeated;
 use crate::graph::{Builder, Dim, Graph, NodeId, Op};
@@ -11,6 +12,16 @@ use crate::graph::{Builder, Dim, Graph, NodeId, Op};
 /// The graph on `size` values of its batched inputs, which get a leading axis of that size; so does
 /// every output, repeated where it depends on none of them. Names and order are those of `graph`.
 pub fn batch(graph: &Graph, batched: &[bool], size: &Dim) -> Graph {
+    batch_outputs(graph, batched, size, &|_| true).0
+}
+
+/// The same where outputs may be without lanes unless `wanted` says otherwise; and which have them.
+pub(super) fn batch_outputs(
+    graph: &Graph,
+    batched: &[bool],
+    size: &Dim,
+    wanted: &dyn Fn(usize) -> bool,
+) -> (Graph, Vec<bool>) {
     assert_eq!(batched.len(), graph.inputs().len(), "says for each input whether it is batched");
     let mut many = Graph::new();
     let mut map: Vec<Option<(NodeId, bool)>> = vec![None; graph.len()];
@@ -34,21 +45,26 @@ pub fn batch(graph: &Graph, batched: &[bool], size: &Dim) -> Graph {
         let of = |o: &NodeId| map[o.index()].expect("operands come before");
         let (operands, batched): (Vec<NodeId>, Vec<bool>) = operands.iter().map(of).unzip();
         let any = batched.contains(&true);
+        let lanes = Lanes { operands: &operands, batched: &batched, size };
         let result = match (&node.op, any) {
-            (op, true) => {
-                let lanes = Lanes { operands: &operands, batched: &batched, size };
-                op.row().batch.apply(&b, op, &lanes)
+            (Op::Scan(loop_), true) => {
+                map[id.index()] = Some(scan::batched(&b, loop_, &lanes));
+                continue;
             }
+            (op, true) => op.row().batch.apply(&b, op, &lanes),
             // An input that was removed is a leaf of its own.
             (Op::Input(_), false) => unreachable!("a live input is one of the inputs"),
             (op, false) => b.add_op(op.clone(), &operands),
         };
         map[id.index()] = Some((result, any));
     }
-    for (name, node) in graph.outputs() {
+    let mut has = Vec::with_capacity(graph.outputs().len());
+    for (number, (name, node)) in graph.outputs().iter().enumerate() {
         let (node, batched) = map[node.index()].expect("outputs are live");
-        b.output(name, if batched { node } else { repeated(&b, node, size) });
+        let repeat = !batched && wanted(number);
+        b.output(name, if repeat { repeated(&b, node, size) } else { node });
+        has.push(batched || repeat);
     }
     drop(b);
-    many
+    (many, has)
 }

@@ -1,5 +1,6 @@
 //! Forward: the tangent of every node, by the jvp rule of its operation.
 
+use super::scan::Tangents;
 use crate::graph::ops::Jvp;
 use crate::graph::ops::elementwise::Partial;
 use crate::graph::{Builder, MapOp, NodeId, Op, Operands, Via};
@@ -16,12 +17,16 @@ pub(super) fn linearize(
     for (input, tangent) in seeds {
         tangents[input.index()] = Some(*tangent);
     }
+    let mut loops = Tangents::default();
     for id in (0..len).map(NodeId::from_index).filter(|id| live[id.index()]) {
         let operands = b.operands(id);
         let moving: Vec<Option<NodeId>> = operands.iter().map(|o| tangents[o.index()]).collect();
         if moving.iter().any(Option::is_some) {
             b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Tangent));
-            tangents[id.index()] = tangent(b, &b.op(id), &operands, id, &moving);
+            tangents[id.index()] = match b.op(id) {
+                Op::Scan(scan) => loops.of(b, &scan, &operands, &moving),
+                op => tangent(b, &op, &operands, id, &moving),
+            };
         }
     }
     tangents
@@ -36,7 +41,7 @@ fn tangent(
 ) -> Option<NodeId> {
     match op.row().jvp {
         Jvp::Zero => None,
-        Jvp::Step => unimplemented!(),
+        Jvp::Step => unreachable!("loops have their tangents elsewhere"),
         Jvp::Rule(rule) => rule(b, op, operands, result, tangents),
         Jvp::Linear(positions) => {
             positions.iter().find(|&&p| tangents.get(p).is_some_and(Option::is_some))?;

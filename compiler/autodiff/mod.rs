@@ -16,6 +16,7 @@
 
 mod batch;
 mod linearize;
+mod scan;
 mod second;
 mod transpose;
 

@@ -1,6 +1,7 @@
 //! Backward: cotangents through the linear nodes that linearisation made.
 
-use crate::graph::{Builder, MapOp, NodeId, Via};
+use super::scan;
+use crate::graph::{Builder, MapOp, NodeId, Op, Via};
 
 /// Appends the cotangents of the linear nodes, given those of some in `seeds` as pairs (tangent,
 /// cotangent): by node index, also those of the tangent inputs (the second of each pair in
@@ -18,6 +19,10 @@ pub(super) fn transpose(
         accumulate(b, &mut cotangents[tangent.index()], *seed);
     }
     for id in (first..linear.len()).rev().map(NodeId::from_index) {
+        if linear[id.index()] && matches!(b.op(id), Op::Scan(_)) {
+            through_loop(b, id, &linear, &mut cotangents);
+            continue;
+        }
         let Some(cotangent) = cotangents[id.index()].filter(|_| linear[id.index()]) else {
             continue;
         };
@@ -34,6 +39,36 @@ pub(super) fn transpose(
         }
     }
     cotangents
+}
+
+/// Through all results of a loop together, when the first of them is reached: what reads any of
+/// them comes after it.
+fn through_loop(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [Option<NodeId>]) {
+    let Op::Scan(scan) = b.op(id) else { unreachable!("the caller looked") };
+    let operands = b.operands(id);
+    let mut results = vec![None; scan.step.outputs().len()];
+    for other in (0..linear.len()).map(NodeId::from_index).filter(|o| linear[o.index()]) {
+        if let Op::Scan(found) = b.op(other)
+            && found.with_result(scan.result) == scan
+            && b.operands(other) == operands
+        {
+            if other < id {
+                return;
+            }
+            results[found.result] = cotangents[other.index()];
+        }
+    }
+    if results.iter().all(Option::is_none) {
+        return;
+    }
+    b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Cotangent));
+    let by: Vec<bool> = operands.iter().map(|o| linear[o.index()]).collect();
+    let pulled = scan::cotangents(b, &scan, &operands, &by, &results);
+    for (operand, pulled) in operands.iter().zip(pulled) {
+        if let Some(pulled) = pulled {
+            accumulate(b, &mut cotangents[operand.index()], pulled);
+        }
+    }
 }
 
 fn accumulate(b: &Builder<'_>, sum: &mut Option<NodeId>, term: NodeId) {

@@ -189,6 +189,15 @@ impl<'w> Value<'w> {
         }
     }
 
+    /// Whether it is a flag, or a list with one.
+    pub(crate) fn has_flag(&self) -> bool {
+        match self {
+            Value::Static(Static::Bool(_)) => true,
+            Value::List(items) => items.iter().any(|(v, _)| v.has_flag()),
+            _ => false,
+        }
+    }
+
     /// Whether an error was reported for it or a part of it.
     pub(crate) fn is_error(&self) -> bool {
         match self {

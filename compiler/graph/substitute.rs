@@ -62,8 +62,11 @@ impl Graph {
                     // What `map_dims` made of the step keeps sizes that are constants now.
                     let Op::Scan(before) = self.op(id) else { unreachable!("it was one") };
                     let step = Arc::new(before.step.with_sizes(values)?);
-                    let operands: Operands =
-                        self.operands(id).iter().map(|o| map[o.index()].expect("in order")).collect();
+                    let operands: Operands = self
+                        .operands(id)
+                        .iter()
+                        .map(|o| map[o.index()].expect("in order"))
+                        .collect();
                     b.try_add(Op::Scan(Scan { step, ..scan }), &operands)
                         .map_err(|e| SizeError { message: e.message, origin })?
                 }

@@ -7,7 +7,8 @@
 //! Neighbours: `vector::reference` runs the bodies; `plan` made the offsets.
 
 use super::{
-    Access, Body, BufferId, Call, Fold, Nest, Place, Product, Program, Repeat, RowValue, Stage, Work,
+    Access, Body, BufferId, Call, Fold, Nest, Place, Product, Program, Repeat, RowValue, Stage,
+    Work,
 };
 use crate::graph::ops::Draw;
 use crate::graph::{Op, Origin, TensorType};

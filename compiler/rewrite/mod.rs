@@ -23,6 +23,7 @@ mod improve;
 mod interval;
 mod lambda;
 pub mod language;
+mod loops;
 mod proof;
 pub mod rules;
 mod search;
@@ -95,6 +96,14 @@ const PHASES: [Phase; 5] =
 /// An equal graph that costs less, and what was done. Panics where sizes are not all known.
 pub fn optimise(graph: &Graph, options: &Options) -> (Graph, Report) {
     assert!(graph.is_concrete(), "sizes are known before rewriting");
+    match loops::tidy(graph, options) {
+        Some(tidied) => saturated(&tidied, options),
+        None => saturated(graph, options),
+    }
+}
+
+/// As [`optimise`], for a graph whose loops are tidy.
+fn saturated(graph: &Graph, options: &Options) -> (Graph, Report) {
     let mut report = Report { cost_before: options.machine.graph(graph), ..Report::default() };
     let mut loaded = convert::load(graph, options.explain);
     for phase in PHASES {

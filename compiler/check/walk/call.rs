@@ -238,7 +238,9 @@ impl<'w> Walk<'w> {
                 Some(dtype).filter(|d| *d == DType::I64 || d.is_float())
             }
             Value::Static(Static::Dim(_)) => Some(dtype).filter(|d| *d != DType::Bool),
-            Value::List(_) => Some(dtype).filter(|d| d.is_float()),
+            Value::List(items) => {
+                Some(dtype).filter(|d| d.is_float() && !items.iter().any(|(v, _)| v.has_flag()))
+            }
             _ => None,
         };
         let node = self.to_tensor(value, want, at)?;

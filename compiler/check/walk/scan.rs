@@ -154,7 +154,7 @@ impl<'w> Walk<'w> {
         let mut node = self.add(Op::Iota { dtype, shape, axis: 0 }, &[], span)?;
         if from != Dim::Const(0) {
             let from = self.add(Op::Size(from, dtype), &[], span)?;
-            let from = self.stretch(from, &[count.clone()], span)?;
+            let from = self.stretch(from, std::slice::from_ref(&count), span)?;
             node = self.add(crate::graph::MapOp::Add, &[node, from], span)?;
         }
         Ok(Rows { tree: self.tensor(node), nodes: vec![node], count })
@@ -188,7 +188,8 @@ impl<'w> Walk<'w> {
                 && self.node_ty(other).shape[0] != *size
             {
                 let count = self.node_ty(other).shape[0].clone();
-                let message = format!("a scan goes through rows of one number, found {count} and {size}");
+                let message =
+                    format!("a scan goes through rows of one number, found {count} and {size}");
                 let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, expr.span, message);
                 let diagnostic = self.with_size(diagnostic, other, 0);
                 let diagnostic = self.with_size(diagnostic, node, 0);
@@ -226,7 +227,5 @@ fn result_span(body: &ast::Block) -> Span {
 /// Whether two values are trees of one form, whatever their leaves.
 fn alike(a: &Value<'_>, b: &Value<'_>) -> bool {
     let (x, y) = (a.children(), b.children());
-    a.is_tree() == b.is_tree()
-        && x.len() == y.len()
-        && x.iter().zip(&y).all(|(a, b)| alike(a, b))
+    a.is_tree() == b.is_tree() && x.len() == y.len() && x.iter().zip(&y).all(|(a, b)| alike(a, b))
 }

@@ -91,7 +91,7 @@ impl Generator<'_> {
 
     /// Tries one of the ways to add nodes; some find nothing to work on and add none.
     fn step(&mut self) {
-        match self.rng.below(31) {
+        match self.rng.below(32) {
             0..8 => self.map(),
             8 => self.convert(),
             9 | 10 => self.reshape(),
@@ -109,6 +109,7 @@ impl Generator<'_> {
             25 => self.window(),
             26 => self.diagonal(),
             27 | 28 => self.along(),
+            29 => self.scan(),
             _ if self.options.fused => self.fused(),
             _ => self.map(),
         };

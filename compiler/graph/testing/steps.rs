@@ -3,14 +3,44 @@
 use super::Generator;
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
 use crate::graph::ops::elementwise::{Partial, Takes};
-use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, Window, shape};
-use crate::graph::{Dim, NodeId, TensorType};
+use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, Scan, Window, shape};
+use crate::graph::{Builder, Dim, Graph, NodeId, TensorType};
 use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
 use tensc_runtime::along::Running;
 use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Scalar};
 
 impl Generator<'_> {
+    /// A loop over the rows of a tensor that carries a vector and gives the sum so far.
+    pub(super) fn scan(&mut self) -> Option<NodeId> {
+        let row = |ty: &TensorType| ty.rank() == 2 && ty.dtype.is_float();
+        let rows = self.any(row)?;
+        let ty = self.g.ty(rows);
+        let state_ty = TensorType::new(ty.dtype, [ty.shape[1].clone()]);
+        let state = self.of_type(&state_ty)?;
+        let mut step = Graph::new();
+        let s = Builder::new(&mut step);
+        let before = s.input("state.0", state_ty.clone());
+        let row = s.input("slice.0", state_ty.clone());
+        let scale = s.input("whole.0", TensorType::scalar(ty.dtype));
+        let scaled = s.mul(before, s.broadcast_to(scale, &state_ty.shape));
+        let after = s.tanh(s.add(scaled, row));
+        s.output("state.0", after);
+        s.output("element.0", s.sum_all(s.mul(after, row)));
+        drop(s);
+        let scan = Scan {
+            step: Arc::new(step),
+            count: ty.shape[0].clone(),
+            carried: 1,
+            sliced: 1,
+            reverse: self.rng.chance(1, 2),
+            result: self.rng.below(2),
+        };
+        let scale = self.g.constant(0.5, ty.dtype);
+        Some(self.g.scan(&scan, &[state, rows, scale]))
+    }
+
     pub(super) fn map(&mut self) -> Option<NodeId> {
         let op = self.rng.pick(&MapOp::ALL);
         let row = op.row();

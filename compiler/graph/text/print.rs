@@ -200,8 +200,7 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
 
 /// The nodes and outputs of a step, without origins.
 fn statements(step: &Graph, names: &Names) -> Vec<String> {
-    let line =
-        |id: NodeId| format!("{id}: {} = {}", names.ty(step.ty(id)), node(step, id, names));
+    let line = |id: NodeId| format!("{id}: {} = {}", names.ty(step.ty(id)), node(step, id, names));
     let output = |(name, node): &(String, NodeId)| format!("output {name:?} = {node}");
     step.nodes().map(line).chain(step.outputs().iter().map(output)).collect()
 }

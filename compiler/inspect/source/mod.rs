@@ -11,6 +11,7 @@
 
 mod names;
 mod ops;
+mod scan;
 mod tree;
 mod view;
 
@@ -163,6 +164,17 @@ impl<'a> Writer<'a> {
         taken.extend(head.params.iter().map(|p| p.name.name.clone()));
         let plain = |g: &&GenericParam| matches!(g.kind, GenericKind::Plain | GenericKind::Pack);
         taken.extend(head.generics.iter().filter(plain).map(|g| g.name.name.clone()));
+        Writer::over(graph, result, names, inputs, taken)
+    }
+
+    /// A writer of what a graph computes, whose inputs are written so.
+    fn over(
+        graph: &'a Graph,
+        result: &Tree<NodeId>,
+        names: &'a Names,
+        inputs: FxHashMap<NodeId, String>,
+        taken: FxHashSet<String>,
+    ) -> Writer<'a> {
         let mut writer = Writer {
             graph,
             names,
@@ -182,7 +194,11 @@ impl<'a> Writer<'a> {
     /// Binds what is used twice, has a name, or is long, in order.
     fn bind_nodes(&mut self) {
         for node in self.graph.nodes() {
-            if self.uses[node.index()] > 0 && !self.is_transparent(node) {
+            if self.uses[node.index()] > 0 && matches!(self.graph.op(node), Op::Scan(_)) {
+                if self.bound[node.index()].is_none() {
+                    self.bind_loop(node);
+                }
+            } else if self.uses[node.index()] > 0 && !self.is_transparent(node) {
                 self.shorten(node);
                 if self.uses[node.index()] > 1 || self.deserves_name(node) {
                     self.bind(node);

@@ -56,6 +56,12 @@ impl Names {
         self
     }
 
+    /// The same for another graph: what is known of nodes by their number is left out.
+    pub(super) fn without_nodes(&self) -> Names {
+        let (lets, bodies) = (self.lets.clone(), self.bodies.clone());
+        Names { lets, bodies, ..Names::default() }
+    }
+
     fn add_file(&mut self, file: &File) {
         for item in &file.items {
             match &item.kind {
@@ -193,7 +199,7 @@ impl Writer<'_> {
     }
 
     /// `name`, or `name_2` and so on where that is taken.
-    fn fresh(&mut self, name: &str) -> String {
+    pub(super) fn fresh(&mut self, name: &str) -> String {
         let candidates = (2..).map(|n| format!("{name}_{n}"));
         let free = std::iter::once(name.to_string()).chain(candidates);
         let name = free.into_iter().find(|n| !self.taken.contains(n)).expect("numbers do not end");

@@ -161,7 +161,7 @@ impl Writer<'_> {
                 let args = [self.exact(operands[0]), self.exact(operands[1])];
                 plain(tree::call_named("recurrence", args, [("axis", axis_number(*axis))]), ty)
             }
-            Op::Scan(_) => unimplemented!(),
+            Op::Scan(_) => unreachable!("loops are bound before"),
             Op::Argsort { axis, descending } => {
                 let mut named = vec![("axis", axis_number(*axis))];
                 if *descending {
@@ -398,7 +398,12 @@ impl Writer<'_> {
     /// A product: `@` where NumPy's says it, else `einsum`.
     fn contract(&self, c: &Contraction, left: NodeId, right: NodeId, ty: &TensorType) -> Printed {
         let (l, r) = (self.graph.ty(left), self.graph.ty(right));
-        let (a, b) = (self.exact(left), self.exact(right));
+        let open = |node: NodeId| self.print(node).open && self.graph.ty(node).rank() == 0;
+        let (mut a, b) = (self.exact(left), self.exact(right));
+        if open(left) && open(right) && matches!(l.dtype, DType::F32 | DType::I64) {
+            // Bare numbers alone would be computed by the compiler, as `f64`.
+            a = tree::call(l.dtype.name(), [a]);
+        }
         let matmul = |a, b| plain(tree::binary(BinaryOp::MatMul, a, b), ty);
         let flip = |x| tree::call("transpose", [x]);
         let no_batch = c.left_batch.is_empty();

@@ -280,7 +280,12 @@ impl<'w> Walk<'w> {
         })
     }
 
-    pub(in crate::check::walk) fn lane_of(&mut self, name: String, outer: NodeId, level: usize) -> NodeId {
+    pub(in crate::check::walk) fn lane_of(
+        &mut self,
+        name: String,
+        outer: NodeId,
+        level: usize,
+    ) -> NodeId {
         let around = self.levels[level - 1].graph.node(outer);
         let (mut ty, origin) = (around.ty.clone(), around.origin);
         ty.shape.remove(0);

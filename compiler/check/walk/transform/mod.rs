@@ -129,7 +129,11 @@ impl<'w> Walk<'w> {
     }
 
     /// The same tree with other tensors, in order.
-    pub(super) fn with_nodes(&self, tree: &Value<'w>, nodes: &mut dyn Iterator<Item = NodeId>) -> Value<'w> {
+    pub(super) fn with_nodes(
+        &self,
+        tree: &Value<'w>,
+        nodes: &mut dyn Iterator<Item = NodeId>,
+    ) -> Value<'w> {
         tree.map_tensors(&mut |_| self.tensor(nodes.next().expect("a node for each tensor")))
     }
 
