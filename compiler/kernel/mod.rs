@@ -2,8 +2,9 @@
 //!
 //! A [`Program`] is a list of [`Kernel`]s; each reads and writes whole [`Buffer`]s through affine
 //! [`Access`]es. A kernel is a loop nest around vector programs, a matrix product with an epilogue,
-//! a call of a runtime function, or a program repeated. Nothing here knows a graph operation, and nothing below asks
-//! what an operation means: fusion is over, only loops, addresses and scalar arithmetic are left.
+//! a call of a runtime function, or a program repeated. Nothing here knows a graph operation, and
+//! nothing below asks what an operation means: fusion is over, only loops, addresses and scalar
+//! arithmetic are left.
 //!
 //! Invariants (`verify`): every access is in bounds for every point of its loops, proved from the
 //! extents; tasks of a kernel that may run at once never touch the same element unless all read;

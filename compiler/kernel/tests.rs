@@ -286,8 +286,8 @@ fn a_training_step_is_few_kernels() {
     convert_mul: nest of 1
     matmul_add_max_gt: product 16x24x28
     matmul_add: product 16x10x24
-    max_sub_exp_sum_log_eq_convert_mul_sum_div_sub_etc: nest of 3
-    add_sub_sum_mul: nest of 1
+    max_sub_exp_sum_eq_convert_mul_sum_div_sub_mul: nest of 3
+    log_add_sub_sum_mul: nest of 1
     matmul_select: product 16x24x10
     matmul_square_mul_mul_add_mul_sqrt_add_div_sub: product 28x24x16
     sum_square_mul_mul_add_mul_sqrt_add_div_sub: nest of 1

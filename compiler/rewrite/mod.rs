@@ -1,6 +1,7 @@
 //! Rewriting: a concrete graph to an equal one that costs less, by equality saturation.
 //!
-//! The graph becomes an e-graph (`language`, `analysis`, `convert`). Rules (`rules`, run by
+//! Loops are tidied first (`blocks`, `loops`): what does not fit an e-graph, whose terms have no
+//! steps. The graph becomes an e-graph (`language`, `analysis`, `convert`). Rules (`rules`, run by
 //! `search`) add equal terms, phase after phase, within limits that are counts. Extraction
 //! (`extract`) chooses an e-node for each class and, together with it, what to store and what to
 //! recompute inside the expressions that use it (`improve`, by the roofline of `cost`). Fusion
@@ -14,6 +15,7 @@
 //! Neighbours: below, `graph`. Above, `kernel` lowers the result. `explain` tells what was done.
 
 pub mod analysis;
+mod blocks;
 mod convert;
 pub mod cost;
 pub mod explain;
@@ -96,10 +98,11 @@ const PHASES: [Phase; 5] =
 /// An equal graph that costs less, and what was done. Panics where sizes are not all known.
 pub fn optimise(graph: &Graph, options: &Options) -> (Graph, Report) {
     assert!(graph.is_concrete(), "sizes are known before rewriting");
-    match loops::tidy(graph, options) {
-        Some(tidied) => saturated(&tidied, options),
-        None => saturated(graph, options),
-    }
+    let reorders = options.numerics > Numerics::Exact;
+    let cut = if reorders { blocks::cut(graph) } else { None };
+    let graph = cut.as_ref().unwrap_or(graph);
+    let tidied = loops::tidy(graph, options);
+    saturated(tidied.as_ref().unwrap_or(graph), options)
 }
 
 /// As [`optimise`], for a graph whose loops are tidy.

@@ -19,8 +19,10 @@ mod rows;
 mod sweep;
 mod weave;
 
-use super::touch::touches;
-use super::{BufferId, Kernel, Place, Program, Work};
+use super::touch::{stage_extents, touches};
+use super::walk::points;
+use super::{BufferId, Fold, Kernel, Place, Program, Work};
+use crate::vector::Inst;
 use rustc_hash::FxHashSet;
 use std::fmt;
 
@@ -87,6 +89,9 @@ fn partner(program: &Program, host: usize) -> Option<(usize, Kernel, String)> {
             continue;
         }
         let pair = Pair { program, host: &kernels[host], guest: &kernels[guest] };
+        if pair.wastes_lanes() {
+            continue;
+        }
         let joined =
             join::append(&pair).or_else(|| join::prepend(&pair)).or_else(|| rows::join(&pair));
         if let Some((mut kernel, why)) = joined {
@@ -117,6 +122,37 @@ impl Pair<'_> {
         let mut others = self.program.kernels.iter().filter(apart);
         matches!(self.program.buffers[buffer.0 as usize].place, Place::Arena)
             && others.all(|k| touches(k).iter().all(|t| t.buffer != buffer))
+    }
+}
+
+/// Arithmetic of one point that is better done on a vector of rows than row by row.
+const HEAVY: usize = 12;
+/// Rows from which on it is.
+const MANY_ROWS: usize = 16;
+
+impl Pair<'_> {
+    /// Whether the guest would do much for each row of the host, one lane of a vector at a time,
+    /// and no pass over the same rows waits for it.
+    fn wastes_lanes(&self) -> bool {
+        let Work::Nest(host) = &self.host.work else { return false };
+        let Some((nest, stage)) = join::as_map(self.guest) else { return false };
+        let rows = points(&host.outer);
+        let folds = host.stages.iter().any(|s| matches!(s.fold, Fold::AcrossLanes(_)));
+        if !folds || rows < MANY_ROWS || points(&stage_extents(nest, stage)) != rows {
+            return false;
+        }
+        let free = |i: &Inst| matches!(i, Inst::Const(_) | Inst::Load(_) | Inst::Store(..));
+        let made: Vec<BufferId> = join::stores(&stage.body).map(|a| a.buffer).collect();
+        let waits = |k: &Kernel| match &k.work {
+            Work::Nest(nest) => {
+                points(&nest.outer) == rows
+                    && nest.stages.iter().any(|s| s.lanes > 1)
+                    && touches(k).iter().any(|t| !t.writes && made.contains(&t.buffer))
+            }
+            Work::Product(_) | Work::Call(_) | Work::Repeat(_) => false,
+        };
+        stage.body.program.insts.iter().filter(|i| !free(i)).count() > HEAVY
+            && !self.program.kernels.iter().any(waits)
     }
 }
 

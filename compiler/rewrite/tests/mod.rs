@@ -1,6 +1,7 @@
 //! Tests of rewriting: random graphs and whole models against the interpreter, before and after;
 //! every rule by itself.
 
+mod blocks;
 mod examples;
 mod random;
 mod rules;
