@@ -63,6 +63,7 @@ codes! {
     TOO_LARGE = 220, "a program that grows too large when its calls are replaced";
     BAD_TYPE = 221, "a type that makes no sense";
     UNSUPPORTED = 222, "a construct that this version does not compile";
+    UNUSED_INDEX = 223, "an index that the body of its comprehension does not use";
 
     // E03xx: names.
     UNKNOWN_NAME = 301, "a name that is not defined";

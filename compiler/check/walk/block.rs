@@ -222,15 +222,21 @@ impl<'w> Walk<'w> {
                     return Err(self.report(diagnostic.label(first, "bound here")));
                 };
                 if i < self.assignable_from {
-                    let (place, help) = match self.both_ways {
-                        true => (
+                    let (place, help) = if self.both_ways {
+                        (
                             "an `if` that is computed both ways",
                             format!("write {name} = if … {{ … }} else {{ {name} }}"),
-                        ),
-                        false => (
+                        )
+                    } else if self.in_comprehension() {
+                        (
+                            "a body that is computed for all values of its indices",
+                            "combine the values: sum i: …, or carry them with `scan`".to_string(),
+                        )
+                    } else {
+                        (
                             "a step of `scan`",
                             format!("carry it: scan … with {name} = {name} {{ … }}"),
-                        ),
+                        )
                     };
                     let message = format!("`{name}` cannot be assigned in {place}");
                     let code = codes::NOT_ASSIGNABLE;

@@ -83,8 +83,12 @@ impl<'w> Walk<'w> {
             ExprKind::Scan { pattern, iter, state, body } => {
                 self.scan(pattern, iter, state.as_deref(), body, span)
             }
-            ExprKind::Comprehension { .. } => Err(self.unsupported("an index comprehension", span)),
-            ExprKind::Reduction { .. } => Err(self.unsupported("an index reduction", span)),
+            ExprKind::Comprehension { indices, body } => {
+                self.comprehension(indices, body, span, want)
+            }
+            ExprKind::Reduction { op, op_span: _, indices, body } => {
+                self.reduction(*op, indices, body, span, want)
+            }
         }
     }
 
@@ -148,7 +152,9 @@ impl<'w> Walk<'w> {
     /// What a name means: a local, a generic parameter, an item, a built-in function.
     pub(crate) fn name(&mut self, name: &str, span: Span) -> Eval<Value<'w>> {
         if let Some(local) = self.local(name) {
-            return Ok(self.locals[local].value.clone());
+            let value = self.locals[local].value.clone();
+            self.use_index(&value);
+            return Ok(value);
         }
         if let Some(binding) = self.frame().generics.get(name) {
             match &binding.value {

@@ -3,9 +3,10 @@
 //! Known integers and slices become one slice of all axes; then tensors of indices gather, from the
 //! last axis to the first; then a reshape drops the axes of integers and adds the new ones.
 
+use super::comprehend::Form;
 use super::{Eval, Walk};
 use crate::check::builtin::checked;
-use crate::check::value::{SizeOrigin, SizeSource, Static, Value};
+use crate::check::value::{Leaf, SizeOrigin, SizeSource, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
 use crate::syntax::ast;
@@ -22,6 +23,8 @@ enum Item {
     At(Dim),
     /// The elements at these indices.
     Gather(NodeId, Span),
+    /// At a sum of indices of comprehensions; the axis goes.
+    Form(Form, Leaf),
     /// A new axis of size 1, in front of the next.
     New,
 }
@@ -45,6 +48,8 @@ impl<'w> Walk<'w> {
         let x = self.to_tensor(base, None, base_span)?;
         let ty = self.node_ty(x).clone();
         let items = self.items(x, &ty, args, span)?;
+        let (x, items) = self.at_forms(x, items, span)?;
+        let ty = self.node_ty(x).clone();
         let x = self.sliced(x, &ty, &items, span)?;
         let (x, items, place) = self.together(x, items, span)?;
         let (x, widths) = self.gathered(x, &items, span)?;
@@ -58,6 +63,57 @@ impl<'w> Walk<'w> {
             (rest.clone().take(place)).chain(front).chain(rest.skip(place)).collect();
         let node = self.transpose(node, &perm, span)?;
         Ok(self.tensor(node))
+    }
+
+    /// Takes out the axes that are indexed by sums of indices of comprehensions: these are views. A
+    /// tensor that itself depends on such an index is gathered from.
+    fn at_forms(&mut self, x: NodeId, items: Vec<Item>, span: Span) -> Eval<(NodeId, Vec<Item>)> {
+        let outermost = items.iter().filter_map(|item| match item {
+            Item::Form(form, _) => form.outermost(),
+            _ => None,
+        });
+        let Some(outermost) = outermost.min() else { return Ok((x, items)) };
+        let (level, base) = self.hoisted(x, outermost, span)?;
+        let mut views = Vec::new();
+        let mut left = Vec::with_capacity(items.len());
+        for item in items {
+            let axis = views.len();
+            match item {
+                Item::Form(form, leaf) if form.outermost().is_none_or(|index| index <= level) => {
+                    if let Some(index) = form.alone() {
+                        self.tell_range(index, (level, base), axis, form.span)?;
+                    }
+                    let size = self.node_ty(x).shape[axis].clone();
+                    let index = self.node(leaf);
+                    let index = checked(self, index, &size, form.span)?;
+                    left.push(Item::Gather(index, form.span));
+                    views.push(None);
+                }
+                Item::Form(form, _) => {
+                    left.push(Item::At(Dim::Const(0)));
+                    views.push(Some(form));
+                }
+                Item::New => left.push(Item::New),
+                other => {
+                    left.push(other);
+                    views.push(None);
+                }
+            }
+        }
+        let viewed: Vec<bool> = views.iter().map(Option::is_some).collect();
+        let x = self.indexed((level, base), views, span)?;
+        if !left.iter().any(|item| matches!(item, Item::Gather(..))) {
+            let mut axes = viewed.iter();
+            left.retain(|item| matches!(item, Item::New) || !axes.next().expect("one an item"));
+            return Ok((x, left));
+        }
+        // Where the tensors of indices put their axes depends on the numbers beside them.
+        let mut sizes = self.node_ty(x).shape.clone().into_iter();
+        let shape: Vec<Dim> = viewed
+            .iter()
+            .map(|&gone| if gone { Dim::Const(1) } else { sizes.next().expect("an axis is left") })
+            .collect();
+        Ok((self.reshape(x, shape, span)?, left))
     }
 
     /// Axes with tensors of indices that stand apart, or beside numbers, brought to the front. Then
@@ -206,6 +262,9 @@ impl<'w> Walk<'w> {
                 }
                 Ok(Item::At(at))
             }
+            Value::Tensor(leaf) if let Some(form) = self.form_of(*leaf, expr.span) => {
+                Ok(Item::Form(form, *leaf))
+            }
             Value::Tensor(_) | Value::List(_) => {
                 let index = self.to_tensor(&value, None, expr.span)?;
                 let index = checked(self, index, size, expr.span)?;
@@ -310,7 +369,7 @@ impl<'w> Walk<'w> {
             let (start, len, step) = match item {
                 Item::Slice { start, len, step, .. } => (start.clone(), len.clone(), *step),
                 Item::At(at) => (at.clone(), Dim::Const(1), 1),
-                Item::Whole | Item::Gather(..) | Item::New => {
+                Item::Whole | Item::Gather(..) | Item::New | Item::Form(..) => {
                     (Dim::Const(0), ty.shape[axis].clone(), 1)
                 }
             };
@@ -399,6 +458,7 @@ impl<'w> Walk<'w> {
                     widths.next();
                     axis += 1;
                 }
+                Item::Form(..) => unreachable!("taken out before"),
                 Item::Whole | Item::Slice { .. } | Item::Gather(..) => {
                     for _ in 0..*widths.next().expect("a width for each axis") {
                         origins.push((shape.len(), axis));

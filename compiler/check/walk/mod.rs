@@ -16,6 +16,7 @@ mod arith;
 mod bind;
 mod block;
 mod call;
+mod comprehend;
 mod declare;
 mod expr;
 mod index;
@@ -67,6 +68,8 @@ pub(crate) struct Level {
     imports: FxHashMap<NodeId, NodeId>,
     /// The input that reads each slot (level 0 of a script).
     pub(crate) slots: FxHashMap<SlotId, NodeId>,
+    /// The index of a comprehension whose body this is.
+    index: Option<comprehend::Index>,
 }
 
 /// A call being walked.

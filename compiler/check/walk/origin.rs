@@ -9,7 +9,12 @@ use rustc_hash::FxHashSet;
 impl Walk<'_> {
     /// The place that determined the size of an axis of a node of the current graph.
     pub(crate) fn trace(&self, node: NodeId, axis: usize) -> Option<SizeSource> {
-        self.trace_at(self.levels.len() - 1, node, axis, &mut FxHashSet::default())
+        self.trace_in(self.levels.len() - 1, node, axis)
+    }
+
+    /// As [`Walk::trace`], for a node of the graph at `level`.
+    pub(crate) fn trace_in(&self, level: usize, node: NodeId, axis: usize) -> Option<SizeSource> {
+        self.trace_at(level, node, axis, &mut FxHashSet::default())
     }
 
     fn trace_at(

@@ -121,7 +121,12 @@ impl<'w> Walk<'w> {
     }
 
     /// Copies a graph into the one at hand.
-    fn inlined(&mut self, graph: &Graph, arguments: &[NodeId], span: Span) -> Eval<Vec<NodeId>> {
+    pub(super) fn inlined(
+        &mut self,
+        graph: &Graph,
+        arguments: &[NodeId],
+        span: Span,
+    ) -> Eval<Vec<NodeId>> {
         if self.level().graph.len() + graph.len() >= MAX_NODES {
             return Err(self.too_large(span));
         }
