@@ -352,14 +352,7 @@ impl<'w> Walk<'w> {
         body: &'w ast::Block,
         span: Span,
     ) -> Eval<()> {
-        let Some(limit_expr) = limit else {
-            let message = "`while` says how often it turns at most";
-            let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, cond.span, message);
-            let text = self.text(cond.span);
-            return Err(
-                self.report(diagnostic.help(format!("write while {text} limit 1000 {{ … }}")))
-            );
-        };
+        let limit_expr = self.limit_of(cond, limit)?;
         let limit = self.expr(limit_expr, None);
         let limit = self.scalar_slot("limit", &limit, DType::I64, "the limit", limit_expr.span);
         self.close_region();

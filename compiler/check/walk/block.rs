@@ -54,8 +54,10 @@ impl<'w> Walk<'w> {
             StmtKind::For { pattern, iter: ast::Iter::Range { start, end }, body } => {
                 return self.unrolled(pattern, start, end, body, stmt.span);
             }
+            StmtKind::While { cond, limit, body } => {
+                return self.while_steps(cond, limit.as_ref(), body, stmt.span);
+            }
             StmtKind::For { .. } => "a loop over a value",
-            StmtKind::While { .. } => "`while`",
             StmtKind::Log(_) => "`log`",
             StmtKind::Break => "`break`",
             StmtKind::Continue => "`continue`",

@@ -394,17 +394,7 @@ impl<'w> Walk<'w> {
                 None => Ok(Value::Unit),
             },
             condition => {
-                let mask = self.to_tensor(&condition, Some(DType::Bool), cond.span)?;
-                let ty = self.node_ty(mask).clone();
-                if ty.dtype != DType::Bool || ty.rank() != 0 {
-                    let mask = self.tensor(mask);
-                    let found = self.show(&mask);
-                    let message = format!("a condition is a bool scalar, found {found}");
-                    let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, cond.span, message);
-                    let help = "choose between tensors elementwise with where(c, a, b)";
-                    return Err(self.report(diagnostic.help(help)));
-                }
-                let mask = self.tensor(mask);
+                let mask = self.condition(&condition, cond.span)?;
                 let before = std::mem::replace(&mut self.assignable_from, self.locals.len());
                 let outside = std::mem::replace(&mut self.both_ways, true);
                 let a = self.block(then, want);
@@ -416,7 +406,21 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn choose(
+    /// A condition as a tensor.
+    pub(super) fn condition(&mut self, value: &Value<'w>, at: Span) -> Eval<Value<'w>> {
+        let mask = self.to_tensor(value, Some(DType::Bool), at)?;
+        let ty = self.node_ty(mask).clone();
+        let mask = self.tensor(mask);
+        if ty.dtype == DType::Bool && ty.rank() == 0 {
+            return Ok(mask);
+        }
+        let message = format!("a condition is a bool scalar, found {}", self.show(&mask));
+        let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, message);
+        Err(self.report(diagnostic.help("choose between tensors elementwise with where(c, a, b)")))
+    }
+
+    /// `a` where the mask is true, else `b`, leaf by leaf.
+    pub(super) fn choose(
         &mut self,
         mask: &Value<'w>,
         a: &Value<'w>,

@@ -1,4 +1,4 @@
-//! `scan`: a step, compiled once and repeated.
+//! `scan`, and `while` in functions: a step, compiled once and repeated.
 //!
 //! The step is walked into a graph of its own, as a function that is transformed is: its inputs are
 //! the state, what a step sees of the rows, and whatever else it uses.
@@ -100,12 +100,7 @@ impl<'w> Walk<'w> {
         body: &'w ast::Block,
     ) -> Eval<(Value<'w>, Value<'w>)> {
         let level = self.levels.len() - 1;
-        let mut numbered = outer.iter().enumerate();
-        let before = first.map_tensors(&mut |_| {
-            let (number, &node) = numbered.next().expect("a node for each tensor");
-            let input = self.input_from(format!("state.{number}"), node, level);
-            self.tensor(input)
-        });
+        let before = self.state_inputs(first, outer);
         let mut numbered = rows.nodes.iter().enumerate();
         let row = rows.tree.map_tensors(&mut |_| {
             let (number, &node) = numbered.next().expect("a node for each tensor");
@@ -139,6 +134,110 @@ impl<'w> Walk<'w> {
             element => self.tensors_of(&element, at, "the elements of a scan are tensors")?,
         };
         Ok((next, element))
+    }
+
+    /// `while` in a function: so many steps as its limit says, of which those after the end change
+    /// nothing. Every variable is a state; those that the body leaves alone are dropped later.
+    pub(super) fn while_steps(
+        &mut self,
+        cond: &'w Expr,
+        limit: Option<&'w Expr>,
+        body: &'w ast::Block,
+        span: Span,
+    ) -> Eval<()> {
+        let limit = self.limit_of(cond, limit)?;
+        let count = self.known_size(limit)?;
+        let base = self.locals.len() - self.visible().len();
+        let is_tensors = |value: &Value<'w>| {
+            let mut ok = !value.is_error();
+            let _ = value.map_leaves::<()>(&mut |leaf| {
+                ok &= matches!(leaf, Value::Tensor(_));
+                Ok(leaf.clone())
+            });
+            ok
+        };
+        let vars: Vec<usize> = (base.max(self.assignable_from)..self.locals.len())
+            .filter(|&i| self.locals[i].var.is_some() && is_tensors(&self.locals[i].value))
+            .collect();
+        let values: Vec<Value<'w>> = vars.iter().map(|&i| self.locals[i].value.clone()).collect();
+        let first = Value::tuple(values.clone());
+        let outer: Vec<NodeId> = leaves(&first).into_iter().map(|leaf| self.node(leaf)).collect();
+        self.levels.push(Level::default());
+        let before = self.state_inputs(&first, &outer);
+        for (&i, value) in vars.iter().zip(before.children()) {
+            self.locals[i].value = value.clone();
+        }
+        let stepped = self.turn(cond, body, &vars, &before);
+        for (&i, value) in vars.iter().zip(&values) {
+            self.locals[i].value = value.clone();
+        }
+        let mut level = self.levels.pop().expect("pushed above");
+        for (number, node) in stepped?.into_iter().enumerate() {
+            level.graph.add_output(format!("state.{number}"), node);
+        }
+        let (carried, step) = (outer.len(), Arc::new(level.graph.pruned()));
+        let scan = Scan { step, count, carried, sliced: 0, reverse: false, result: 0 };
+        let mut results = Vec::with_capacity(carried);
+        for number in 0..carried {
+            results.push(self.add(Op::Scan(scan.with_result(number)), &level.outer, span)?);
+        }
+        let mut results = results.into_iter();
+        for (&i, value) in vars.iter().zip(&values) {
+            self.locals[i].value = self.with_nodes(value, &mut results);
+        }
+        Ok(())
+    }
+
+    /// The variables after a turn of a `while`, as nodes of the graph on top.
+    fn turn(
+        &mut self,
+        cond: &'w Expr,
+        body: &'w ast::Block,
+        vars: &[usize],
+        before: &Value<'w>,
+    ) -> Eval<Vec<NodeId>> {
+        let value = self.expr(cond, None);
+        if value.is_error() {
+            return Err(self.reported());
+        }
+        let goes_on = self.condition(&value, cond.span)?;
+        if self.block(body, None).is_error() {
+            return Err(self.reported());
+        }
+        let mut nodes = Vec::new();
+        for (&i, before) in vars.iter().zip(before.children()) {
+            let after = self.locals[i].value.clone();
+            let (same, moved) = (leaves(before), leaves(&after));
+            let next = match same == moved {
+                true => after,
+                false => self.choose(&goes_on, &after, before, body.span)?,
+            };
+            for leaf in leaves(&next) {
+                nodes.push(self.node(leaf));
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// The limit that a `while` must have.
+    pub(crate) fn limit_of(&mut self, cond: &'w Expr, limit: Option<&'w Expr>) -> Eval<&'w Expr> {
+        limit.ok_or_else(|| {
+            let message = "`while` says how often it turns at most";
+            let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, cond.span, message);
+            let text = self.text(cond.span);
+            self.report(diagnostic.help(format!("write while {text} limit 1000 {{ … }}")))
+        })
+    }
+
+    /// Inputs of the graph on top that stand for a state, nodes around it.
+    fn state_inputs(&mut self, first: &Value<'w>, outer: &[NodeId]) -> Value<'w> {
+        let level = self.levels.len() - 1;
+        let mut numbered = outer.iter().enumerate();
+        first.map_tensors(&mut |_| {
+            let (number, &node) = numbered.next().expect("a node for each tensor");
+            let input = self.input_from(format!("state.{number}"), node, level);
+            self.tensor(input)
+        })
     }
 
     /// `a..b` as the tensor of its numbers.
