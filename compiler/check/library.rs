@@ -28,4 +28,6 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.resize", include_str!("../std/resize.tx")),
     ("std.conv", include_str!("../std/conv.tx")),
     ("std.recurrent", include_str!("../std/recurrent.tx")),
+    ("std.random", include_str!("../std/random.tx")),
+    ("std.linalg", include_str!("../std/linalg.tx")),
 ];
