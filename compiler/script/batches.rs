@@ -1,10 +1,78 @@
 //! `for b in batches(data, size, …)`: rows in groups along axis 0.
+//!
+//! Large batches are gathered on a thread of their own, one ahead of the body, so that reading a
+//! mapped file and computing overlap. What the body sees does not depend on that: the rows are
+//! those that the tensors had when the loop began.
 
 use super::{Executor, Flow};
 use crate::check::typed::{SlotId, Step};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::DimVar;
+use std::ops::Range;
+use std::sync::mpsc;
 use tensc_runtime::{Tensor, rng};
+
+/// Batches of fewer bytes are gathered where they are used: handing them over would cost more.
+const AHEAD_FROM: usize = 1 << 18;
+
+/// What batches are made of.
+struct Source {
+    data: Vec<Tensor>,
+    /// The rows in the order of the loop; as they lie where there is none.
+    order: Option<Vec<usize>>,
+    /// The rows, as counted by `order`, of all batches together.
+    rows: usize,
+    size: usize,
+}
+
+impl Source {
+    fn ranges(&self) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+        let (rows, size) = (self.rows, self.size);
+        (0..rows).step_by(size).map(move |start| start..(start + size).min(rows))
+    }
+
+    fn gather(&self, range: &Range<usize>) -> Vec<Tensor> {
+        let order = self.order.as_deref();
+        self.data.iter().map(|whole| take_rows(whole, order, range.clone())).collect()
+    }
+
+    fn bytes_of_a_batch(&self) -> usize {
+        let row = |t: &Tensor| t.shape()[1..].iter().product::<usize>() * t.dtype().size();
+        self.data.iter().map(row).sum::<usize>().saturating_mul(self.size.min(self.rows))
+    }
+
+    /// Calls `body` with each batch until it leaves the loop.
+    fn each<E>(
+        &self,
+        mut body: impl FnMut(Range<usize>, Vec<Tensor>) -> Result<Flow, E>,
+    ) -> Result<(), E> {
+        let mut in_turn = |batches: &mut dyn Iterator<Item = (Range<usize>, Vec<Tensor>)>| {
+            for (range, batch) in batches {
+                if body(range, batch)? == Flow::Break {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let mut gathered = self.ranges().map(|range| {
+            let batch = self.gather(&range);
+            (range, batch)
+        });
+        if self.bytes_of_a_batch() < AHEAD_FROM || self.rows <= self.size {
+            return in_turn(&mut gathered);
+        }
+        std::thread::scope(|scope| {
+            // One batch waits in the channel while the next is gathered.
+            let (give, take) = mpsc::sync_channel(1);
+            let again = gathered.clone();
+            // Nobody takes any more once the body has left the loop.
+            let ahead = move || drop(gathered.try_for_each(|batch| give.send(batch)));
+            match std::thread::Builder::new().spawn_scoped(scope, ahead) {
+                Ok(_) => in_turn(&mut take.into_iter()),
+                Err(_) => in_turn(&mut { again }),
+            }
+        })
+    }
+}
 
 impl Executor<'_> {
     /// Runs the body for each batch; the last one may be short.
@@ -27,16 +95,21 @@ impl Executor<'_> {
             (None, None) => None,
         };
         let total = order.as_ref().map_or(rows, Vec::len);
-        let whole_only = if *drop_last { total - total % size } else { total };
-        self.environment.console.enter("batch", whole_only.div_ceil(size) as u64);
-        for start in (0..whole_only).step_by(size) {
-            let range = start..(start + size).min(whole_only);
-            self.bind(data, order.as_deref(), range, dim);
-            if self.steps(body)? == Flow::Break {
-                break;
+        let rows = if *drop_last { total - total % size } else { total };
+        let whole = data.iter().map(|(whole, _)| self.get(*whole).clone()).collect();
+        let source = Source { data: whole, order, rows, size };
+        self.environment.console.enter("batch", rows.div_ceil(size) as u64);
+        source.each(|range, batch| {
+            for ((_, slot), rows) in data.iter().zip(batch) {
+                self.set(*slot, rows);
             }
-            self.environment.console.advance();
-        }
+            self.sizes.insert(dim.clone(), range.len() as i64);
+            let flow = self.steps(body)?;
+            if flow != Flow::Break {
+                self.environment.console.advance();
+            }
+            Ok(flow)
+        })?;
         self.environment.console.leave();
         Ok(Flow::Next)
     }
@@ -71,25 +144,10 @@ impl Executor<'_> {
             Diagnostic::error(codes::INDEX_OUT_OF_RANGE, span, message)
         })
     }
-
-    /// Puts the rows of one batch into the body's slots and binds its size.
-    fn bind(
-        &mut self,
-        data: &[(SlotId, SlotId)],
-        order: Option<&[usize]>,
-        range: std::ops::Range<usize>,
-        dim: &DimVar,
-    ) {
-        for (whole, batch) in data {
-            let rows = take_rows(self.get(*whole), order, range.clone());
-            self.set(*batch, rows);
-        }
-        self.sizes.insert(dim.clone(), range.len() as i64);
-    }
 }
 
 /// The rows `order[range]` (or `range`) of axis 0, copied.
-fn take_rows(whole: &Tensor, order: Option<&[usize]>, range: std::ops::Range<usize>) -> Tensor {
+fn take_rows(whole: &Tensor, order: Option<&[usize]>, range: Range<usize>) -> Tensor {
     let mut shape = whole.shape().clone();
     shape.0[0] = range.len();
     let row: usize = shape[1..].iter().product();
