@@ -52,9 +52,9 @@ fn write_and_rename<E: From<io::Error>>(
     let directory = directory_of(target);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tensc-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let temporary = builder.tempfile_in(&directory)?;
+    // Opened here, so that a failure speaks of no path: the user knows the file by another name.
+    let open = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+    let temporary = builder.make_in(&directory, open)?;
     fill_and_flush(temporary.as_file(), fill)?;
     if let Some(old) = before {
         temporary.as_file().set_permissions(old.permissions())?;
@@ -121,6 +121,13 @@ mod tests {
         write_atomically(&path, |out| out.write_all(&[7; 200_000])).unwrap();
         assert_eq!(fs::read(&path).unwrap(), vec![7; 200_000]);
         assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_made_the_message_names_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let failed: io::Result<()> = write_atomically(&dir.path().join("none/a.bin"), |_| Ok(()));
+        assert_eq!(failed.unwrap_err().to_string(), "No such file or directory (os error 2)");
     }
 
     #[test]
