@@ -10,7 +10,7 @@ mod sorts;
 
 pub(crate) use read::load;
 
-use crate::diag::{SourceId, Span};
+use crate::diag::{Diagnostic, SourceId, Span, codes};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -220,7 +220,7 @@ impl World {
     /// What `name` means in a file, locals and built-in functions apart.
     pub(crate) fn lookup(&self, module: ModuleId, name: &str) -> Option<Def> {
         let own = self.module(module).names.get(name);
-        let prelude = || self.module(self.prelude?).names.get(name);
+        let prelude = || self.module(self.prelude?).names.get(name).filter(|_| !is_private(name));
         own.or_else(prelude).map(|(def, _)| *def)
     }
 
@@ -229,10 +229,30 @@ impl World {
         self.module(module).names.get(name).map(|(def, _)| *def)
     }
 
+    /// The names of a module that other files see.
+    pub(crate) fn public_names(&self, module: ModuleId) -> impl Iterator<Item = &str> {
+        self.module(module).names.keys().map(String::as_str).filter(|name| !is_private(name))
+    }
+
+    /// That a name of a module is not for the file that uses it.
+    pub(crate) fn private(&self, module: ModuleId, name: &ast::Ident) -> Option<Diagnostic> {
+        let (_, declared) = self.module(module).names.get(&name.name)?;
+        if !is_private(&name.name) {
+            return None;
+        }
+        let message = format!("`{}` is visible in `{}` only", name.name, self.module(module).name);
+        let error = Diagnostic::error(codes::PRIVATE, name.span, message);
+        let error = error.note("names that start with `_` are those of their own file");
+        Some(match self.in_std(*declared) {
+            true => error,
+            false => error.label(*declared, "it is defined here"),
+        })
+    }
+
     /// Every name that [`World::lookup`] knows.
     pub(crate) fn names(&self, module: ModuleId) -> impl Iterator<Item = &str> {
-        let prelude = self.prelude.into_iter().flat_map(|p| self.module(p).names.keys());
-        self.module(module).names.keys().chain(prelude).map(String::as_str)
+        let prelude = self.prelude.into_iter().flat_map(|p| self.public_names(p));
+        self.module(module).names.keys().map(String::as_str).chain(prelude)
     }
 
     /// What a dotted path means.
@@ -241,7 +261,7 @@ impl World {
         let mut def = self.lookup(module, &head.name)?;
         for segment in rest {
             let Def::Module(inner) = def else { break };
-            def = self.member(inner, &segment.name)?;
+            def = self.member(inner, &segment.name).filter(|_| !is_private(&segment.name))?;
         }
         Some(def)
     }
@@ -253,4 +273,9 @@ impl World {
             Def::Fn(_) | Def::Module(_) | Def::Input(_) | Def::Missing => None,
         }
     }
+}
+
+/// Whether only the file that defines a name sees it.
+fn is_private(name: &str) -> bool {
+    name.starts_with('_')
 }

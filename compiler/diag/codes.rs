@@ -88,6 +88,7 @@ codes! {
     UNREADABLE_IMPORT = 504, "a file that cannot be imported";
     CANNOT_READ_SOURCE = 505, "a source file that cannot be read";
     NO_MAIN = 506, "a program without `main` that is to be run";
+    PRIVATE = 507, "a name that only its own file sees";
 
     // E06xx: what only running can tell.
     BAD_DATA_FILE = 601, "a data file that is missing, malformed, or lacks a tensor";

@@ -263,13 +263,16 @@ impl<'w> Walk<'w> {
     }
 
     fn member(&mut self, module: ModuleId, name: &ast::Ident) -> Eval<Value<'w>> {
+        if let Some(private) = self.world.private(module, name) {
+            return Err(self.report(private));
+        }
         if let Some(def) = self.world.member(module, &name.name) {
             return self.def(def, &name.name, name.span);
         }
         let of = self.world.module(module);
         let message = format!("`{}` has no `{}`", of.name, name.name);
         let mut diagnostic = Diagnostic::error(codes::UNKNOWN_MEMBER, name.span, message);
-        let near = nearest(&name.name, of.names.keys().map(String::as_str));
+        let near = nearest(&name.name, self.world.public_names(module));
         diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
         Err(self.report(diagnostic))
     }

@@ -181,6 +181,11 @@ impl Reader<'_> {
             return;
         };
         for ast::ImportName { name, alias } in names {
+            if let Some(private) = self.world.private(from, &name) {
+                self.diags.push(private);
+                self.bind(module, &alias.unwrap_or(name), Def::Missing);
+                continue;
+            }
             match self.member(from, &name) {
                 Some(def) => self.bind(module, &alias.unwrap_or(name), def),
                 None => {
@@ -208,7 +213,7 @@ impl Reader<'_> {
         let module = self.world.module(from);
         let inside = format!("{}.", module.name);
         let below = library::MODULES.iter().filter_map(|(n, _)| n.strip_prefix(&inside));
-        let names = module.names.keys().map(String::as_str).chain(below);
+        let names = self.world.public_names(from).chain(below);
         let help = nearest(&name.name, names).map(|n| format!("there is `{n}`"));
         let message = format!("`{}` has no `{}`", module.name, name.name);
         let mut error = Diagnostic::error(codes::UNKNOWN_MEMBER, name.span, message);
@@ -235,6 +240,10 @@ impl Reader<'_> {
         if let (false, Some(before)) = (module_only, before)
             && let Some(parent) = module(self, &before, !is_std)
         {
+            if let Some(private) = self.world.private(parent, path.last()) {
+                self.diags.push(private);
+                return None;
+            }
             let found = self.member(parent, path.last());
             if found.is_none() {
                 self.no_member(parent, path.last());
