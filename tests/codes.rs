@@ -1,0 +1,89 @@
+//! Every code of `compiler/diag/codes.rs` stands in a test, with the message that is expected; and
+//! here are those that no program of `tests/suite` can show.
+
+use std::path::{Path, PathBuf};
+use tensc::diag::codes;
+use tensc::script::Transcript;
+use tensc::{Module, RunOptions, Session};
+
+/// The message of a source that is wrong, without what is shown of the source.
+fn messages(text: &str) -> Vec<String> {
+    match Module::from_source("wrong.tx", text) {
+        Ok(_) => vec!["it is right".to_string()],
+        Err(failure) => headlines(&failure.to_string()),
+    }
+}
+
+fn headlines(text: &str) -> Vec<String> {
+    text.lines().filter(|line| line.starts_with("error")).map(str::to_string).collect()
+}
+
+#[test]
+fn sources_that_are_too_large_or_too_deep() {
+    let large = " ".repeat((16 << 20) + 1);
+    assert_eq!(messages(&large), ["error[E0007]: the source is larger than 16 MiB"]);
+    let deep = format!("fn f(x: f32) = {}x{}", "(".repeat(140), ")".repeat(140));
+    assert_eq!(messages(&deep), ["error[E0104]: this is nested too deeply"]);
+    let mut doubled = "fn f0(x: f32) -> f32 = sin(x) * cos(x)\n".to_string();
+    for i in 1..20 {
+        doubled += &format!("fn f{i}(x: f32) -> f32 = f{0}(f{0}(x))\n", i - 1);
+    }
+    let text = "error[E0220]: this program grows too large when its calls are replaced by their \
+                bodies";
+    let found = messages(&doubled);
+    assert!(!found.is_empty() && found.iter().all(|message| message == text), "{found:?}");
+}
+
+#[test]
+fn files_that_cannot_be_read_or_written_and_programs_that_do_not_run() {
+    let missing = Module::from_file("no/such/file.tx").expect_err("there is no such file");
+    let found = headlines(&missing.to_string());
+    assert!(found[0].starts_with("error[E0505]: cannot read no/such/file.tx: "), "{found:?}");
+
+    let run = |text: &str| {
+        let module = Module::from_source("run.tx", text).expect("it is right");
+        let ran =
+            module.run(&Session::default(), &RunOptions::default(), &mut Transcript::default());
+        headlines(&ran.expect_err("it cannot run").to_string())
+    };
+    assert_eq!(run("fn f(x: f32) = x"), ["error[E0506]: this source has no `main`"]);
+    let found = run("main { save(\"no/such/folder/x.npy\", [1.0, 2.0]) }");
+    assert!(found[0].starts_with("error[E0603]: "), "{found:?}");
+    assert!(found[0].contains("no/such/folder/x.npy"), "{found:?}");
+}
+
+#[test]
+fn every_code_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tests = String::new();
+    for part in ["compiler", "tests"] {
+        read_tests(&root.join(part), part == "tests", &mut tests);
+    }
+    let untested: Vec<String> = codes::ALL
+        .iter()
+        .filter(|(code, _)| !tests.contains(&code.to_string()))
+        .map(|(code, meaning)| format!("{code}: {meaning}"))
+        .collect();
+    assert!(untested.is_empty(), "no test shows\n{}", untested.join("\n"));
+}
+
+/// Appends what tests below a folder say: snapshots, files of tests, and what follows
+/// `#[cfg(test)]` in others.
+fn read_tests(folder: &Path, all: bool, text: &mut String) {
+    let entries = std::fs::read_dir(folder).expect("a folder of the repository");
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
+    paths.sort();
+    for path in paths {
+        let all = all || path.file_stem().is_some_and(|stem| stem == "tests");
+        match path.extension().and_then(|e| e.to_str()) {
+            _ if path.is_dir() => read_tests(&path, all, text),
+            Some("snap") => *text += &std::fs::read_to_string(&path).expect("text"),
+            Some("rs") => {
+                let source = std::fs::read_to_string(&path).expect("text");
+                let from = if all { Some(0) } else { source.find("#[cfg(test)]") };
+                *text += &source[from.unwrap_or(source.len())..];
+            }
+            _ => {}
+        }
+    }
+}
