@@ -102,6 +102,7 @@ impl Group<'_, '_> {
                 Some(amount) => self.shift_by_constant(op, x, amount.to_i64() as u64),
                 None => self.each_lane(&[x, y], x.ty, |g, s| g.shift(op, s[0], s[1])),
             },
+            Binary::Scale => unreachable!("the verifier asks for floats"),
         }
     }
 
@@ -129,6 +130,7 @@ impl Group<'_, '_> {
                 _ if op == Binary::Max => self.zip(x, y, |g, p, q| g.b.ins().fmax(p, q)),
                 _ => self.zip(x, y, |g, p, q| g.b.ins().fmin(p, q)),
             },
+            Binary::Scale => self.scale(x, y),
             other => unreachable!("{other:?} of floats passed the verifier"),
         }
     }
@@ -151,6 +153,28 @@ impl Group<'_, '_> {
         } else {
             bounded
         }
+    }
+
+    /// `x · 2ⁿ`: adding a large number brings `n` into the low bits, and the halves of it are the
+    /// exponents of two factors.
+    fn scale(&mut self, x: &Lanes, n: &Lanes) -> Lanes {
+        let (integer, mantissa, magic) = match x.bits {
+            64 => (Type::I64, 52, (1.5 * 2f64.powi(52) + 2046.0).to_bits()),
+            _ => (Type::I32, 23, u64::from((1.5 * 2f32.powi(23) + 254.0).to_bits())),
+        };
+        let (integer, float) = (self.part_type(integer, x.bits), self.part_type(x.ty, x.bits));
+        let magic = self.bits_constant(float, magic);
+        self.zip(x, n, |g, p, q| {
+            let shifted = g.b.ins().fadd(q, magic);
+            let bits = g.cast(integer, shifted);
+            let half = g.b.ins().ushr_imm_u(bits, 1);
+            let rest = g.b.ins().isub(bits, half);
+            [half, rest].into_iter().fold(p, |p, exponent| {
+                let power = g.b.ins().ishl_imm_u(exponent, mantissa);
+                let power = g.cast(float, power);
+                g.b.ins().fmul(p, power)
+            })
+        })
     }
 
     /// The divisor, or 1 where it is 0 or -1, by which the machine could not always divide.

@@ -275,6 +275,8 @@ operations! { binary
     sar Sar;
     /// `a >> b`, filled with zeros.
     shr Shr;
+    /// `a · 2ᵇ`; see [`Binary::Scale`] for what `a` and `b` may be.
+    scale Scale;
 }
 
 operations! { compare

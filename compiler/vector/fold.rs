@@ -158,7 +158,7 @@ fn commutes(op: Binary) -> bool {
         Binary::Add | Binary::Mul | Binary::Max | Binary::Min => true,
         Binary::And | Binary::Or | Binary::Xor => true,
         Binary::Sub | Binary::Div | Binary::Rem => false,
-        Binary::Shl | Binary::Sar | Binary::Shr => false,
+        Binary::Shl | Binary::Sar | Binary::Shr | Binary::Scale => false,
     }
 }
 

@@ -176,12 +176,13 @@ macro_rules! integer {
             Binary::Shl => amount.map_or(0, |n| a << n),
             Binary::Sar => a >> amount.unwrap_or(<$int>::BITS - 1),
             Binary::Shr => amount.map_or(0, |n| ((a as $unsigned) >> n) as $int),
+            Binary::Scale => unreachable!("the verifier asks for floats"),
         }
     }};
 }
 
 macro_rules! float {
-    ($op:expr, $a:expr, $b:expr, $wrap:path) => {{
+    ($op:expr, $a:expr, $b:expr, $wrap:path, $scale:path) => {{
         let (a, b) = ($a, $b);
         $wrap(match $op {
             Binary::Add => a + b,
@@ -218,9 +219,24 @@ macro_rules! float {
                     b
                 }
             }
+            Binary::Scale => $scale(a, b),
             op => misuse(op, &[$wrap(a), $wrap(b)]),
         })
     }};
+}
+
+/// [`Binary::Scale`] by two factors, both normal, so that only the last product rounds.
+fn scale_f32(a: f32, b: f32) -> f32 {
+    let power = |n: i32| f32::from_bits(((n + 127) as u32) << 23);
+    let n = (b as i32).clamp(-252, 252);
+    a * power(n >> 1) * power(n - (n >> 1))
+}
+
+/// See [`scale_f32`].
+fn scale_f64(a: f64, b: f64) -> f64 {
+    let power = |n: i64| f64::from_bits(((n + 1023) as u64) << 52);
+    let n = (b as i64).clamp(-2044, 2044);
+    a * power(n >> 1) * power(n - (n >> 1))
 }
 
 /// Two operands.
@@ -228,8 +244,8 @@ pub fn binary(op: Binary, a: Lane, b: Lane) -> Lane {
     match (a, b) {
         (Lane::I32(a), Lane::I32(b)) => Lane::I32(integer!(op, a, b, i32, u32)),
         (Lane::I64(a), Lane::I64(b)) => Lane::I64(integer!(op, a, b, i64, u64)),
-        (Lane::F32(a), Lane::F32(b)) => float!(op, a, b, Lane::F32),
-        (Lane::F64(a), Lane::F64(b)) => float!(op, a, b, Lane::F64),
+        (Lane::F32(a), Lane::F32(b)) => float!(op, a, b, Lane::F32, scale_f32),
+        (Lane::F64(a), Lane::F64(b)) => float!(op, a, b, Lane::F64, scale_f64),
         (Lane::Mask(x), Lane::Mask(y)) => Lane::Mask(match op {
             Binary::And => x & y,
             Binary::Or => x | y,

@@ -141,6 +141,10 @@ pub enum Binary {
     Sar,
     /// Logical right shift; amounts of the width or more give 0. Integers.
     Shr,
+    /// `a · 2ᵇ`, rounded once; floats. It is made for reduced exponentials: `a` is from 0.5 to 4 or
+    /// NaN, and `b` a whole number of at most twice the bias of exponents in magnitude. Of another
+    /// `b` the result is any number.
+    Scale,
 }
 
 /// Comparisons of numbers; a NaN makes every one false but `Ne`.

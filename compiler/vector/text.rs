@@ -136,6 +136,7 @@ const BINARIES: Names<Binary> = &[
     ("shl", Binary::Shl),
     ("sar", Binary::Sar),
     ("shr", Binary::Shr),
+    ("scale", Binary::Scale),
 ];
 const COMPARES: Names<Compare> = &[
     ("eq", Compare::Eq),

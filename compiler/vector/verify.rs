@@ -239,6 +239,7 @@ fn binary(op: Binary, x: Type) -> Result<Type, Rule> {
         Binary::Max | Binary::Min => number(x),
         Binary::And | Binary::Or | Binary::Xor => logical(x),
         Binary::Rem | Binary::Shl | Binary::Sar | Binary::Shr => integer(x),
+        Binary::Scale => float(x),
     }
 }
 

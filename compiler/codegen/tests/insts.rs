@@ -162,6 +162,32 @@ fn fused_multiply_add_rounds_once() {
 }
 
 #[test]
+fn powers_of_two_scale_with_one_rounding() {
+    for dtype in [DType::F32, DType::F64] {
+        each_lane(&[dtype, dtype, dtype], 7, |b, x| {
+            let ty = b.ty(x[0]);
+            let bias = if dtype == DType::F32 { 127.0 } else { 1023.0 };
+            // Any fraction beside 1, and any whole number that may be asked for.
+            let bound = |x, low, high| b.max(b.min(x, b.f(ty, high)), b.f(ty, low));
+            let reduced = bound(x[0], 0.5, 3.999);
+            let whole = |x| b.unary(Unary::Round, x);
+            let number = b.select(b.compare(Compare::Eq, x[1], x[1]), x[1], b.f(ty, 0.0));
+            let small = b.mul(bound(x[2], -1.0, 1.0), b.f(ty, 2.0 * bias));
+            let small = b.select(b.compare(Compare::Eq, small, small), small, b.f(ty, 0.0));
+            let mut values = vec![
+                b.scale(reduced, whole(bound(number, -2.0 * bias, 2.0 * bias))),
+                b.scale(reduced, whole(small)),
+            ];
+            // Results that are subnormal, overflow, or are just large enough.
+            for n in [-1.18, -1.1, -1.0, -0.99, 0.0, 0.99, 1.0, 1.01] {
+                values.push(b.scale(reduced, b.f(ty, f64::floor(n * bias))));
+            }
+            values
+        });
+    }
+}
+
+#[test]
 fn every_element_type_loads_and_stores_at_every_stride() {
     for from in DType::ALL {
         for to in DType::ALL {

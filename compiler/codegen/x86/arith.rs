@@ -147,6 +147,7 @@ impl Lower<'_> {
                 Some(amount) => self.shift_by_constant(op, x, amount),
                 None => self.shift(op, x, y),
             },
+            Binary::Scale => unreachable!("the verifier asks for floats"),
         }
     }
 
@@ -182,6 +183,7 @@ impl Lower<'_> {
                 Some(c) if cheap_bound(op, c) => self.bound(op, x, y, c),
                 _ => self.extreme(op, x, y),
             },
+            Binary::Scale => self.scale(x, y),
             other => unreachable!("{other:?} of floats passed the verifier"),
         }
     }
@@ -199,6 +201,28 @@ impl Lower<'_> {
         } else {
             bounded
         }
+    }
+
+    /// `x · 2ⁿ`. Without an instruction for it: adding a large number brings `n` into the low bits,
+    /// and the halves of it are the exponents of two factors.
+    fn scale(&mut self, x: &Lanes, n: &Lanes) -> Lanes {
+        if self.has_masks() {
+            return self.zip_op(x, n, Op::Vscalefps, Op::Vscalefpd);
+        }
+        let (mantissa, magic) = match x.bits {
+            64 => (52, (1.5 * 2f64.powi(52) + 2046.0).to_bits()),
+            _ => (23, u64::from((1.5 * 2f32.powi(23) + 254.0).to_bits())),
+        };
+        let magic = self.fill(x.ty, magic);
+        let bits = self.zip_op(n, &magic, Op::Vaddps, Op::Vaddpd);
+        let right = by_bits(x.bits, Op::VpsrldImm, Op::VpsrlqImm);
+        let left = by_bits(x.bits, Op::VpslldImm, Op::VpsllqImm);
+        let half = self.map(&bits, |g, p| g.vi(right, &[p.into()], 1));
+        let rest = self.zip_op(&bits, &half, Op::Vpsubd, Op::Vpsubq);
+        [half, rest].iter().fold(x.clone(), |x, exponent| {
+            let power = self.map(exponent, |g, p| g.vi(left, &[p.into()], mantissa));
+            self.zip_op(&x, &power, Op::Vmulps, Op::Vmulpd)
+        })
     }
 
     /// The larger or smaller; zeros are ordered, and a NaN wins.

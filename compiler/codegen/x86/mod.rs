@@ -23,6 +23,7 @@ mod lower;
 mod machine;
 mod memory;
 mod nest;
+mod order;
 mod plan;
 pub(super) mod product;
 pub(super) mod product_pack;

@@ -16,6 +16,7 @@ use super::loops::Groups;
 use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
 use super::machine::{Reg, Registers, Step};
 use super::nest::{Nest, Row};
+use super::order::{Group, abreast, interleave};
 use super::plan::{Emission, Plan, Written, choose_pins, exports, folds, give_homes, load_pinned};
 use super::plan::{named_states, state_size, unroll, update_states};
 use super::strip;
@@ -129,7 +130,11 @@ impl<'n> StageWriter<'_, 'n> {
         let placed = self.place(body);
         let isa = self.nest.isa;
         let each = lanes_of(isa);
-        let unroll = unroll(body.program.insts.len(), 1, stage.lanes, each);
+        let abreast = abreast(&body.program, isa);
+        let mut unroll = abreast;
+        while unroll > 1 && (unroll * each) as usize > stage.lanes.max(1) {
+            unroll /= 2;
+        }
         let groups = Groups::of(stage.lanes, each, unroll);
         let mut registers = Registers::new(isa);
         let counters = self.counters(stage);
@@ -147,11 +152,13 @@ impl<'n> StageWriter<'_, 'n> {
                 invariant: &plan.values,
             };
             let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
+            let mut all = Vec::with_capacity(groups.len());
             for &(first, active) in groups {
                 (lower.first, lower.active) = (first, active);
                 lower.program(&scene, |_| true);
+                all.push(Group { own: std::mem::take(&mut lower.steps), chained: Vec::new() });
             }
-            Written { steps: lower.steps, exports: Vec::new() }
+            Written { steps: interleave(all, abreast), exports: Vec::new() }
         };
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));
@@ -180,6 +187,7 @@ impl<'n> StageWriter<'_, 'n> {
         let each = lanes_of(isa);
         let apart = groups_apart(each, &folds(body));
         let unroll = apart * unroll(body.program.insts.len(), apart, stage.lanes, each);
+        let abreast = abreast(&body.program, isa);
         let groups = Groups::of(stage.lanes, each, unroll);
         let mut registers = Registers::new(isa);
         let placed = self.place(body);
@@ -208,13 +216,15 @@ impl<'n> StageWriter<'_, 'n> {
             };
             let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
             let mut now = states.clone();
+            let mut all = Vec::with_capacity(groups.len());
             for (i, &(first, active)) in groups.iter().enumerate() {
                 (lower.first, lower.active) = (first, active);
                 let values = lower.program(&scene, |_| true);
+                let own = std::mem::take(&mut lower.steps);
                 update_states(&mut lower, body, &values, &mut now[i % apart as usize]);
+                all.push(Group { own, chained: std::mem::take(&mut lower.steps) });
             }
-            let steps = lower.steps;
-            Written { steps, exports: exports(&states, &now) }
+            Written { steps: interleave(all, abreast), exports: exports(&states, &now) }
         };
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));

@@ -118,6 +118,9 @@ instructions! {
     Vrangeps "VVM" imm [
         _ _ EVEX_Vrangeps_xmm_k1z_xmm_xmmm128b32_imm8 EVEX_Vrangeps_ymm_k1z_ymm_ymmm256b32_imm8
         EVEX_Vrangeps_zmm_k1z_zmm_zmmm512b32_imm8_sae];
+    Vscalefps "VVM" [
+        _ _ EVEX_Vscalefps_xmm_k1z_xmm_xmmm128b32 EVEX_Vscalefps_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vscalefps_zmm_k1z_zmm_zmmm512b32_er];
     Vandps "VVM" [
         VEX_Vandps_xmm_xmm_xmmm128 VEX_Vandps_ymm_ymm_ymmm256 EVEX_Vandps_xmm_k1z_xmm_xmmm128b32
         EVEX_Vandps_ymm_k1z_ymm_ymmm256b32 EVEX_Vandps_zmm_k1z_zmm_zmmm512b32];
@@ -202,6 +205,9 @@ instructions! {
     Vrangepd "VVM" imm [
         _ _ EVEX_Vrangepd_xmm_k1z_xmm_xmmm128b64_imm8 EVEX_Vrangepd_ymm_k1z_ymm_ymmm256b64_imm8
         EVEX_Vrangepd_zmm_k1z_zmm_zmmm512b64_imm8_sae];
+    Vscalefpd "VVM" [
+        _ _ EVEX_Vscalefpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vscalefpd_ymm_k1z_ymm_ymmm256b64
+        EVEX_Vscalefpd_zmm_k1z_zmm_zmmm512b64_er];
     Vandpd "VVM" [
         VEX_Vandpd_xmm_xmm_xmmm128 VEX_Vandpd_ymm_ymm_ymmm256 EVEX_Vandpd_xmm_k1z_xmm_xmmm128b64
         EVEX_Vandpd_ymm_k1z_ymm_ymmm256b64 EVEX_Vandpd_zmm_k1z_zmm_zmmm512b64];

@@ -1,13 +1,13 @@
 //! The exponential and its relatives.
 //!
 //! `eˣ = 2ⁿ · eʳ` with `n` the integer nearest to `x / ln 2`, so that `|r| ≤ ln 2 / 2`, and a
-//! polynomial for `eʳ`. `n` comes out of the low bits of a float and goes into the exponent of one.
-//! Where the result may overflow or be subnormal, `2ⁿ` is applied as two factors, each of which is
-//! normal: then only the last multiplication rounds.
+//! polynomial for `eʳ`. Where the result is known to be normal, `n` comes out of the low bits of a
+//! float and goes into the exponent of one; elsewhere `Scale` rounds once. `sigmoid` and `tanh` are
+//! quotients of `2ⁿ + eʳ`: the sum is `2ⁿ + 1`, nearly always exact, and `eʳ - 1`, so it rounds once.
 
 use super::Float;
 use super::coefficients::{EXP, EXP2, LN_2_FULL, LOG2_E, SINH};
-use crate::vector::{Builder, Value};
+use crate::vector::{Builder, Type, Value};
 
 /// `eˣ`.
 pub fn exp(b: &Builder, x: Value) -> Value {
@@ -18,11 +18,9 @@ pub fn exp(b: &Builder, x: Value) -> Value {
 pub fn exp2(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let x = c.at_least(c.at_most(x, c.pick(129.0, 1025.0)), c.pick(-151.0, -1076.0));
-    let magic = c.num(c.magic() + (2 * c.bias) as f64);
-    let shifted = c.add(x, magic);
-    let r = c.sub(x, c.sub(shifted, magic));
-    let p = c.fma(c.poly(r, &EXP2), r, c.num(1.0));
-    scale(&c, p, c.bits(shifted))
+    let n = nearest(&c, x);
+    let r = c.sub(x, n);
+    c.scale(c.fma(c.poly(r, &EXP2), r, c.num(1.0)), n)
 }
 
 /// `eˣ - 1`, exact to the last places near 0.
@@ -30,35 +28,53 @@ pub fn expm1(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let clamped = c.at_least(c.at_most(x, c.pick(89.0, 710.0)), c.pick(-30.0, -50.0));
     // Half of the result: 2ⁿ itself may be too large where the result is not.
-    let (bits, r) = reduce(&c, clamped, clamped, 1.0, c.bias - 1);
-    let half = c.float(c.shl(bits, c.int(c.mantissa)));
+    let Reduced { shifted, r, .. } = reduce(&c, clamped, 1.0, c.bias - 1);
+    let half = c.float(c.shl(c.bits(shifted), c.int(c.mantissa)));
     let result = c.fma(expm1_small(&c, r), half, c.sub(half, c.num(0.5)));
     let tiny = c.lt(c.abs(x), c.num(Float::exp2i(-2 - c.mantissa)));
     c.select(tiny, x, c.mul(result, c.num(2.0)))
 }
 
-/// `1 / (1 + e⁻ˣ)`, by `e^-|x|`, which does not overflow.
+/// `1 / (1 + e⁻ˣ)`: with `x = n ln 2 + r` it is `2ⁿ / (2ⁿ + e⁻ʳ)`.
 pub fn sigmoid(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let one = c.num(1.0);
-    let minus = c.float(c.or(c.bits(x), c.sign_bit()));
-    let e = scaled_exp(&c, minus, 0);
-    let (divisor, lost) = c.fast_two_sum(one, e);
-    let q = c.div(c.select(c.lt(x, c.num(0.0)), e, one), divisor);
-    // q · lost / divisor is missing; 1 / divisor is q or 1 - q, whichever is larger.
-    let rest = c.sub(one, q);
-    let inverse = c.select(c.gt(rest, q), rest, q);
-    c.fma(c.neg(lost), c.mul(q, inverse), q)
+    // Past these numbers the result is 1, and 0.
+    let x = c.at_least(c.at_most(x, c.pick(18.0, 40.0)), c.pick(-105.0, -747.0));
+    let Reduced { n, r, .. } = reduce(&c, x, 1.0, 0);
+    let power = c.scale(one, n);
+    let sum = c.add(power, one);
+    // Small powers are lost in the sum, in part or as a whole; large ones hide the 1.
+    let lost = c.sub(power, c.sub(sum, one));
+    let slope = c.fma(c.poly_of(r, &EXP, 1.0, -1.0), r, c.num(-1.0));
+    c.div(power, c.add(sum, c.fma(slope, r, lost)))
 }
 
-/// The hyperbolic tangent: with `t = e^2|x| - 1` it is `t / (t + 2)`, and `1 - 2 / (t + 2)`.
+/// The hyperbolic tangent: with `2 |x| = n ln 2 + 2 r` it is `(2ⁿ - e⁻²ʳ) / (2ⁿ + e⁻²ʳ)`, of which
+/// both terms are halved here.
 pub fn tanh(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
+    if c.ty == Type::F64 {
+        return tanh_corrected(&c, x);
+    }
+    let half = c.num(0.5);
+    let a = c.at_most(c.abs(x), 10.0);
+    let Reduced { shifted, r, .. } = reduce(&c, a, 2.0, c.bias - 1);
+    let power = c.float(c.shl(c.bits(shifted), c.int(c.mantissa)));
+    // (1 - e⁻²ʳ) / 2
+    let rest = c.fma(c.mul(r, r), c.poly_of(r, &EXP, -2.0, -2.0), r);
+    let magnitude = c.div(c.add(c.sub(power, half), rest), c.sub(c.add(power, half), rest));
+    c.with_sign(magnitude, x)
+}
+
+/// The hyperbolic tangent by another way, for `f64`, where the quotient of `tanh` errs by 2.06 in
+/// the last place: with `t = e^2|x| - 1` it is `t / (t + 2)`, and `1 - 2 / (t + 2)`.
+fn tanh_corrected(c: &Float<'_>, x: Value) -> Value {
     let (one, two) = (c.num(1.0), c.num(2.0));
-    let a = c.at_most(c.abs(x), c.pick(10.0, 20.0));
-    let (bits, r) = reduce(&c, a, c.mul(a, two), 2.0, c.bias);
-    let power = c.float(c.shl(bits, c.int(c.mantissa)));
-    let t = c.fma(expm1_small(&c, r), power, c.sub(power, one));
+    let a = c.at_most(c.abs(x), 20.0);
+    let Reduced { shifted, r, .. } = reduce(c, a, 2.0, c.bias);
+    let power = c.float(c.shl(c.bits(shifted), c.int(c.mantissa)));
+    let t = c.fma(expm1_small(c, c.mul(r, two)), power, c.sub(power, one));
     let is_large = c.gt(t, two);
     let (divisor, lost) = c.fast_two_sum(two, t);
     let q = c.div(c.select(is_large, two, t), divisor);
@@ -91,34 +107,42 @@ pub fn sinh(b: &Builder, x: Value) -> Value {
 fn scaled_exp(c: &Float<'_>, x: Value, shift: i64) -> Value {
     let x = c.at_most(x, c.pick(90.0, 711.0));
     let x = c.at_least(x, c.pick(-104.0, -746.0));
-    let (bits, r) = reduce(c, x, x, 1.0, 2 * c.bias + shift);
-    scale(c, exp_small(c, r), bits)
+    let Reduced { shifted, r, .. } = reduce(c, x, 1.0, 0);
+    let n = c.sub(shifted, c.num(c.magic() - shift as f64));
+    c.scale(exp_small(c, r), n)
 }
 
 /// `eˣ` for a result that is known to be normal.
 pub(super) fn exp_normal(c: &Float<'_>, x: Value) -> Value {
-    let (bits, r) = reduce(c, x, x, 1.0, c.bias);
-    c.mul(exp_small(c, r), c.float(c.shl(bits, c.int(c.mantissa))))
+    let Reduced { shifted, r, .. } = reduce(c, x, 1.0, c.bias);
+    c.mul(exp_small(c, r), c.float(c.shl(c.bits(shifted), c.int(c.mantissa))))
 }
 
-/// `p · 2ⁿ` where the low bits of `bits` are `n` and twice the bias.
-pub(super) fn scale(c: &Float<'_>, p: Value, bits: Value) -> Value {
-    let mantissa = c.int(c.mantissa);
-    let half = c.shr(bits, c.int(1));
-    let rest = c.sub(bits, half);
-    let p = c.mul(p, c.float(c.shl(half, mantissa)));
-    c.mul(p, c.float(c.shl(rest, mantissa)))
+/// The integer nearest to `x`, which is small beside [`Float::magic`].
+pub(super) fn nearest(c: &Float<'_>, x: Value) -> Value {
+    let magic = c.num(c.magic());
+    c.sub(c.add(x, magic), magic)
 }
 
-/// With `n` the integer nearest to `x · factor / ln 2`: bits whose low ones are `n + offset`, and
-/// `scaled - n · ln 2`, where `scaled` is `x · factor` and `factor` is a power of two.
-fn reduce(c: &Float<'_>, x: Value, scaled: Value, factor: f64, offset: i64) -> (Value, Value) {
+/// What [`reduce`] gives.
+struct Reduced {
+    /// A float whose low bits are `n` and the offset.
+    shifted: Value,
+    /// The integer nearest to `x · factor / ln 2`.
+    n: Value,
+    /// `x - n ln 2 / factor`.
+    r: Value,
+}
+
+/// Brings `x` near 0 by multiples of `ln 2 / factor`, where `factor` is a power of two.
+fn reduce(c: &Float<'_>, x: Value, factor: f64, offset: i64) -> Reduced {
     let magic = c.num(c.magic() + offset as f64);
     let shifted = c.fma(x, c.part(&LOG2_E, 0, factor), magic);
     let n = c.sub(shifted, magic);
     // The first step is exact: the product is not rounded, and the difference has few bits.
-    let r = c.fma(n, c.part(&LN_2_FULL, 0, -1.0), scaled);
-    (c.bits(shifted), c.fma(n, c.part(&LN_2_FULL, 1, -1.0), r))
+    let r = c.fma(n, c.part(&LN_2_FULL, 0, -factor.recip()), x);
+    let r = c.fma(n, c.part(&LN_2_FULL, 1, -factor.recip()), r);
+    Reduced { shifted, n, r }
 }
 
 /// `eʳ` for reduced `r`.

@@ -112,9 +112,14 @@ impl<'b> Float<'b> {
     }
     /// A polynomial, by Horner's rule.
     fn poly(&self, x: Value, polynomial: &Polynomial) -> Value {
-        let mut coefficients = self.pick(polynomial.f32, polynomial.f64).iter().rev();
+        self.poly_of(x, polynomial, 1.0, 1.0)
+    }
+    /// `factor` times the polynomial at `inner · x`; both are powers of two, with any sign.
+    fn poly_of(&self, x: Value, polynomial: &Polynomial, factor: f64, inner: f64) -> Value {
+        let all = self.pick(polynomial.f32, polynomial.f64).iter().enumerate().rev();
+        let mut coefficients = all.map(|(i, c)| self.num(c * factor * inner.powi(i as i32)));
         let highest = coefficients.next().expect("a polynomial has coefficients");
-        coefficients.fold(self.num(*highest), |p, &c| self.fma(p, x, self.num(c)))
+        coefficients.fold(highest, |p, c| self.fma(p, x, c))
     }
     /// `x`, or `most` where `x` is larger; NaN stays.
     fn at_most(&self, x: Value, most: f64) -> Value {

@@ -6,7 +6,7 @@
 
 use super::Float;
 use super::coefficients::{EXP2, LOG_RATIO, LOG2_E, THIRD};
-use super::exp::scale;
+use super::exp::nearest;
 use super::log::Split;
 use crate::vector::{Builder, Value};
 
@@ -78,8 +78,7 @@ fn exp2_pair(c: &Float<'_>, (high, low): (Value, Value)) -> Value {
     // Beyond, the result is 0 or ∞, and `low` may be NaN.
     let low = c.select(c.lt(c.abs(high), c.num(bound)), low, c.num(0.0));
     let high = c.at_least(c.at_most(high, bound), -bound);
-    let magic = c.num(c.magic() + (2 * c.bias) as f64);
-    let shifted = c.add(high, magic);
-    let r = c.add(c.sub(high, c.sub(shifted, magic)), low);
-    scale(c, c.fma(c.poly(r, &EXP2), r, c.num(1.0)), c.bits(shifted))
+    let n = nearest(c, high);
+    let r = c.add(c.sub(high, n), low);
+    c.scale(c.fma(c.poly(r, &EXP2), r, c.num(1.0)), n)
 }

@@ -59,6 +59,14 @@ macro_rules! format {
                     // Of bounds, which are neither NaN nor zero.
                     Binary::Max => two(a, b, |a, b| if b > a { b } else { a }),
                     Binary::Min => two(a, b, |a, b| if b < a { b } else { a }),
+                    Binary::Scale => two(a, b, |a, b| {
+                        let bits = <$float>::MANTISSA_DIGITS - 1;
+                        let bias = <$float>::MAX_EXP as $int - 1;
+                        let power =
+                            |n: $int| <$float>::from_bits(((n + bias) << bits) as $unsigned);
+                        let n = b as $int;
+                        a * power(n >> 1) * power(n - (n >> 1))
+                    }),
                     other => panic!("{other:?} has no column form"),
                 }
             }
