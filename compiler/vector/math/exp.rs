@@ -3,7 +3,8 @@
 //! `eˣ = 2ⁿ · eʳ` with `n` the integer nearest to `x / ln 2`, so that `|r| ≤ ln 2 / 2`, and a
 //! polynomial for `eʳ`. Where the result is known to be normal, `n` comes out of the low bits of a
 //! float and goes into the exponent of one; elsewhere `Scale` rounds once. `sigmoid` and `tanh` are
-//! quotients of `2ⁿ + eʳ`: the sum is `2ⁿ + 1`, nearly always exact, and `eʳ - 1`, so it rounds once.
+//! quotients of `2ⁿ + eʳ`: the sum is `2ⁿ + 1`, nearly always exact, and `eʳ - 1`, so that it
+//! rounds once.
 
 use super::Float;
 use super::coefficients::{EXP, EXP2, LN_2_FULL, LOG2_E, SINH};
