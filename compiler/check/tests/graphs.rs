@@ -44,9 +44,12 @@ fn literals_in_f64() {
     %12: f64[3] = sub(%6, %11)
     %13: f64[3] = exp(%12)
     %14: f64 = reduce(%13) {sum: [0]}
-    %15: f64[3] = broadcast(%14) {axes: []}
-    %16: f64[3] = div(%13, %15)
-    output "result" = %16
+    %15: f64[1] = reshape(%14)
+    %16: f64[1] = reciprocal(%15)
+    %17: f64 = reshape(%16)
+    %18: f64[3] = broadcast(%17) {axes: []}
+    %19: f64[3] = mul(%13, %18)
+    output "result" = %19
     "#);
 }
 
@@ -219,9 +222,12 @@ fn batched_products() {
     %13: f32[B, H, T, T] = sub(%7, %12)
     %14: f32[B, H, T, T] = exp(%13)
     %15: f32[B, H, T] = reduce(%14) {sum: [3]}
-    %16: f32[B, H, T, T] = broadcast(%15) {axes: [0, 1, 2]}
-    %17: f32[B, H, T, T] = div(%14, %16)
-    output "result" = %17
+    %16: f32[B, H, T, 1] = reshape(%15)
+    %17: f32[B, H, T, 1] = reciprocal(%16)
+    %18: f32[B, H, T] = reshape(%17)
+    %19: f32[B, H, T, T] = broadcast(%18) {axes: [0, 1, 2]}
+    %20: f32[B, H, T, T] = mul(%14, %19)
+    output "result" = %20
     "#);
 }
 

@@ -21,8 +21,8 @@ const TWO: usize = 200;
 pub(super) fn abreast(program: &Program, isa: Isa) -> u32 {
     let insts = program.insts.iter().filter(|i| !matches!(i, Inst::Const(_) | Inst::Param(_)));
     let wanted = match insts.count() {
-        0..=FOUR => 4,
-        0..=TWO => 2,
+        n if n <= FOUR => 4,
+        n if n <= TWO => 2,
         _ => 1,
     };
     // The rest are for constants on their way.
