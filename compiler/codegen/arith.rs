@@ -124,35 +124,53 @@ impl Group<'_, '_> {
             Binary::Mul => self.zip(x, y, |g, p, q| g.b.ins().fmul(p, q)),
             Binary::Div => self.zip(x, y, |g, p, q| g.b.ins().fdiv(p, q)),
             Binary::Max | Binary::Min => match c {
-                Some(c) if self.x86 && !self.scalar() && cheap_bound(op, c) => {
-                    self.bound(op, x, y, c)
+                Some(c) if self.x86 && !self.scalar() && cheap_bound(c) => {
+                    let bounded = self.bound(op, y, x);
+                    if c.is(0.0) {
+                        self.zip(&bounded, y, |g, p, zero| g.b.ins().fadd(p, zero))
+                    } else {
+                        bounded
+                    }
                 }
-                _ if op == Binary::Max => self.zip(x, y, |g, p, q| g.b.ins().fmax(p, q)),
-                _ => self.zip(x, y, |g, p, q| g.b.ins().fmin(p, q)),
+                _ => {
+                    let beats = if op == Binary::Max { Compare::Gt } else { Compare::Lt };
+                    let mask = self.compare(beats, x, y);
+                    let extreme = self.select(&mask, x, y);
+                    let nan = self.compare(Compare::Ne, x, x);
+                    self.select(&nan, x, &extreme)
+                }
             },
             Binary::Scale => self.scale(x, y),
             other => unreachable!("{other:?} of floats passed the verifier"),
         }
     }
 
-    /// `max` or `min` with a constant that is not NaN. The x86 instructions give the second
-    /// operand, here `x`, where an operand is NaN or both are zeros: right but for `max(-0, +0)`,
-    /// which adding `+0` mends and which changes nothing else.
-    fn bound(&mut self, op: Binary, x: &Lanes, c: &Lanes, scalar: Scalar) -> Lanes {
+    /// Whether [`Group::bound`] serves for this constant.
+    pub fn bounds(&self, c: Scalar) -> bool {
+        self.x86 && !self.scalar() && c.dtype().is_float() && !c.to_f64().is_nan()
+    }
+
+    /// The larger or smaller float in an order that has `-0` below `+0`; NaN if either is.
+    pub fn ordered_extreme(&mut self, op: Binary, x: &Lanes, y: &Lanes) -> Lanes {
+        match op {
+            Binary::Max => self.zip(x, y, |g, p, q| g.b.ins().fmax(p, q)),
+            _ => self.zip(x, y, |g, p, q| g.b.ins().fmin(p, q)),
+        }
+    }
+
+    /// `max(c, x)` or `min(c, x)` where `c` is not NaN. The x86 instructions give the second
+    /// operand, here `x`, where an operand is NaN or both are equal, as they should. Of `max(x, c)`
+    /// that is right too unless both are zeros.
+    pub fn bound(&mut self, op: Binary, c: &Lanes, x: &Lanes) -> Lanes {
         let integer = self.part_type(Type::Mask, x.bits);
         let part = self.part_type(x.ty, x.bits);
-        let bounded = self.zip(x, c, |g, p, q| {
+        self.zip(x, c, |g, p, q| {
             let (left, right) = if op == Binary::Max { (p, q) } else { (q, p) };
             let mask = g.b.ins().fcmp(FloatCC::LessThan, left, right);
             debug_assert_eq!(g.b.func.dfg.value_type(mask), integer);
             let mask = g.cast(part, mask);
             g.b.ins().bitselect(mask, q, p)
-        });
-        if op == Binary::Max && scalar.is(0.0) {
-            self.zip(&bounded, c, |g, p, zero| g.b.ins().fadd(p, zero))
-        } else {
-            bounded
-        }
+        })
     }
 
     /// `x · 2ⁿ`: adding a large number brings `n` into the low bits, and the halves of it are the
@@ -301,8 +319,8 @@ impl Group<'_, '_> {
     }
 }
 
-/// Whether [`Group::bound`] is right for this constant.
-fn cheap_bound(op: Binary, c: Scalar) -> bool {
-    let value = c.to_f64();
-    !(value.is_nan() || op == Binary::Min && c.is(-0.0))
+/// Whether [`Group::bound`], and the addition of `+0` where this is the constant, are right with
+/// the constant as second operand: of zeros that gives `+0`.
+fn cheap_bound(c: Scalar) -> bool {
+    !c.to_f64().is_nan() && !c.is(-0.0)
 }

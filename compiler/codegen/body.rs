@@ -111,8 +111,7 @@ fn emit_inst(
         }
         Inst::Unary(op, x) => g.unary(op, of(x)),
         Inst::Binary(op, x, y) => match (constant(x), op) {
-            // The second operand is where constants are looked for.
-            (Some(c), Binary::Max | Binary::Min) => g.binary(op, of(y), of(x), Some(c)),
+            (Some(c), Binary::Max | Binary::Min) if g.bounds(c) => g.bound(op, of(x), of(y)),
             _ => g.binary(op, of(x), of(y), constant(y)),
         },
         Inst::Fma(x, y, z) => g.fma(of(x), of(y), of(z)),

@@ -90,7 +90,13 @@ impl Group<'_, '_> {
             Combine::ArgMax => return self.merge_extremes(Compare::Gt, x, y),
             Combine::ArgMin => return self.merge_extremes(Compare::Lt, x, y),
         };
-        State { value: self.binary(op, &x.value, &y.value, None), index: None }
+        let value = match op {
+            Binary::Max | Binary::Min if matches!(x.value.ty, Type::F32 | Type::F64) => {
+                self.ordered_extreme(op, &x.value, &y.value)
+            }
+            _ => self.binary(op, &x.value, &y.value, None),
+        };
+        State { value, index: None }
     }
 
     /// The state whose value `beats` the other's; NaN beats numbers, of equals the smaller index.

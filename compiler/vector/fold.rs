@@ -99,8 +99,8 @@ impl Before<'_> {
         if let (Some(a), Some(b)) = (self.lane(a), self.lane(b)) {
             return constant(lane::binary(op, a, b));
         }
-        let (a, b) = if commutes(op) { self.ordered(a, b) } else { (a, b) };
         let ty = self.ty(a);
+        let (a, b) = if commutes(op, ty) { self.ordered(a, b) } else { (a, b) };
         if a == b {
             match op {
                 Binary::Max | Binary::Min | Binary::And | Binary::Or => return Folded::Value(a),
@@ -153,9 +153,11 @@ impl Before<'_> {
     }
 }
 
-fn commutes(op: Binary) -> bool {
+fn commutes(op: Binary, ty: Type) -> bool {
     match op {
-        Binary::Add | Binary::Mul | Binary::Max | Binary::Min => true,
+        Binary::Add | Binary::Mul => true,
+        // Of two zeros of floats the second is taken.
+        Binary::Max | Binary::Min => !ty.is_float(),
         Binary::And | Binary::Or | Binary::Xor => true,
         Binary::Sub | Binary::Div | Binary::Rem => false,
         Binary::Shl | Binary::Sar | Binary::Shr | Binary::Scale => false,

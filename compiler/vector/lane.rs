@@ -189,36 +189,10 @@ macro_rules! float {
             Binary::Sub => a - b,
             Binary::Mul => a * b,
             Binary::Div => a / b,
-            Binary::Max if a.is_nan() || b.is_nan() => a + b,
-            Binary::Max if a == b => {
-                if a.is_sign_negative() {
-                    b
-                } else {
-                    a
-                }
-            }
-            Binary::Max => {
-                if a > b {
-                    a
-                } else {
-                    b
-                }
-            }
-            Binary::Min if a.is_nan() || b.is_nan() => a + b,
-            Binary::Min if a == b => {
-                if a.is_sign_negative() {
-                    a
-                } else {
-                    b
-                }
-            }
-            Binary::Min => {
-                if a < b {
-                    a
-                } else {
-                    b
-                }
-            }
+            // Of equals, such as two zeros, the second.
+            Binary::Max if a > b || a.is_nan() => a,
+            Binary::Min if a < b || a.is_nan() => a,
+            Binary::Max | Binary::Min => b,
             Binary::Scale => $scale(a, b),
             op => misuse(op, &[$wrap(a), $wrap(b)]),
         })
@@ -254,6 +228,14 @@ pub fn binary(op: Binary, a: Lane, b: Lane) -> Lane {
         }),
         _ => misuse(op, &[a, b]),
     }
+}
+
+/// The larger of two, or the smaller if `op` is `Min`, in an order in which `-0` is below `+0`, so
+/// that nothing depends on which is first; NaN if either is.
+pub fn extreme(op: Binary, a: Lane, b: Lane) -> Lane {
+    let negative = |x: Lane| x.to_f64().is_sign_negative();
+    let zeros = a.ty().is_float() && a.to_f64() == 0.0 && b.to_f64() == 0.0;
+    if zeros { if negative(a) == (op == Binary::Min) { a } else { b } } else { binary(op, a, b) }
 }
 
 /// `a * b + c`, rounded once.
@@ -331,14 +313,20 @@ mod tests {
 
     #[test]
     fn extremes_know_nan_and_the_sign_of_zero() {
-        let f = |op, a: f32, b: f32| match binary(op, Lane::F32(a), Lane::F32(b)) {
+        let number = |lane| match lane {
             Lane::F32(x) => x,
             other => panic!("{other:?}"),
         };
-        for (a, b) in [(0.0, -0.0), (-0.0, 0.0)] {
-            assert!(f(Binary::Max, a, b).is_sign_positive());
-            assert!(f(Binary::Min, a, b).is_sign_negative());
+        let f = |op, a: f32, b: f32| number(binary(op, Lane::F32(a), Lane::F32(b)));
+        let folded = |op, a: f32, b: f32| number(extreme(op, Lane::F32(a), Lane::F32(b)));
+        for (a, b) in [(0.0f32, -0.0f32), (-0.0, 0.0)] {
+            for op in [Binary::Max, Binary::Min] {
+                assert_eq!(f(op, a, b).to_bits(), b.to_bits(), "the second of equals");
+            }
+            assert!(folded(Binary::Max, a, b).is_sign_positive());
+            assert!(folded(Binary::Min, a, b).is_sign_negative());
         }
+        assert_eq!((folded(Binary::Max, -1.0, 2.0), folded(Binary::Min, -1.0, 2.0)), (2.0, -1.0));
         for (a, b) in [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::INFINITY, f32::NAN)] {
             assert!(f(Binary::Max, a, b).is_nan());
             assert!(f(Binary::Min, a, b).is_nan());

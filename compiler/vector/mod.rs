@@ -125,9 +125,9 @@ pub enum Binary {
     Div,
     /// Remainder of `Div`, with the sign of the dividend; integers only, `x % 0` is 0.
     Rem,
-    /// Larger value; NaN if either is NaN; `max(-0, +0)` is `+0`.
+    /// Larger value; NaN if either is NaN; the second of equals: `max(+0, -0)` is `-0`.
     Max,
-    /// Smaller value; NaN if either is NaN; `min(-0, +0)` is `-0`.
+    /// Smaller value; NaN if either is NaN; the second of equals: `min(-0, +0)` is `+0`.
     Min,
     /// Bitwise; integers and masks.
     And,
@@ -209,9 +209,9 @@ pub enum Combine {
     Add,
     /// Product from 1.
     Mul,
-    /// Largest; NaN wins; starts at the smallest value of the type.
+    /// Largest; NaN wins, `+0` is above `-0`; starts at the smallest value of the type.
     Max,
-    /// Smallest; NaN wins; starts at the largest value of the type.
+    /// Smallest; NaN wins, `-0` is below `+0`; starts at the largest value of the type.
     Min,
     /// Conjunction of masks.
     And,

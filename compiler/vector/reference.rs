@@ -134,7 +134,10 @@ impl Accumulate {
                 return;
             }
         };
-        self.value = lane::binary(op, self.value, other.value);
+        self.value = match op {
+            Binary::Max | Binary::Min => lane::extreme(op, self.value, other.value),
+            _ => lane::binary(op, self.value, other.value),
+        };
     }
 
     /// The folded value; the index for `ArgMax` and `ArgMin`.

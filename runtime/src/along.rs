@@ -60,8 +60,8 @@ impl Running {
         match self {
             Running::Sum => so_far + x,
             Running::Prod => so_far * x,
-            Running::Max if so_far.is_nan() || so_far >= x => so_far,
-            Running::Min if so_far.is_nan() || so_far <= x => so_far,
+            Running::Max if so_far.is_nan() || so_far > x => so_far,
+            Running::Min if so_far.is_nan() || so_far < x => so_far,
             Running::Max | Running::Min => x,
             Running::LogSumExp => {
                 let (low, high) = if so_far < x { (so_far, x) } else { (x, so_far) };

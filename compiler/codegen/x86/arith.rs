@@ -180,26 +180,32 @@ impl Lower<'_> {
             Binary::Mul => self.zip_op(x, y, Op::Vmulps, Op::Vmulpd),
             Binary::Div => self.zip_op(x, y, Op::Vdivps, Op::Vdivpd),
             Binary::Max | Binary::Min => match c {
-                Some(c) if cheap_bound(op, c) => self.bound(op, x, y, c),
-                _ => self.extreme(op, x, y),
+                Some(c) if cheap_bound(c) => {
+                    let bounded = self.bound(op, y, x);
+                    if c.is(0.0) {
+                        self.zip_op(&bounded, y, Op::Vaddps, Op::Vaddpd)
+                    } else {
+                        bounded
+                    }
+                }
+                _ => {
+                    let extreme = self.bound(op, x, y);
+                    let nan = self.unordered(x, x);
+                    self.select(&nan, x, &extreme)
+                }
             },
             Binary::Scale => self.scale(x, y),
             other => unreachable!("{other:?} of floats passed the verifier"),
         }
     }
 
-    /// `max` or `min` with a constant that is not NaN. The instructions give the second operand,
-    /// here `x`, where an operand is NaN or both are zeros: right but for `max(-0, +0)`, which
-    /// adding `+0` mends and which changes nothing else.
-    fn bound(&mut self, op: Binary, x: &Lanes, c: &Lanes, scalar: Scalar) -> Lanes {
-        let bounded = match op {
+    /// `max(c, x)` or `min(c, x)` where `c` is not NaN. The instructions give the second operand
+    /// where an operand is NaN or both are equal, as they should. Of `max(x, c)` that is right too
+    /// unless both are zeros.
+    pub fn bound(&mut self, op: Binary, c: &Lanes, x: &Lanes) -> Lanes {
+        match op {
             Binary::Max => self.zip_op(c, x, Op::Vmaxps, Op::Vmaxpd),
             _ => self.zip_op(c, x, Op::Vminps, Op::Vminpd),
-        };
-        if op == Binary::Max && scalar.is(0.0) {
-            self.zip_op(&bounded, c, Op::Vaddps, Op::Vaddpd)
-        } else {
-            bounded
         }
     }
 
@@ -223,14 +229,6 @@ impl Lower<'_> {
             let power = self.map(exponent, |g, p| g.vi(left, &[p.into()], mantissa));
             self.zip_op(&x, &power, Op::Vmulps, Op::Vmulpd)
         })
-    }
-
-    /// The larger or smaller; zeros are ordered, and a NaN wins.
-    fn extreme(&mut self, op: Binary, x: &Lanes, y: &Lanes) -> Lanes {
-        let ordered = self.ordered_extreme(op, x, y);
-        let sum = self.zip_op(x, y, Op::Vaddps, Op::Vaddpd);
-        let nan = self.unordered(x, y);
-        self.select(&nan, &sum, &ordered)
     }
 
     /// The larger or smaller of numbers; zeros are ordered. Anything where an operand is NaN.
@@ -487,8 +485,8 @@ impl Lower<'_> {
     }
 }
 
-/// Whether [`Lower::bound`] is right for this constant.
-fn cheap_bound(op: Binary, c: Scalar) -> bool {
-    let value = c.to_f64();
-    !(value.is_nan() || op == Binary::Min && c.is(-0.0))
+/// Whether [`Lower::bound`], and the addition of `+0` where this is the constant, are right with
+/// the constant as second operand: of zeros that gives `+0`.
+fn cheap_bound(c: Scalar) -> bool {
+    !c.to_f64().is_nan() && !c.is(-0.0)
 }

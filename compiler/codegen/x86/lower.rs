@@ -163,8 +163,11 @@ impl<'a> Lower<'a> {
             Inst::CheckIndex { index, bound, site } => self.check_index(of(index), bound, site),
             Inst::Unary(op, x) => self.unary(op, of(x)),
             Inst::Binary(op, x, y) => match (constant(x), op) {
-                // The second operand is where constants are looked for.
-                (Some(c), Binary::Max | Binary::Min) => self.binary(op, of(y), of(x), Some(c)),
+                (Some(c), Binary::Max | Binary::Min)
+                    if c.dtype().is_float() && !c.to_f64().is_nan() =>
+                {
+                    self.bound(op, of(x), of(y))
+                }
                 _ => self.binary(op, of(x), of(y), constant(y)),
             },
             Inst::Fma(x, y, z) => self.fma(of(x), of(y), of(z)),

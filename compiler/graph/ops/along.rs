@@ -189,8 +189,9 @@ fn combined(running: Running, a: f64, x: f64) -> f64 {
         Running::Prod => a * x,
         Running::Max if a.is_nan() || x.is_nan() => f64::NAN,
         Running::Min if a.is_nan() || x.is_nan() => f64::NAN,
-        Running::Max => a.max(x),
-        Running::Min => a.min(x),
+        Running::Max if a > x => a,
+        Running::Min if a < x => a,
+        Running::Max | Running::Min => x,
         Running::LogSumExp if a.is_nan() || x.is_nan() => f64::NAN,
         Running::LogSumExp => {
             let top = a.max(x);

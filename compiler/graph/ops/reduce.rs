@@ -176,8 +176,10 @@ fn combine_floats(reduce: ReduceOp, a: f64, b: f64) -> f64 {
         ReduceOp::Sum => a + b,
         ReduceOp::Prod => a * b,
         ReduceOp::Max | ReduceOp::Min if a.is_nan() || b.is_nan() => f64::NAN,
-        ReduceOp::Max => a.max(b),
-        ReduceOp::Min => a.min(b),
+        // Of two zeros the one that is not negative, or the one that is.
+        ReduceOp::Max if a > b || a == b && b.is_sign_negative() => a,
+        ReduceOp::Min if a < b || a == b && b.is_sign_positive() => a,
+        ReduceOp::Max | ReduceOp::Min => b,
         ReduceOp::Any | ReduceOp::All => unreachable!("infer refuses floats"),
     }
 }

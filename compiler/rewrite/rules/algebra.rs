@@ -80,9 +80,14 @@ pub const RULES: &[Rule] = &[
     terms(EXACT, "min-self",          "(min ?x ?x)",                   "?x",                  ALWAYS,       "idempotent"),
     terms(EXACT, "max-max",           "(max (max ?x ?y) ?y)",          "(max ?x ?y)",         ALWAYS,       "idempotent"),
     terms(EXACT, "min-min",           "(min (min ?x ?y) ?y)",          "(min ?x ?y)",         ALWAYS,       "idempotent"),
+    terms(EXACT, "max-first",         "(max ?y (max ?y ?x))",          "(max ?y ?x)",         ALWAYS,       "idempotent"),
+    terms(EXACT, "min-first",         "(min ?y (min ?y ?x))",          "(min ?y ?x)",         ALWAYS,       "idempotent"),
     terms(EXACT, "max-above",         "(max ?x ?y)",                   "?x",                  X_ABOVE_Y,    "decided by intervals"),
     terms(EXACT, "min-below",         "(min ?y ?x)",                   "?y",                  Y_BELOW_X,    "decided by intervals"),
+    terms(EXACT, "max-above-second",  "(max ?y ?x)",                   "?x",                  X_ABOVE_Y,    "decided by intervals"),
+    terms(EXACT, "min-below-second",  "(min ?x ?y)",                   "?y",                  Y_BELOW_X,    "decided by intervals"),
     terms(EXACT, "mask-of-max",       "(gt (max ?x ?y) ?y)",           "(gt ?x ?y)",          ALWAYS,       "the mask of the gradient of max(x, y)"),
+    terms(EXACT, "mask-of-max-second", "(gt (max ?y ?x) ?y)",          "(gt ?x ?y)",          ALWAYS,       "the mask of the gradient of max(y, x)"),
     terms(EXACT, "and-self",          "(and ?x ?x)",                   "?x",                  ALWAYS,       "idempotent"),
     terms(EXACT, "or-self",           "(or ?x ?x)",                    "?x",                  ALWAYS,       "idempotent"),
     terms(EXACT, "not-not",           "(not (not ?x))",                "?x",                  ALWAYS,       "complements cancel"),
@@ -103,7 +108,7 @@ pub const RULES: &[Rule] = &[
     terms(EXACT, "select-neg",        "(select ?c (neg ?x) 0)",        "(neg (select ?c ?x -0))", ALWAYS,   "signs move outward, where they meet"),
     terms(EXACT, "mul-zero-int",      "(mul ?x 0)",                    "0",                   INT,          "floats: `finite`"),
     terms(EXACT, "sub-self-int",      "(sub ?x ?x)",                   "0",                   INT,          "floats: `finite`"),
-    code(EXACT,  "commute",           COMMUTATIVE, commute,            "the swapped e-node exists",         "operands of add, mul, max… in either order are one class"),
+    code(EXACT,  "commute",           COMMUTATIVE, commute,            "the swapped e-node exists",         "operands of add, mul, and… in either order are one class; of max and min, of integers"),
     code(EXACT,  "mirror-comparison", COMPARISONS, mirror,             "the mirrored e-node exists",        "x < y and y > x are one class"),
     code(EXACT,  "mask-by-max",       &[Kind::Map(MapOp::Gt)], mask_by_max, "max(x, y) exists, y a constant", "the mask x > y read off max(x, y), which is there anyway"),
     code(EXACT,  "div-power-of-two",  &[Kind::Map(MapOp::Div)], divide_exactly, "float; divisor and reciprocal are powers of two", "a product instead of a quotient"),
@@ -144,9 +149,9 @@ const COMPARISONS: &[Kind] = &[Kind::Map(MapOp::Lt), Kind::Map(MapOp::Le)];
 
 fn commute(site: &mut Site<'_>, node: &ENode) {
     let Some(Op::Map(map)) = node.op() else { return };
-    debug_assert!(commutes(*map));
     let (x, y) = (node.children[0], node.children[1]);
     if x < y
+        && commutes(*map, site.dtype(x))
         && let Some(swapped) = site.lookup(*map, &[y, x])
     {
         site.emit(node, swapped);

@@ -52,7 +52,8 @@ impl Term {
         }
         let straight: &[usize] = &[0, 1, 2];
         let swapped: &[usize] = &[1, 0];
-        let orders = if commutes(*op) { &[straight, swapped][..] } else { &[straight][..] };
+        let swaps = commutes(*op, site.dtype(node.children[0]));
+        let orders = if swaps { &[straight, swapped][..] } else { &[straight][..] };
         for order in orders {
             let mut attempt = *bound;
             let operands = operands.iter().zip(order.iter());
@@ -121,20 +122,15 @@ fn number(dtype: DType, x: f64) -> Option<Scalar> {
     (dtype.is_float() || value.to_f64() == x).then_some(value)
 }
 
-/// Whether the operands may be swapped, to the bit.
-pub fn commutes(op: MapOp) -> bool {
-    matches!(
-        op,
-        MapOp::Add
-            | MapOp::Mul
-            | MapOp::Max
-            | MapOp::Min
-            | MapOp::And
-            | MapOp::Or
-            | MapOp::Xor
-            | MapOp::Eq
-            | MapOp::Ne
-    )
+/// Whether the operands may be swapped, to the bit. Of two zeros of floats, `max` and `min` take the
+/// second.
+pub fn commutes(op: MapOp, dtype: DType) -> bool {
+    let extreme = matches!(op, MapOp::Max | MapOp::Min);
+    extreme && !dtype.is_float()
+        || matches!(
+            op,
+            MapOp::Add | MapOp::Mul | MapOp::And | MapOp::Or | MapOp::Xor | MapOp::Eq | MapOp::Ne
+        )
 }
 
 fn read<'t>(words: &mut impl Iterator<Item = &'t str>, text: &str) -> Term {

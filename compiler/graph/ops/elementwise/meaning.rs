@@ -7,24 +7,14 @@ pub fn truth(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-/// The larger; NaN if either is; +0 above -0.
+/// The larger; NaN if either is; the second of equals.
 pub fn max(a: f64, b: f64) -> f64 {
-    match (a.is_nan() || b.is_nan(), a == b) {
-        (true, _) => f64::NAN,
-        (_, true) => {
-            if a.is_sign_positive() {
-                a
-            } else {
-                b
-            }
-        }
-        _ => a.max(b),
-    }
+    if a > b || a.is_nan() { a } else { b }
 }
 
-/// The smaller; NaN if either is; -0 below +0.
+/// The smaller; NaN if either is; the second of equals.
 pub fn min(a: f64, b: f64) -> f64 {
-    -max(-a, -b)
+    if a < b || a.is_nan() { a } else { b }
 }
 
 /// `sign(x) log(|x| + √(x² + 1))`; the standard library's loses digits near 0.

@@ -6,7 +6,8 @@ use crate::vector::{Builder, Type, Value};
 /// -1, 0 or 1; a zero or NaN is itself.
 pub fn sign(p: &Builder, a: Value) -> Value {
     let number = |n| p.number(p.ty(a), n);
-    let below = p.select(p.lt(a, number(0)), number(-1), a);
+    // Adding makes +0 of -0.
+    let below = p.select(p.lt(a, number(0)), number(-1), p.add(a, number(0)));
     p.select(p.gt(a, number(0)), number(1), below)
 }
 

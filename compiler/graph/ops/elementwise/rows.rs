@@ -37,8 +37,8 @@ elementwise! {
         partials: [Zero()],
         cost: 0, sample: [(0.2, 2.0)],
     }
-    Sign "sign" (a): Number -> Same, "-1, 0 or 1, as `a` is; a zero keeps its sign, a NaN is NaN." {
-        float: { if a > 0.0 { 1.0 } else if a < 0.0 { -1.0 } else { a } },
+    Sign "sign" (a): Number -> Same, "-1, 0 or 1, as `a` is; of either zero +0, of NaN NaN." {
+        float: { if a > 0.0 { 1.0 } else if a < 0.0 { -1.0 } else { a + 0.0 } },
         int: { a.signum() },
         lower: |p| program::sign(p, a),
         partials: [Zero()],
@@ -339,14 +339,14 @@ elementwise! {
         ],
         cost: 128, sample: [(0.3, 2.0), (-2.0, 2.0)],
     }
-    Max "max" (a, b): Number -> Same, "The larger; NaN if either is; +0 above -0." {
+    Max "max" (a, b): Number -> Same, "The larger; NaN if either is; the second of equals (of +0 and -0)." {
         float: { max(a, b) },
         int: { a.max(b) },
         lower: |p| p.max(a, b),
         partials: [Where(|g, _| g.gt(a, b)), Where(|g, _| g.not(g.gt(a, b)))],
         cost: 1, sample: [(-2.0, 0.4), (0.5, 2.0)],
     }
-    Min "min" (a, b): Number -> Same, "The smaller; NaN if either is; -0 below +0." {
+    Min "min" (a, b): Number -> Same, "The smaller; NaN if either is; the second of equals (of +0 and -0)." {
         float: { min(a, b) },
         int: { a.min(b) },
         lower: |p| p.min(a, b),

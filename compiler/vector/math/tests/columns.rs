@@ -56,9 +56,8 @@ macro_rules! format {
                     Binary::Sub => two(a, b, |a, b| a - b),
                     Binary::Mul => two(a, b, |a, b| a * b),
                     Binary::Div => two(a, b, |a, b| a / b),
-                    // Of bounds, which are neither NaN nor zero.
-                    Binary::Max => two(a, b, |a, b| if b > a { b } else { a }),
-                    Binary::Min => two(a, b, |a, b| if b < a { b } else { a }),
+                    Binary::Max => two(a, b, |a, b| if a > b || a.is_nan() { a } else { b }),
+                    Binary::Min => two(a, b, |a, b| if a < b || a.is_nan() { a } else { b }),
                     Binary::Scale => two(a, b, |a, b| {
                         let bits = <$float>::MANTISSA_DIGITS - 1;
                         let bias = <$float>::MAX_EXP as $int - 1;
