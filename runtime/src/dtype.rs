@@ -133,12 +133,23 @@ element! {
     i16, I16, |x| f64::from(x), |x| x as i16, |x| i64::from(x), |x| x as i16;
     i32, I32, |x| f64::from(x), |x| x as i32, |x| i64::from(x), |x| x as i32;
     i64, I64, |x| x as f64, |x| x as i64, |x| x, |x| x;
-    f16, F16, |x| x.to_f64(), |x| f16::from_f64(x),
-        |x| x.to_f64() as i64, |x| f16::from_f64(x as f64);
-    bf16, BF16, |x| x.to_f64(), |x| bf16::from_f64(x),
-        |x| x.to_f64() as i64, |x| bf16::from_f64(x as f64);
+    f16, F16, |x| x.to_f64(), |x| f16::from_f32(to_odd(x)),
+        |x| x.to_f64() as i64, |x| f16::from_f32(to_odd(x as f64));
+    bf16, BF16, |x| x.to_f64(), |x| bf16::from_f32(to_odd(x)),
+        |x| x.to_f64() as i64, |x| bf16::from_f32(to_odd(x as f64));
     f32, F32, |x| f64::from(x), |x| x as f32, |x| x as i64, |x| x as f32;
     f64, F64, |x| x, |x| x, |x| x as i64, |x| x as f64;
+}
+
+/// `x` as `f32`, rounded to the neighbour whose last bit is set where it has to be rounded. Rounding
+/// that again to a type with two bits less gives what rounding `x` once gives, as no tie is made.
+fn to_odd(x: f64) -> f32 {
+    let nearest = x as f32;
+    if x.is_nan() || f64::from(nearest) == x {
+        return nearest;
+    }
+    let beyond = f64::from(nearest).abs() > x.abs();
+    f32::from_bits((nearest.to_bits() - u32::from(beyond)) | 1)
 }
 
 /// Runs `$body` with the type alias `$T` bound to the Rust type of the element type `$dtype`.

@@ -75,7 +75,23 @@ pub fn convert(b: &Builder, from: DType, to: DType, x: Value) -> Value {
         let clamped = b.max(b.min(x, b.f(lanes, high)), b.f(lanes, low));
         return b.convert(Type::I32, clamped);
     }
+    let wider = from == DType::F64 || to == DType::BF16 && matches!(from, DType::I32 | DType::I64);
+    if wider && matches!(to, DType::F16 | DType::BF16) {
+        return b.through(to, to_odd(b, b.convert(Type::F64, x)));
+    }
     b.through(to, b.convert(Type::of(to), x))
+}
+
+/// `x` as an F32, rounded to the neighbour whose last bit is set where it has to be rounded, so that
+/// rounding to half precision next makes no tie of what was none.
+fn to_odd(b: &Builder, x: Value) -> Value {
+    let nearest = b.convert(Type::F32, x);
+    let back = b.convert(Type::F64, nearest);
+    let (bits, one) = (b.bitcast(Type::I32, nearest), b.i(Type::I32, 1));
+    let beyond = b.gt(b.abs(back), b.abs(x));
+    let toward_zero = b.select(beyond, b.sub(bits, one), bits);
+    let odd = b.select(b.ne(back, x), b.or(toward_zero, one), bits);
+    b.bitcast(Type::F32, odd)
 }
 
 /// An index brought into `0..bound`, or reported.
