@@ -111,6 +111,16 @@ def split(name, doc, x, keep, parts):
     print("};")
 
 
+def cut(name, doc, x, first):
+    """x as a first part, given for each format, and the rest."""
+    print(f"/// {doc}")
+    print(f"pub(super) const {name}: Parts = Parts {{")
+    for label, bits, text in (("f32", 24, first[0]), ("f64", 53, first[1])):
+        high = mpf(float.fromhex(text))
+        print(f"    {label}: &[{literal(bits, high)}, {literal(bits, round_to(bits, x - high))}],")
+    print("};")
+
+
 print("""//! Coefficients and constants of the functions in this folder: printed by `fit.py`, not edited.
 //!
 //! Polynomials are in ascending powers. Errors are those of the exact polynomial with these
@@ -138,10 +148,16 @@ table("EXP", "`(eʳ - 1 - r) / r²` for |r| ≤ ln 2 / 2, as it errs in `eʳ - 1
 table("EXP2", "`(2ʳ - 1) / r` for |r| ≤ 1/2, as it errs in `2ʳ`.",
       near0(lambda r: (2**r - 1) / r, ln2), lambda r: abs(r) / 2**r,
       [(mpf("-0.5"), mpf("0.5"))] * 2, (6, 12))
+table("EXP2_SQUARE", "`(2ʳ - 1 - r ln 2) / r²` for |r| ≤ 1/2, as it errs in `2ʳ`.",
+      near0(lambda r: (2**r - 1 - r * ln2) / r**2, ln2**2 / 2, "1e-25"),
+      lambda r: r**2 / 2**r, [(mpf("-0.5"), mpf("0.5"))] * 2, (5, 11))
 lo, hi = 1 / mp.sqrt(2) - 1 - mpf("1e-6"), mp.sqrt(2) - 1 + mpf("1e-6")
 table("LOG", "`(ln(1 + f) - f) / f²` for √½ ≤ 1 + f ≤ √2, as it errs in `ln(1 + f)`.",
       near0(lambda f: (mp.log1p(f) - f) / f**2, mpf(-1) / 2, "1e-25"),
       near0(lambda f: abs(f**2 / mp.log1p(f)), 0, "1e-60"), [(lo, hi)] * 2, (9, 21))
+table("LOG_CUBE", "`(ln(1 + f) - f + f²/2) / f³` for √½ ≤ 1 + f ≤ √2, as it errs in `ln(1 + f)`.",
+      near0(lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3, mpf(1) / 3, "1e-18"),
+      near0(lambda f: abs(f**3 / mp.log1p(f)), 0, "1e-60"), [(lo, hi)] * 2, (9, 20))
 s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mpf("1.00001")
 table("LOG_RATIO", "`(artanh(s)/s - 1 - s²/3) / s⁴` in `s²`, for |s| ≤ (√2 - 1)/(√2 + 1).",
       near0(lambda z: (mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1 - z / 3) / z**2, mpf(1) / 5, "1e-15"),
@@ -156,13 +172,13 @@ table("COS", "`(cos(r) - 1 + r²/2) / r⁴` in `r²`, for |r| ≤ π/4.",
 table("TAN", "`(tan(r)/r - 1) / r²` in `r²`, for |r| ≤ π/4.",
       near0(lambda z: (mp.tan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mpf(1) / 3),
       lambda z: z, [(mpf(0), q)] * 2, (7, 15))
-table("ATAN", "`(atan(t)/t - 1) / t²` in `t²`, for |t| ≤ 1.",
+t = mpf(7) / 16
+table("ATAN_SMALL", "`(atan(t)/t - 1) / t²` in `t²`, for |t| ≤ 7/16.",
       near0(lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mpf(-1) / 3),
-      lambda z: z * mp.sqrt(z + mpf("1e-40")) / mp.atan(mp.sqrt(z + mpf("1e-40"))),
-      [(mpf(0), mpf(1))] * 2, (9, 20))
+      lambda z: z, [(mpf(0), t * t)] * 2, (5, 12))
 table("ASIN", "`(asin(s)/s - 1) / s²` in `s²`, for |s| ≤ 1/2.",
       near0(lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mpf(1) / 6),
-      lambda z: z, [(mpf(0), mpf("0.25"))] * 2, (5, 12))
+      lambda z: z, [(mpf(0), mpf("0.25"))] * 2, (5, 14))
 table("SINH", "`(sinh(x)/x - 1) / x²` in `x²`, for |x| ≤ 1.",
       near0(lambda z: (mp.sinh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mpf(1) / 6),
       lambda z: z, [(mpf(0), mpf(1))] * 2, (4, 8))
@@ -178,9 +194,17 @@ split("LN_2", "ln 2; the first part times an exponent is exact.", ln2, (15, 41),
 split("LN_2_FULL", "ln 2 to twice the precision.", ln2, (24, 53), 2)
 split("LOG2_E", "1 / ln 2.", 1 / ln2, (24, 53), 2)
 split("LOG10_E", "1 / ln 10.", 1 / mp.log(10), (24, 53), 2)
-split("LOG10_2", "log₁₀ 2; the first part times an exponent is exact.", mp.log10(2), (15, 41), 2)
 split("FRAC_2_PI", "2 / π.", 2 / mp.pi, (24, 53), 2)
 split("FRAC_PI_2", "π/2.", mp.pi / 2, (24, 53), 3)
+split("FRAC_3PI_4", "3π/4.", 3 * mp.pi / 4, (24, 53), 2)
+cut("LN_2_CUT", "ln 2 as the C library cuts it.", ln2, ("0x1.62e3p-1", "0x1.62e42feep-1"))
+cut("LOG10_2_CUT", "log₁₀ 2 as the C library cuts it.", mp.log10(2),
+    ("0x1.3441p-2", "0x1.34413509f6p-2"))
+cut("ATAN_HALF", "atan(1/2) as the C library cuts it.", mp.atan(mpf("0.5")), ("0x1.dac67p-2",) * 2)
+cut("ATAN_ONE", "π/4 as the C library cuts it.", mp.pi / 4, ("0x1.921fb4p-1",) * 2)
+cut("ATAN_THREE_HALVES", "atan(3/2) as the C library cuts it.", mp.atan(mpf("1.5")),
+    ("0x1.f730bcp-1",) * 2)
+cut("ATAN_INFINITY", "π/2 as the C library cuts it.", mp.pi / 2, ("0x1.921fb4p+0",) * 2)
 split("THIRD", "1/3.", mpf(1) / 3, (24, 53), 2)
 
 bits = 64 * 20

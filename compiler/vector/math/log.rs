@@ -1,44 +1,83 @@
 //! Logarithms.
 //!
 //! `x = 2ᵏ · (1 + f)` with `√½ ≤ 1 + f < √2`, and a polynomial for `ln(1 + f)`. The leading sum
-//! `k · ln 2 + f` is kept with its rounding error, so that the last addition alone rounds.
+//! `k · ln 2 + f` is kept with its rounding error, so that the last addition alone rounds. The
+//! `f64` logarithm also keeps those of the first terms of the polynomial, and is rounded as the
+//! nearest number nearly everywhere.
 
 use super::Float;
-use super::coefficients::{LN_2, LOG, LOG2_E, LOG10_2, LOG10_E, Parts};
+use super::coefficients::{
+    LN_2, LN_2_CUT, LOG, LOG_CUBE, LOG_RATIO, LOG2_E, LOG10_2_CUT, LOG10_E, THIRD,
+};
 use crate::vector::{Builder, Value};
 
 /// The natural logarithm.
 pub fn log(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let split = Split::of(&c, x);
-    at_the_ends(&c, x, natural(&c, split.exponent, split.fraction))
+    let (k, f) = (split.exponent, split.fraction);
+    at_the_ends(&c, x, c.pick(natural as fn(&_, _, _) -> _, nearly_rounded)(&c, k, f))
+}
+
+/// The natural logarithm, nearly as if rounded once, of `f32` too.
+pub(super) fn log_nearly_rounded(b: &Builder, x: Value) -> Value {
+    let c = Float::of(b, x);
+    let split = Split::of(&c, x);
+    at_the_ends(&c, x, nearly_rounded(&c, split.exponent, split.fraction))
 }
 
 /// The logarithm to base 2; exact at powers of 2.
 pub fn log2(b: &Builder, x: Value) -> Value {
-    based(b, x, &LOG2_E, None)
+    let c = Float::of(b, x);
+    let Split { exponent: k, fraction: f, .. } = Split::of(&c, x);
+    let (ln, ln_low) = c.pick(fraction_pair_short as fn(&_, _) -> _, fraction_pair)(&c, f);
+    let unit = c.part(&LOG2_E, 0, 1.0);
+    let (high, lost) = c.two_product(ln, unit);
+    let low = c.fma(ln_low, unit, c.fma(ln, c.part(&LOG2_E, 1, 1.0), lost));
+    let (sum, lost) = c.fast_two_sum(k, high);
+    at_the_ends(&c, x, c.add(sum, c.add(lost, low)))
 }
 
-/// The logarithm to base 10.
+/// The logarithm to base 10: with `x = 2ʸ · m`, `½ ≤ m < 1` below 1 and `1 ≤ m < 2` from there on,
+/// `y · log₁₀ 2 + ln m / ln 10`, in the steps of the C library (fdlibm), so that results are its.
 pub fn log10(b: &Builder, x: Value) -> Value {
-    based(b, x, &LOG10_E, Some(&LOG10_2))
+    let c = Float::of(b, x);
+    let Split { exponent: k, fraction: f, .. } = Split::of(&c, x);
+    let (zero, one) = (c.num(0.0), c.num(1.0));
+    // `m = 2ʳ · (1 + f)`.
+    let below = c.lt(f, zero);
+    let up = c.and(below, c.gt(k, zero));
+    let down = c.and(c.not(below), c.lt(k, zero));
+    let r = c.select(up, one, c.select(down, c.num(-1.0), zero));
+    let y = c.sub(k, r);
+    let ln = c.mul(c.part(&LOG10_E, 0, 1.0), nearly_rounded(&c, r, f));
+    let low = c.add(c.mul(y, c.part(&LOG10_2_CUT, 1, 1.0)), ln);
+    at_the_ends(&c, x, c.add(low, c.mul(y, c.part(&LOG10_2_CUT, 0, 1.0))))
 }
 
-/// `ln(1 + x)`, exact to the last places near 0.
+/// `ln(1 + x)`, exact to the last places near 0. With `s = f / (2 + f)`,
+/// `ln(1 + f) = f - (f²/2 - s (f²/2 + R(s²)))`, in the steps of the C library (fdlibm), so that
+/// results are its.
 pub fn log1p(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
-    let one = c.num(1.0);
+    let (zero, one, half) = (c.num(0.0), c.num(1.0), c.num(0.5));
     let u = c.add(one, x);
-    // What rounding took from 1 + x goes to the fraction, in the fraction's scale.
-    let lost = c.sub(x, c.sub(u, one));
-    let split = Split::of(&c, u);
-    let scale = c.float(c.shl(c.sub(c.int(2 * c.bias), split.biased), c.int(c.mantissa)));
-    let whole = c.fma(lost, scale, split.fraction);
-    // Beyond, nothing that matters is lost, and 2⁻ᵏ need not exist.
-    let matters = c.lt(u, c.num(Float::exp2i(c.mantissa + 2)));
-    let fraction = c.select(matters, whole, split.fraction);
-    let result = at_the_ends(&c, u, natural(&c, split.exponent, fraction));
-    c.select(c.eq(x, c.num(0.0)), x, result)
+    let Split { exponent: k, fraction } = Split::of(&c, u);
+    // What rounding took from 1 + x; nothing where x itself is the fraction.
+    let lost = c.select(c.lt(u, c.num(2.0)), c.sub(x, c.sub(u, one)), c.sub(one, c.sub(u, x)));
+    let near = c.eq(k, zero);
+    let lost = c.select(near, zero, c.div(lost, u));
+    let f = c.select(near, x, fraction);
+    let square = c.mul(c.mul(half, f), f);
+    let s = c.div(f, c.add(c.num(2.0), f));
+    let z = c.mul(s, s);
+    let inner = c.fma(z, c.poly(z, &LOG_RATIO), c.part(&THIRD, 0, 1.0));
+    let ratio = c.mul(c.add(z, z), inner);
+    let low = c.fma_apart(k, c.part(&LN_2_CUT, 1, 1.0), lost);
+    let rest = c.fma_apart(s, c.add(square, ratio), low);
+    let small = c.sub(c.sub(square, rest), f);
+    let result = at_the_ends(&c, u, c.sub(c.mul(k, c.part(&LN_2_CUT, 0, 1.0)), small));
+    c.select(c.eq(x, zero), x, result)
 }
 
 /// A positive number as `2ᵏ · (1 + f)`.
@@ -47,8 +86,6 @@ pub(super) struct Split {
     pub exponent: Value,
     /// `f`, exact.
     pub fraction: Value,
-    /// `k` and the bias, an integer; of a subnormal's multiple by 2^mantissa.
-    biased: Value,
 }
 
 impl Split {
@@ -68,7 +105,7 @@ impl Split {
         let float = c.float(c.or(biased, c.int(c.bits_of(power))));
         let offset = |n: i64| c.num(power + n as f64);
         let exponent = c.sub(float, c.select(small, offset(c.bias + m), offset(c.bias)));
-        Split { exponent, fraction, biased }
+        Split { exponent, fraction }
     }
 }
 
@@ -81,20 +118,31 @@ fn natural(c: &Float<'_>, k: Value, f: Value) -> Value {
     c.add(sum, c.fma(c.mul(f, f), c.poly(f, &LOG), low))
 }
 
-/// The logarithm to another base: `unit` is that of e, `two` that of 2 unless it is 1.
-fn based(b: &Builder, x: Value, unit: &Parts, two: Option<&Parts>) -> Value {
-    let c = Float::of(b, x);
-    let Split { exponent: k, fraction: f, .. } = Split::of(&c, x);
-    let scale = c.part(unit, 0, 1.0);
-    let (high, lost) = c.two_product(f, scale);
-    let rest = c.mul(c.mul(f, f), c.poly(f, &LOG));
-    let low = c.fma(rest, scale, c.fma(f, c.part(unit, 1, 1.0), lost));
-    let (whole, low) = match two {
-        None => (k, low),
-        Some(two) => (c.mul(k, c.part(two, 0, 1.0)), c.fma(k, c.part(two, 1, 1.0), low)),
-    };
-    let (sum, lost) = c.fast_two_sum(whole, high);
-    at_the_ends(&c, x, c.add(sum, c.add(lost, low)))
+/// `ln(1 + f)` as a pair, to about twice the precision: `f - f²/2 + f³ (c₀ + f …)`, where the
+/// last sum is the polynomial, and all but the dots are pairs.
+fn fraction_pair(c: &Float<'_>, f: Value) -> (Value, Value) {
+    let (g, g_low) = c.poly_pair(f, &LOG_CUBE);
+    let (t, lost) = c.two_product(f, g);
+    let t_low = c.fma(f, g_low, lost);
+    let (square, square_low) = c.two_product(f, f);
+    let (cube, lost) = c.two_product(square, t);
+    let cube_low = c.fma(square, t_low, c.fma(square_low, t, lost));
+    let minus_half = c.num(-0.5);
+    let (sum, first) = c.fast_two_sum(f, c.mul(square, minus_half));
+    let (sum, second) = c.fast_two_sum(sum, cube);
+    (sum, c.add(second, c.add(first, c.fma(square_low, minus_half, cube_low))))
+}
+
+/// `ln(1 + f)` as `f` and the rest, which is rounded.
+fn fraction_pair_short(c: &Float<'_>, f: Value) -> (Value, Value) {
+    (f, c.mul(c.mul(f, f), c.poly(f, &LOG)))
+}
+
+/// `k · ln 2 + ln(1 + f)`, nearly as if rounded once.
+fn nearly_rounded(c: &Float<'_>, k: Value, f: Value) -> Value {
+    let (ln, low) = fraction_pair(c, f);
+    let (sum, lost) = c.fast_two_sum(c.mul(k, c.part(&LN_2, 0, 1.0)), ln);
+    c.add(sum, c.add(lost, c.fma(k, c.part(&LN_2, 1, 1.0), low)))
 }
 
 /// `result`, but -∞ at 0, NaN below, and `x` itself at ∞ and NaN.

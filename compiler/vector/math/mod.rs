@@ -150,6 +150,34 @@ impl<'b> Float<'b> {
         let sum = self.add(a, b);
         (sum, self.sub(b, self.sub(sum, a)))
     }
+    /// A polynomial that its first coefficient dominates, and what rounding its last sum lost.
+    fn poly_pair(&self, x: Value, polynomial: &Polynomial) -> (Value, Value) {
+        let (first, rest) = self
+            .pick(polynomial.f32, polynomial.f64)
+            .split_first()
+            .expect("a polynomial has coefficients");
+        let (highest, rest) = rest.split_last().expect("a polynomial has two coefficients");
+        let rest = rest.iter().rev();
+        let rest = rest.fold(self.num(*highest), |p, &c| self.fma(p, x, self.num(c)));
+        self.fast_two_sum(self.num(*first), self.mul(rest, x))
+    }
+    /// `s z p(z)` for a pair `z`, and what rounding lost.
+    fn times_poly(
+        &self,
+        s: Value,
+        (z, z_low): (Value, Value),
+        polynomial: &Polynomial,
+    ) -> (Value, Value) {
+        let (g, g_low) = self.poly_pair(z, polynomial);
+        let (w, lost) = self.two_product(s, z);
+        let w_low = self.fma(s, z_low, lost);
+        let (product, lost) = self.two_product(w, g);
+        (product, self.fma(w, g_low, self.fma(w_low, g, lost)))
+    }
+    /// `a * b + c`, rounded twice, where results are to be those of a library that does so.
+    fn fma_apart(&self, a: Value, b: Value, c: Value) -> Value {
+        self.add(self.mul(a, b), c)
+    }
     /// `a * b` and what rounding lost.
     fn two_product(&self, a: Value, b: Value) -> (Value, Value) {
         let product = self.mul(a, b);

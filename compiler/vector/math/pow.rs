@@ -5,10 +5,10 @@
 //! first.
 
 use super::Float;
-use super::coefficients::{EXP2, LOG_RATIO, LOG2_E, THIRD};
+use super::coefficients::{EXP2_SQUARE, LN_2_FULL, LOG_RATIO, LOG2_E, THIRD};
 use super::exp::nearest;
 use super::log::Split;
-use crate::vector::{Builder, Value};
+use crate::vector::{Builder, Type, Value};
 
 /// `xʸ`, with the special cases of IEEE 754: `x⁰` and `1ʸ` are 1 even for NaN; a negative `x` has
 /// powers for integers only; infinities and zeros are limits.
@@ -53,8 +53,12 @@ fn log2_pair(c: &Float<'_>, a: Value) -> (Value, Value) {
     let (cube, lost) = c.two_product(s, z);
     let cube_low = c.fma(s, z_low, c.fma(s_low, z, lost));
     // t = s³ · (1/3 + s² · polynomial)
-    let (g, g_low) = c.fast_two_sum(c.part(&THIRD, 0, 1.0), c.mul(z, c.poly(z, &LOG_RATIO)));
-    let g_low = c.add(g_low, c.part(&THIRD, 1, 1.0));
+    let (rest, rest_low) = match c.ty {
+        Type::F32 => (c.mul(z, c.poly(z, &LOG_RATIO)), c.num(0.0)),
+        _ => c.times_poly(c.num(1.0), (z, z_low), &LOG_RATIO),
+    };
+    let (g, g_low) = c.fast_two_sum(c.part(&THIRD, 0, 1.0), rest);
+    let g_low = c.add(g_low, c.add(rest_low, c.part(&THIRD, 1, 1.0)));
     let (t, lost) = c.two_product(cube, g);
     let t_low = c.fma(cube, g_low, c.fma(cube_low, g, lost));
     // log₂ a = k + (s + t) · 2 / ln 2
@@ -79,6 +83,18 @@ fn exp2_pair(c: &Float<'_>, (high, low): (Value, Value)) -> Value {
     let low = c.select(c.lt(c.abs(high), c.num(bound)), low, c.num(0.0));
     let high = c.at_least(c.at_most(high, bound), -bound);
     let n = nearest(c, high);
-    let r = c.add(c.sub(high, n), low);
-    c.scale(c.fma(c.poly(r, &EXP2), r, c.num(1.0)), n)
+    let r = c.sub(high, n);
+    // 2ʳ = 1 + r ln 2 + r² · polynomial, all of them pairs.
+    let ln_2 = c.part(&LN_2_FULL, 0, 1.0);
+    let (linear, lost) = c.two_product(r, ln_2);
+    let linear_low = c.fma(low, ln_2, c.fma(r, c.part(&LN_2_FULL, 1, 1.0), lost));
+    let r = c.add(r, low);
+    let (sum, first) = c.fast_two_sum(c.num(1.0), linear);
+    let (square, square_low) = c.two_product(r, r);
+    let (g, g_low) = c.poly_pair(r, &EXP2_SQUARE);
+    let (rest, lost) = c.two_product(square, g);
+    let rest_low = c.fma(square, g_low, c.fma(square_low, g, lost));
+    let (sum, second) = c.fast_two_sum(sum, rest);
+    let low = c.add(linear_low, rest_low);
+    c.scale(c.add(sum, c.add(second, c.add(first, low))), n)
 }

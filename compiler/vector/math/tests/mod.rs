@@ -41,9 +41,9 @@ const ROWS: &[Row] = &[
     Row { name: "expm1", build: expm1, double: f64::exp_m1, pair: Pair::expm1,
           domain: (-60.0, 709.7), limits: (2.0, 2.0) },
     Row { name: "log", build: log, double: f64::ln, pair: Pair::ln,
-          domain: (1e-300, 1e300), limits: (1.0, 1.0) },
+          domain: (1e-300, 1e300), limits: (1.0, 0.55) },
     Row { name: "log2", build: log2, double: f64::log2, pair: |x| x.ln() / pairs::LN_2,
-          domain: (1e-300, 1e300), limits: (2.0, 2.0) },
+          domain: (1e-300, 1e300), limits: (2.0, 0.55) },
     Row { name: "log10", build: log10, double: f64::log10, pair: |x| x.ln() / Pair::from(10.0).ln(),
           domain: (1e-300, 1e300), limits: (2.0, 2.0) },
     Row { name: "log1p", build: log1p, double: f64::ln_1p, pair: Pair::ln_1p,
@@ -66,11 +66,11 @@ const ROWS: &[Row] = &[
     Row { name: "tan", build: tan, double: f64::tan, pair: |x| { let (s, c) = x.sin_cos(); s / c },
           domain: (-4e6, 4e6), limits: (2.0, 2.0) },
     Row { name: "asin", build: asin, double: f64::asin, pair: Pair::asin,
-          domain: (-0.99999999, 0.99999999), limits: (2.0, 2.0) },
+          domain: (-0.99999999, 0.99999999), limits: (0.6, 0.55) },
     Row { name: "acos", build: acos, double: f64::acos, pair: Pair::acos,
-          domain: (-0.99999999, 0.99999999), limits: (2.0, 2.0) },
+          domain: (-0.99999999, 0.99999999), limits: (0.6, 0.55) },
     Row { name: "atan", build: atan, double: f64::atan, pair: Pair::atan,
-          domain: (-1e9, 1e9), limits: (2.0, 2.0) },
+          domain: (-1e9, 1e9), limits: (1.0, 0.55) },
     Row { name: "asinh", build: asinh, double: asinh_of_f64,
           pair: |x| (x + x * x / (ONE + (ONE + x * x).sqrt())).ln_1p(),
           domain: (1e-9, 1e12), limits: (2.0, 2.0) },
@@ -296,6 +296,36 @@ fn many_f64_are_within_limits() {
     }
 }
 
+/// Where the C library, whose steps these functions have, is not the nearest number, or nearly not.
+#[test]
+fn results_are_those_of_the_c_library() {
+    type Unary = fn(&Builder, Value) -> Value;
+    for (name, build, x, truth) in [
+        ("log10", log10 as Unary, std::f64::consts::PI, 0.4971498726941338),
+        ("log1p", log1p, 2.0, 1.0986122886681096),
+        ("asinh", asinh, f64::MAX, 710.4758600739439),
+        ("acosh", acosh, 2.0, 1.3169578969248166),
+        ("acosh", acosh, std::f64::consts::PI, 1.811526272460853),
+        ("acosh", acosh, f64::MAX, 710.4758600739439),
+        ("atanh", atanh, 0.5, 0.5493061443340548),
+        ("asin", asin, 0.5, 0.5235987755982989),
+    ] {
+        assert_eq!(evaluate(&program::<f64>(build), &[&[x]])[0], truth, "{name}({x:e})");
+    }
+    let single = evaluate(&program::<f32>(log10), &[&[3f32]])[0];
+    assert_eq!(single, 0.47712123);
+    for (y, x, truth) in [
+        (1.0f32, 1.0f32, 0.7853982),
+        (0.5, std::f32::consts::PI, 0.15783118),
+        (2.0, -0.5, 1.8157749),
+        (std::f32::consts::PI, -0.5, 1.7286274),
+        (f32::MAX, -1.0, 1.5707963),
+        (2.0, -0.0, std::f32::consts::FRAC_PI_2),
+    ] {
+        assert_eq!(evaluate(&program2::<f32>(atan2), &[&[y], &[x]])[0], truth, "atan2({y}, {x})");
+    }
+}
+
 #[test]
 fn f64_functions_are_right_at_the_ends() {
     let tiny = f64::from_bits(1);
@@ -368,7 +398,8 @@ fn errors_of_pow_are_within_limits() {
         let error = error_f32(found, f64::from(x).powf(f64::from(y)));
         worst = if error > worst.0 { (error, x, y) } else { worst };
     }
-    assert!(worst.0 <= 4.0, "pow errs by {worst:?}");
+    // A subnormal result is rounded twice.
+    assert!(worst.0 <= 0.8, "pow errs by {worst:?}");
     let (x, y): (Vec<f64>, Vec<f64>) = (0..3000)
         .map(|i| {
             let x = ((scattered(2 * i) - 0.5) * [1.0, 1400.0, 1e-6][i as usize % 3]).exp();
@@ -378,7 +409,7 @@ fn errors_of_pow_are_within_limits() {
     let results = evaluate(&program2::<f64>(pow), &[&x, &y]);
     for ((&x, &y), found) in x.iter().zip(&y).zip(results) {
         let error = error_f64(found, Pair::from(x).pow(y.into()));
-        assert!(error <= 4.0, "pow({x:e}, {y:e}) errs by {error} ULP");
+        assert!(error <= 0.6, "pow({x:e}, {y:e}) errs by {error} ULP");
     }
 }
 
@@ -440,7 +471,7 @@ fn errors_of_atan2_and_hypot_are_within_limits() {
         assert!(error <= 2.0, "atan2({y:e}, {x:e}) errs by {error} ULP");
         if i % 20 == 0 && x > 0.0 {
             let error = error_f64(double[i], (Pair::from(y) / x.into()).atan());
-            assert!(error <= 2.0, "atan2({y:e}, {x:e}) errs by {error} ULP in f64");
+            assert!(error <= 0.55, "atan2({y:e}, {x:e}) errs by {error} ULP in f64");
         }
     }
 }
