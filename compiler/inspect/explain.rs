@@ -350,7 +350,7 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
 
     Rules of the phase `algebra`
       9 x commute (exact)
-          operands of add, mul, and… in either order are one class; of max and min, of integers; where the swapped e-node exists
+          operands of add, mul, and… in either order are one class; where the swapped e-node exists
           model.tx:2  x @ p.w + p.b
           model.tx:2  relu(x @ p.w + p.b)
           model.tx:3  mean(square(z - t))

@@ -24,8 +24,8 @@ impl Scalar {
     /// The nearest element of type `dtype` (integers truncate toward zero and saturate).
     pub fn from_f64(dtype: DType, x: f64) -> Scalar {
         let bits = match dtype {
-            DType::F16 => u64::from(F16::from_f64(x).to_bits()),
-            DType::BF16 => u64::from(BF16::from_f64(x).to_bits()),
+            DType::F16 => u64::from(<F16 as Element>::from_f64(x).to_bits()),
+            DType::BF16 => u64::from(<BF16 as Element>::from_f64(x).to_bits()),
             DType::F32 => u64::from((x as f32).to_bits()),
             DType::F64 => x.to_bits(),
             _ => with_element!(dtype, T => T::from_f64(x).to_i64() as u64),

@@ -82,7 +82,7 @@ pub fn convert(b: &Builder, from: DType, to: DType, x: Value) -> Value {
     b.through(to, b.convert(Type::of(to), x))
 }
 
-/// `x` as an F32, rounded to the neighbour whose last bit is set where it has to be rounded, so that
+/// `x` as an F32, rounded to the neighbour whose last bit is set where it must be rounded, so that
 /// rounding to half precision next makes no tie of what was none.
 fn to_odd(b: &Builder, x: Value) -> Value {
     let nearest = b.convert(Type::F32, x);

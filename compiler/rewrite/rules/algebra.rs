@@ -108,7 +108,7 @@ pub const RULES: &[Rule] = &[
     terms(EXACT, "select-neg",        "(select ?c (neg ?x) 0)",        "(neg (select ?c ?x -0))", ALWAYS,   "signs move outward, where they meet"),
     terms(EXACT, "mul-zero-int",      "(mul ?x 0)",                    "0",                   INT,          "floats: `finite`"),
     terms(EXACT, "sub-self-int",      "(sub ?x ?x)",                   "0",                   INT,          "floats: `finite`"),
-    code(EXACT,  "commute",           COMMUTATIVE, commute,            "the swapped e-node exists",         "operands of add, mul, and… in either order are one class; of max and min, of integers"),
+    code(EXACT,  "commute",           COMMUTATIVE, commute,            "the swapped e-node exists",         "operands of add, mul, and… in either order are one class"),
     code(EXACT,  "mirror-comparison", COMPARISONS, mirror,             "the mirrored e-node exists",        "x < y and y > x are one class"),
     code(EXACT,  "mask-by-max",       &[Kind::Map(MapOp::Gt)], mask_by_max, "max(x, y) exists, y a constant", "the mask x > y read off max(x, y), which is there anyway"),
     code(EXACT,  "div-power-of-two",  &[Kind::Map(MapOp::Div)], divide_exactly, "float; divisor and reciprocal are powers of two", "a product instead of a quotient"),
