@@ -33,6 +33,20 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// A source in the one formatting, comments kept.
+///
+/// # Errors
+/// What keeps it from being read; names and types are not looked at.
+pub fn format(name: &str, text: &str) -> Result<String, Failure> {
+    let mut sources = Sources::default();
+    let id = sources.add(name, text);
+    let (file, diagnostics) = syntax::parse(id, text);
+    match diagnostics.has_errors() {
+        true => Err(Failure { sources, diagnostics }),
+        false => Ok(syntax::print(&file)),
+    }
+}
+
 /// A checked source.
 #[derive(Clone, Debug)]
 pub struct Module {

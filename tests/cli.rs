@@ -127,6 +127,48 @@ fn wrong_programs_exit_with_1_and_a_message_on_standard_error() {
 }
 
 #[test]
+fn fmt_keeps_comments_and_is_done_after_once() {
+    let ugly = "// A model.\nfn f( x:f32 )->f32=x+1.0 // more\n";
+    let dir = folder(&[("ugly.tx", ugly), ("model.tx", MODEL), ("broken.tx", "fn f(")]);
+    let out = tensc(&dir, &["fmt", "--check", "ugly.tx"]);
+    assert_eq!((out.status.code(), stdout(&out)), (Some(1), "ugly.tx\n".to_string()));
+    assert_eq!(fs::read_to_string(dir.path().join("ugly.tx")).expect("it is there"), ugly);
+    assert_success(&tensc(&dir, &["fmt", "ugly.tx"]));
+    let pretty = fs::read_to_string(dir.path().join("ugly.tx")).expect("it is there");
+    assert_eq!(pretty, "// A model.\nfn f(x: f32) -> f32 = x + 1.0 // more\n");
+    assert_success(&tensc(&dir, &["fmt", "--check", "ugly.tx"]));
+    let out = tensc(&dir, &["fmt", "broken.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(dir.path().join("broken.tx")).expect("it is there"), "fn f(");
+}
+
+/// Every program of the repository is read, printed and read again.
+#[test]
+fn printing_is_idempotent_and_keeps_comments_everywhere() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()) {
+            let hidden = entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+            if entry.is_dir() && !hidden && !entry.ends_with("target") {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|e| e == "tx") {
+                let text = fs::read_to_string(&entry).expect("text");
+                let name = entry.display().to_string();
+                // Programs with mistakes of syntax on purpose have no formatting.
+                let Ok(once) = tensc::module::format(&name, &text) else { continue };
+                let twice = tensc::module::format(&name, &once).expect("it was printed");
+                assert_eq!(once, twice, "{name}");
+                let comments = |text: &str| text.matches("//").count();
+                assert_eq!(comments(&text), comments(&once), "{name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "{seen} programs");
+}
+
+#[test]
 fn check_is_silent_about_what_is_right() {
     let dir = folder(&[("model.tx", MODEL), ("other.tx", "fn f() -> f32 = 1.0\n")]);
     let out = tensc(&dir, &["check", "model.tx", "other.tx"]);

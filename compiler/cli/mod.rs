@@ -6,6 +6,7 @@
 
 mod bench;
 mod calls;
+mod format;
 mod inputs;
 mod inspect;
 mod output;
@@ -66,6 +67,7 @@ fn execute(
             }
             Ok(())
         }
+        Command::Fmt { files, check } => format::format(&files, check, output),
         Command::Test(test) => calls::test(&load(&test.file)?, &test, output),
         Command::Dump(dump) if dump.list => inspect::list(output),
         Command::Dump(dump) => inspect::dump(&load(dump.file()?)?, &dump, output),
@@ -100,6 +102,7 @@ Examples:
   tensc run model.tx --fn f --in x=a.npy --out y.npy
                                               call one function on files
   tensc check model.tx                        types and shapes only
+  tensc fmt model.tx                          the one formatting, comments kept
   tensc grad model.tx --fn loss               the gradient, as readable .tx
   tensc dump model.tx --fn loss --size B=128 --after rewrite
                                               the IR after a pass
@@ -117,6 +120,15 @@ enum Command {
         /// Source files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Bring source files into the one formatting; prints the names of those that change
+    Fmt {
+        /// Source files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Change nothing, and fail where a file would change
+        #[arg(long)]
+        check: bool,
     },
     /// Run the `test` items of a file
     Test(Test),

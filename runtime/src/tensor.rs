@@ -285,7 +285,7 @@ impl Tensor {
             let out = tensor.as_mut_slice::<T>();
             assert_eq!(out.len(), values.len(), "number of values");
             for (o, v) in out.iter_mut().zip(values) {
-                *o = T::from_f64(*v);
+                *o = <T as Element>::from_f64(*v);
             }
         });
         tensor
