@@ -282,8 +282,9 @@ fn with_elements(
     elements: &[NodeId],
 ) -> Scan {
     let mut step = derived.clone();
-    for (number, node) in elements.iter().enumerate() {
-        step.add_output(format!("kept.{number}"), *node);
+    for node in elements {
+        // The step may have such elements already, of an earlier derivative.
+        step.add_output(format!("kept.{}", step.outputs().len()), *node);
     }
     seeds.iter().flatten().for_each(|seed| step.remove_input(*seed));
     Scan { step: Arc::new(step.pruned()), ..scan.clone() }

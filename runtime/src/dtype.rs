@@ -141,8 +141,9 @@ element! {
     f64, F64, |x| x, |x| x, |x| x as i64, |x| x as f64;
 }
 
-/// `x` as `f32`, rounded to the neighbour whose last bit is set where it has to be rounded. Rounding
-/// that again to a type with two bits less gives what rounding `x` once gives, as no tie is made.
+/// `x` as `f32`, rounded to the neighbour whose last bit is set where it has to be rounded.
+/// Rounding that again to a type with two bits less gives what rounding `x` once gives, as no tie
+/// is made.
 fn to_odd(x: f64) -> f32 {
     let nearest = x as f32;
     if x.is_nan() || f64::from(nearest) == x {

@@ -122,8 +122,8 @@ fn number(dtype: DType, x: f64) -> Option<Scalar> {
     (dtype.is_float() || value.to_f64() == x).then_some(value)
 }
 
-/// Whether the operands may be swapped, to the bit. Of two zeros of floats, `max` and `min` take the
-/// second.
+/// Whether the operands may be swapped, to the bit. Of two zeros of floats, `max` and `min` take
+/// the second.
 pub fn commutes(op: MapOp, dtype: DType) -> bool {
     let extreme = matches!(op, MapOp::Max | MapOp::Min);
     extreme && !dtype.is_float()
