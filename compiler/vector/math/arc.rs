@@ -46,7 +46,9 @@ pub fn atan2(b: &Builder, y: Value, x: Value) -> Value {
         let angle = atan_in_steps(&c, ratio);
         let (half_turn, low) = (c.part(&FRAC_PI_2, 0, 2.0), c.part(&FRAC_PI_2, 1, 2.0));
         let beyond = c.sub(half_turn, c.sub(angle, low));
-        let on_axis = c.and(c.eq(ax, zero), steep);
+        // Of an infinite `y` too the angle is π/2 exactly.
+        let upright = c.or(c.eq(ax, zero), c.eq(ay, c.num(f64::INFINITY)));
+        let on_axis = c.and(upright, steep);
         c.select(c.and(left, c.not(on_axis)), beyond, angle)
     } else {
         let special = c.and(equal, c.or(is_zero, c.eq(long, c.num(f64::INFINITY))));

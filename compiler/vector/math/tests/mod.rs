@@ -322,6 +322,7 @@ fn results_are_those_of_the_c_library() {
         // One place below π/2, as the C library has it.
         (f32::MAX, -1.0, std::f32::consts::FRAC_PI_2.next_down()),
         (2.0, -0.0, std::f32::consts::FRAC_PI_2),
+        (f32::INFINITY, -1.0, std::f32::consts::FRAC_PI_2),
     ] {
         assert_eq!(evaluate(&program2::<f32>(atan2), &[&[y], &[x]])[0], truth, "atan2({y}, {x})");
     }
