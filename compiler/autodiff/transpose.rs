@@ -47,15 +47,13 @@ fn through_loop(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [
     let Op::Scan(scan) = b.op(id) else { unreachable!("the caller looked") };
     let operands = b.operands(id);
     let mut results = vec![None; scan.step.outputs().len()];
-    for other in (0..linear.len()).map(NodeId::from_index).filter(|o| linear[o.index()]) {
-        if let Op::Scan(found) = b.op(other)
-            && found.with_result(scan.result) == scan
-            && b.operands(other) == operands
-        {
+    for (other, number) in b.graph(|graph| graph.loop_results(id)) {
+        // What was made after the linear part is none of it.
+        if linear.get(other.index()) == Some(&true) {
             if other < id {
                 return;
             }
-            results[found.result] = cotangents[other.index()];
+            results[number] = cotangents[other.index()];
         }
     }
     if results.iter().all(Option::is_none) {

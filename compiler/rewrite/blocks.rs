@@ -260,6 +260,11 @@ fn is_repeated(graph: &Graph, node: NodeId, axis: usize) -> bool {
     matches!(graph.op(node), Op::Broadcast { axes, .. } if !axes.contains(&(axis as u8)))
 }
 
+/// An axis where the axis of rows has become two, so that later ones move by one.
+fn moved(a: u8, rows: Option<usize>) -> u8 {
+    a + u8::from(rows.is_some_and(|rows| usize::from(a) > rows))
+}
+
 /// The step while it is made.
 struct Step<'s, 'g> {
     sweep: &'s Sweep,
@@ -487,10 +492,6 @@ impl Step<'_, '_> {
         let operands: Operands =
             graph.operands(id).iter().zip(&axes).map(|(&o, &axis)| self.operand(o, axis)).collect();
         b.set_origin(graph.node(id).origin);
-        // The axis of rows is two, so that later ones move by one.
-        let moved = |a: u8, axis: Option<usize>| {
-            a + u8::from(axis.is_some_and(|axis| usize::from(a) > axis))
-        };
         let op = match graph.op(id) {
             Op::Broadcast { shape, axes: to } => {
                 let axis = axes[0].expect("it reads rows");
@@ -537,9 +538,6 @@ impl Step<'_, '_> {
         let mut new = Contraction::default();
         let pairs =
             |a: &Axes, b: &Axes| a.iter().copied().zip(b.iter().copied()).collect::<Vec<_>>();
-        let moved = |a: u8, axis: Option<usize>| {
-            a + u8::from(axis.is_some_and(|axis| usize::from(a) > axis))
-        };
         let is = |a: u8, axis: Option<usize>| Some(usize::from(a)) == axis;
         for (a, b) in pairs(&c.left_sum, &c.right_sum) {
             let rows = is(a, left) && is(b, right);

@@ -202,6 +202,24 @@ impl Builder<'_> {
     }
 }
 
+impl Graph {
+    /// The nodes that are results of the loop that `id` is one of, with the number of each: those
+    /// of the same step on the same operands.
+    pub fn loop_results(&self, id: NodeId) -> Vec<(NodeId, usize)> {
+        let (Op::Scan(scan), operands) = (self.op(id), self.operands(id)) else {
+            return Vec::new();
+        };
+        let result = |other: NodeId| match self.op(other) {
+            Op::Scan(found) => {
+                let same = found.with_result(scan.result) == *scan;
+                (same && self.operands(other) == operands).then_some((other, found.result))
+            }
+            _ => None,
+        };
+        self.nodes().filter_map(result).collect()
+    }
+}
+
 /// The sizes of a step replaced: what `Op::map_dims` does to its graph. Types are taken as they
 /// become, nothing is derived or simplified.
 pub(super) fn map_dims(scan: &Scan, f: &mut dyn FnMut(&Dim) -> Dim) -> Scan {

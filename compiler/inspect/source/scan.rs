@@ -45,14 +45,9 @@ impl Writer<'_> {
         let name = self.fresh("steps");
         let derived = graph.node(node).origin.via != Via::Source;
         self.lets.push(Let { name: name.clone(), value: Expr::new(kind, NOWHERE), derived });
-        for other in graph.nodes() {
-            if let Op::Scan(found) = graph.op(other)
-                && found.with_result(scan.result) == *scan
-                && graph.operands(other) == operands
-            {
-                let value = result(&name, found);
-                self.bound[other.index()] = Some(Printed::plain(value, &graph.ty(other).shape));
-            }
+        for (other, number) in graph.loop_results(node) {
+            let value = result(&name, &scan.with_result(number));
+            self.bound[other.index()] = Some(Printed::plain(value, &graph.ty(other).shape));
         }
     }
 

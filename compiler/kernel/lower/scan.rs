@@ -2,8 +2,8 @@
 
 use super::view::View;
 use super::{Lowering, lower_after};
+use crate::graph::NodeId;
 use crate::graph::ops::Scan;
-use crate::graph::{NodeId, Op};
 use crate::kernel::walk::points;
 use crate::kernel::{BufferId, Place, Repeat, State, Work};
 use tensc_runtime::DType;
@@ -48,13 +48,8 @@ impl Lowering<'_> {
             arena: self.buffer(DType::U8, 0, Place::Arena),
         };
         self.kernel("scan", Work::Repeat(repeat), &[self.origin]);
-        for other in self.graph.nodes().skip(id.index() + 1) {
-            if let Op::Scan(found) = self.graph.op(other)
-                && found.with_result(scan.result) == *scan
-                && self.graph.operands(other) == self.graph.operands(id)
-            {
-                self.views[other.index()] = Some(results[found.result].clone());
-            }
+        for (other, result) in self.graph.loop_results(id) {
+            self.views[other.index()] = Some(results[result].clone());
         }
         results.swap_remove(scan.result)
     }
