@@ -4,7 +4,7 @@
 //! computed once for all. So a batched graph has no loop, and is differentiated, batched again and
 //! rewritten as any other.
 
-use super::scan;
+use super::{call, scan};
 use crate::graph::ops::Lanes;
 use crate::graph::ops::lanes::repeated;
 use crate::graph::{Builder, Dim, Graph, NodeId, Op};
@@ -49,6 +49,14 @@ pub(super) fn batch_outputs(
         let result = match (&node.op, any) {
             (Op::Scan(loop_), true) => {
                 map[id.index()] = Some(scan::batched(&b, loop_, &lanes));
+                continue;
+            }
+            (Op::Call(of), true) => {
+                map[id.index()] = Some(call::batched(&b, of, &lanes));
+                continue;
+            }
+            (Op::After, true) => {
+                map[id.index()] = Some((b.after(operands[0], operands[1]), batched[0]));
                 continue;
             }
             (op, true) => op.row().batch.apply(&b, op, &lanes),

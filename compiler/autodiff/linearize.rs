@@ -1,18 +1,32 @@
 //! Forward: the tangent of every node, by the jvp rule of its operation.
 
 use super::scan::Tangents;
+use super::{NotDifferentiable, call};
 use crate::graph::ops::Jvp;
 use crate::graph::ops::elementwise::Partial;
 use crate::graph::{Builder, MapOp, NodeId, Op, Operands, Via};
 
+/// What tangents are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    /// Themselves.
+    Forward,
+    /// To be transposed: calls keep theirs together.
+    Backward,
+}
+
 /// Appends the tangents of the first `len` nodes that are `live`, given those of some inputs as
 /// pairs (input, tangent). `None` stands for a tangent that vanishes.
+///
+/// # Errors
+/// Where a rule of the user's gives no derivative.
 pub(super) fn linearize(
     b: &Builder<'_>,
     live: &[bool],
     len: usize,
     seeds: &[(NodeId, NodeId)],
-) -> Vec<Option<NodeId>> {
+    mode: Mode,
+) -> Result<Vec<Option<NodeId>>, NotDifferentiable> {
     let mut tangents: Vec<Option<NodeId>> = vec![None; len];
     for (input, tangent) in seeds {
         tangents[input.index()] = Some(*tangent);
@@ -23,13 +37,15 @@ pub(super) fn linearize(
         let moving: Vec<Option<NodeId>> = operands.iter().map(|o| tangents[o.index()]).collect();
         if moving.iter().any(Option::is_some) {
             b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Tangent));
+            let here = |refused: NotDifferentiable| NotDifferentiable { node: id, ..refused };
             tangents[id.index()] = match b.op(id) {
-                Op::Scan(scan) => loops.of(b, &scan, &operands, &moving),
+                Op::Scan(scan) => loops.of(b, &scan, &operands, &moving, mode).map_err(here)?,
+                Op::Call(of) => call::tangent(b, &of, &operands, &moving, mode).map_err(here)?,
                 op => tangent(b, &op, &operands, id, &moving),
             };
         }
     }
-    tangents
+    Ok(tangents)
 }
 
 fn tangent(
@@ -41,7 +57,7 @@ fn tangent(
 ) -> Option<NodeId> {
     match op.row().jvp {
         Jvp::Zero => None,
-        Jvp::Step => unreachable!("loops have their tangents elsewhere"),
+        Jvp::Step => unreachable!("loops and calls have their tangents elsewhere"),
         Jvp::Rule(rule) => rule(b, op, operands, result, tangents),
         Jvp::Linear(positions) => {
             positions.iter().find(|&&p| tangents.get(p).is_some_and(Option::is_some))?;

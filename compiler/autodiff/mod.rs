@@ -15,6 +15,7 @@
 //! `vmap` and their like.
 
 mod batch;
+mod call;
 mod linearize;
 mod scan;
 mod second;
@@ -24,7 +25,7 @@ mod transpose;
 mod tests;
 
 use crate::graph::{Builder, Graph, NodeId, TensorType, Via};
-use linearize::linearize;
+use linearize::{Mode, linearize};
 use std::fmt;
 use transpose::transpose;
 
@@ -38,6 +39,20 @@ pub struct NotDifferentiable {
     pub node: NodeId,
     /// One sentence without a full stop.
     pub reason: String,
+    /// What may be done about it.
+    pub help: &'static str,
+}
+
+/// What makes a constant of what is in the way.
+const STOP: &str = "stop_gradient(x) makes it a constant for the derivative";
+
+/// What becomes of a derivative that is zero only because the way leads through integers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Blocked {
+    /// The user should say so.
+    Refuse,
+    /// It is zero: someone else looks at the whole way.
+    Zero,
 }
 
 impl fmt::Display for NotDifferentiable {
@@ -84,7 +99,7 @@ pub fn traced_gradient(
         derived.add_output(format!("primal.{number}"), *primal);
         derived.add_output(format!("cotangent.{number}"), *cotangent);
     }
-    let mut graph = derived.pruned();
+    let mut graph = derived.written_out().pruned();
     let outputs = graph.outputs().to_vec();
     graph.clear_outputs();
     let (own, pairs) = outputs.split_at(count);
@@ -99,6 +114,10 @@ pub fn traced_gradient(
 /// # Errors
 /// As [`gradient`], for any floating-point shapes.
 pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    vjp_of(graph, wrt, Blocked::Refuse)
+}
+
+fn vjp_of(graph: &Graph, wrt: &[usize], blocked: Blocked) -> Result<Graph, NotDifferentiable> {
     let mut with_seeds = graph.clone();
     let mut seeds = Vec::new();
     for (number, (name, node)) in graph.outputs().iter().enumerate() {
@@ -109,7 +128,7 @@ pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
         }
     }
     let outputs: Vec<usize> = (0..graph.outputs().len()).collect();
-    Ok(pull_back(&with_seeds, &outputs, wrt, "vjp", |_| seeds)?.0.pruned())
+    Ok(pull_back(&with_seeds, &outputs, wrt, ("vjp", blocked), |_| seeds)?.0.pruned())
 }
 
 /// Forward mode: a graph with the inputs of `graph`, then `tangent.NAME` for each input number in
@@ -119,13 +138,18 @@ pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
 /// Where an input of `wrt` is not floating point, or no output depends on any but through integers
 /// or truth values.
 pub fn jvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    jvp_of(graph, wrt, Blocked::Refuse)
+}
+
+fn jvp_of(graph: &Graph, wrt: &[usize], blocked: Blocked) -> Result<Graph, NotDifferentiable> {
     let mut derived = graph.clone();
     let seeds = add_tangents(&mut derived, wrt)?;
     let b = Builder::new(&mut derived);
-    let tangents = linearize(&b, &graph.live(), graph.len(), &seeds);
-    if graph.outputs().iter().all(|(_, node)| tangents[node.index()].is_none()) {
-        let roots: Vec<NodeId> = graph.outputs().iter().map(|(_, node)| *node).collect();
-        seeds.iter().try_for_each(|(source, _)| refuse_blocked(graph, *source, &roots))?;
+    let tangents = linearize(&b, &graph.live(), graph.len(), &seeds, Mode::Forward)?;
+    let still = graph.outputs().iter().all(|(_, node)| tangents[node.index()].is_none());
+    if still && blocked == Blocked::Refuse {
+        let all: Vec<usize> = (0..graph.outputs().len()).collect();
+        wrt.iter().try_for_each(|&input| refuse_blocked(graph, input, &all))?;
     }
     for (name, node) in graph.outputs() {
         if graph.ty(*node).dtype.is_float() {
@@ -147,10 +171,10 @@ fn backward(
     let ty = graph.ty(*value);
     if ty.rank() != 0 {
         let reason = format!("a gradient needs a scalar, this is {ty}");
-        return Err(NotDifferentiable { node: *value, reason });
+        return Err(NotDifferentiable { node: *value, reason, help: STOP });
     }
     let seed = |builder: &Builder<'_>| vec![(0, builder.constant(1.0, ty.dtype))];
-    pull_back(graph, &[output], wrt, "grad", seed)
+    pull_back(graph, &[output], wrt, ("grad", Blocked::Refuse), seed)
 }
 
 /// Cotangents of the inputs `wrt` from those of some outputs, which `seeds` gives by the position
@@ -160,7 +184,7 @@ fn pull_back(
     graph: &Graph,
     outputs: &[usize],
     wrt: &[usize],
-    prefix: &str,
+    (prefix, blocked): (&str, Blocked),
     seeds: impl FnOnce(&Builder<'_>) -> Vec<(usize, NodeId)>,
 ) -> Result<(Graph, Vec<(NodeId, NodeId)>), NotDifferentiable> {
     let mut derived = graph.clone();
@@ -171,7 +195,7 @@ fn pull_back(
     }
     let inputs = add_tangents(&mut derived, wrt)?;
     let b = Builder::new(&mut derived);
-    let tangents = linearize(&b, &graph.live(), graph.len(), &inputs);
+    let tangents = linearize(&b, &graph.live(), graph.len(), &inputs, Mode::Backward)?;
     let seeds: Vec<(NodeId, NodeId)> = seeds(&b)
         .into_iter()
         .filter_map(|(output, seed)| {
@@ -180,12 +204,13 @@ fn pull_back(
         })
         .collect();
     let cotangents = transpose(&b, graph.len(), &inputs, &seeds);
-    let roots: Vec<NodeId> = outputs.iter().map(|&o| graph.outputs()[o].1).collect();
     for (&number, (source, tangent)) in wrt.iter().zip(&inputs) {
         let gradient = match cotangents[tangent.index()] {
             Some(node) => node,
             None => {
-                refuse_blocked(graph, *source, &roots)?;
+                if blocked == Blocked::Refuse {
+                    refuse_blocked(graph, number, outputs)?;
+                }
                 b.zeros_like(*source)
             }
         };
@@ -212,7 +237,7 @@ fn add_tangents(
         let ty: TensorType = graph.ty(node).clone();
         if !ty.dtype.is_float() {
             let reason = format!("`{name}` is {ty}: a derivative needs a floating-point type");
-            return Err(NotDifferentiable { node, reason });
+            return Err(NotDifferentiable { node, reason, help: STOP });
         }
         let origin = graph.node(node).origin;
         Ok((node, graph.add_input(format!("tangent.{name}"), ty, origin)))
@@ -220,22 +245,20 @@ fn add_tangents(
     wrt.iter().map(add).collect()
 }
 
-/// Refuses a gradient that would be zero only because the path from `source` to the outputs passes
+/// Refuses a gradient that would be zero only because the path from an input to some outputs passes
 /// through integers or truth values: the user should stop it explicitly, if it is meant. A
 /// derivative is not refused: that of `max(x, 0)` is a step, whose derivative is 0.
-fn refuse_blocked(
-    graph: &Graph,
-    source: NodeId,
-    roots: &[NodeId],
-) -> Result<(), NotDifferentiable> {
+fn refuse_blocked(graph: &Graph, input: usize, outputs: &[usize]) -> Result<(), NotDifferentiable> {
     let derived = |id: NodeId| matches!(graph.node(id).origin.via, Via::Tangent | Via::Cotangent);
     if graph.nodes().any(derived) {
         return Ok(());
     }
+    // The way may lead through the inside of calls.
+    let (graph, from) = graph.traced_out();
     let mut depends = vec![false; graph.len()];
-    depends[source.index()] = true;
+    depends[graph.inputs()[input].1.index()] = true;
     let mut reaches = vec![false; graph.len()];
-    roots.iter().for_each(|root| reaches[root.index()] = true);
+    outputs.iter().for_each(|&output| reaches[graph.outputs()[output].1.index()] = true);
     for id in graph.nodes().rev() {
         if reaches[id.index()] {
             graph.operands(id).iter().for_each(|o| reaches[o.index()] = true);
@@ -250,7 +273,7 @@ fn refuse_blocked(
                     "the only way to the result leads through `{name}`, whose result is {ty} and \
                      has no derivative"
                 );
-                return Err(NotDifferentiable { node: id, reason });
+                return Err(NotDifferentiable { node: from[id.index()], reason, help: STOP });
             }
         }
     }

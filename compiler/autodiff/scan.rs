@@ -9,13 +9,15 @@
 //!
 //! A state moves if it does before the first step or a step makes it move: a fixed point.
 
+use super::NotDifferentiable;
 use super::batch::batch_outputs;
-use super::linearize::linearize;
+use super::linearize::{Mode, linearize};
 use super::transpose::transpose;
 use crate::graph::ops::lanes::{Lanes, moved, repeated};
 use crate::graph::ops::{Class, Scan};
 use crate::graph::{Builder, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// The tangents of loops of one graph: several nodes are results of one.
@@ -38,12 +40,16 @@ impl Tangents {
         scan: &Scan,
         operands: &Operands,
         tangents: &[Option<NodeId>],
-    ) -> Option<NodeId> {
+        mode: Mode,
+    ) -> Result<Option<NodeId>, NotDifferentiable> {
         let key = (Arc::as_ptr(&scan.step), scan.reverse, operands.clone());
-        let moving = self.0.entry(key).or_insert_with(|| moving(b, scan, operands, tangents));
-        let moving = moving.as_ref()?;
-        let result = moving.results[scan.result]?;
-        Some(b.scan(&moving.scan.with_result(result), &moving.operands))
+        let moving = match self.0.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(moving(b, scan, operands, tangents, mode)?),
+        };
+        let Some(moving) = moving else { return Ok(None) };
+        let result = moving.results[scan.result];
+        Ok(result.map(|result| b.scan(&moving.scan.with_result(result), &moving.operands)))
     }
 }
 
@@ -61,15 +67,17 @@ fn moving(
     scan: &Scan,
     operands: &Operands,
     tangents: &[Option<NodeId>],
-) -> Option<Moving> {
+    mode: Mode,
+) -> Result<Option<Moving>, NotDifferentiable> {
     let step = &*scan.step;
     let given: Vec<bool> = tangents.iter().map(Option::is_some).collect();
-    let Linearized { graph: derived, seeds, tangents: outputs, moves } = linearized(scan, &given);
+    let Linearized { graph: derived, seeds, tangents: outputs, moves } =
+        linearized(scan, &given, mode)?;
     let states: Vec<usize> = (0..scan.carried).filter(|&i| moves[i]).collect();
     let elements: Vec<usize> =
         (scan.carried..outputs.len()).filter(|&o| outputs[o].is_some()).collect();
     if states.is_empty() && elements.is_empty() {
-        return None;
+        return Ok(None);
     }
     let plan = Plan::new(scan, &derived, &seeds, outputs.iter().flatten().copied());
     let is_slice = |&input: &usize| input < scan.carried + scan.sliced;
@@ -167,7 +175,7 @@ fn moving(
         reverse: scan.reverse,
         result: 0,
     };
-    Some(Moving { scan, operands: around, results })
+    Ok(Some(Moving { scan, operands: around, results }))
 }
 
 /// A step with its tangents.
@@ -182,7 +190,7 @@ struct Linearized {
     moves: Vec<bool>,
 }
 
-fn linearized(scan: &Scan, given: &[bool]) -> Linearized {
+fn linearized(scan: &Scan, given: &[bool], mode: Mode) -> Result<Linearized, NotDifferentiable> {
     let step = &*scan.step;
     let mut moves = given.to_vec();
     loop {
@@ -199,14 +207,14 @@ fn linearized(scan: &Scan, given: &[bool]) -> Linearized {
             .filter_map(|((_, input), seed)| Some((*input, (*seed)?)))
             .collect();
         let b = Builder::new(&mut graph);
-        let all = linearize(&b, &step.live(), step.len(), &pairs);
+        let all = linearize(&b, &step.live(), step.len(), &pairs, mode)?;
         drop(b);
         let tangents: Vec<Option<NodeId>> =
             step.outputs().iter().map(|(_, node)| all[node.index()]).collect();
         let more: Vec<usize> =
             (0..scan.carried).filter(|&i| tangents[i].is_some() && !moves[i]).collect();
         if more.is_empty() {
-            return Linearized { graph, seeds, tangents, moves };
+            return Ok(Linearized { graph, seeds, tangents, moves });
         }
         more.into_iter().for_each(|i| moves[i] = true);
     }

@@ -3,6 +3,7 @@
 //! A Jacobian is a batched directional derivative: of `jvp` in the direction of every element of
 //! the input, or of `vjp` by every element of the output, whichever are fewer.
 
+use super::call::goes_forward;
 use super::{NotDifferentiable, batch, gradient, jvp, vjp};
 use crate::graph::{Builder, Dim, Graph, NodeId};
 use smallvec::SmallVec;
@@ -32,7 +33,8 @@ pub fn jacobian(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable
             let (name, node) = &graph.inputs()[input];
             let (from, to) = (graph.ty(*node).elements(), graph.ty(output.1).elements());
             // Where both are as many, forward mode stores nothing on its way.
-            let block = match likely(&from) <= likely(&to) {
+            let forward = likely(&from) <= likely(&to) && goes_forward(&one);
+            let block = match forward {
                 true => by_columns(&b, &one, input, &inputs)?,
                 false => by_rows(&b, &one, input, &inputs)?,
             };
@@ -72,7 +74,7 @@ fn gradients_alone(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentia
 }
 
 /// Drops the first outputs.
-fn keep_outputs(graph: &mut Graph, from: usize) {
+pub(super) fn keep_outputs(graph: &mut Graph, from: usize) {
     let outputs = graph.outputs()[from..].to_vec();
     graph.clear_outputs();
     outputs.into_iter().for_each(|(name, node)| graph.add_output(name, node));

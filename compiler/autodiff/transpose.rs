@@ -1,6 +1,6 @@
 //! Backward: cotangents through the linear nodes that linearisation made.
 
-use super::scan;
+use super::{call, scan};
 use crate::graph::{Builder, MapOp, NodeId, Op, Via};
 
 /// Appends the cotangents of the linear nodes, given those of some in `seeds` as pairs (tangent,
@@ -21,6 +21,10 @@ pub(super) fn transpose(
     for id in (first..linear.len()).rev().map(NodeId::from_index) {
         if linear[id.index()] && matches!(b.op(id), Op::Scan(_)) {
             through_loop(b, id, &linear, &mut cotangents);
+            continue;
+        }
+        if linear[id.index()] && matches!(b.op(id), Op::Call(_)) {
+            through_call(b, id, &linear, &mut cotangents);
             continue;
         }
         let Some(cotangent) = cotangents[id.index()].filter(|_| linear[id.index()]) else {
@@ -66,6 +70,29 @@ fn through_loop(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [
         if let Some(pulled) = pulled {
             accumulate(b, &mut cotangents[operand.index()], pulled);
         }
+    }
+}
+
+/// Through all results of a call together, as through those of a loop.
+fn through_call(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [Option<NodeId>]) {
+    let Op::Call(call) = b.op(id) else { unreachable!("the caller looked") };
+    let mut results = vec![None; call.body.outputs().len()];
+    for (other, number) in b.graph(|graph| graph.call_results(id)) {
+        if linear.get(other.index()) == Some(&true) {
+            if other < id {
+                return;
+            }
+            results[number] = cotangents[other.index()];
+        }
+    }
+    if results.iter().all(Option::is_none) {
+        return;
+    }
+    b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Cotangent));
+    let operands = b.operands(id);
+    let pulled = call::cotangents(b, &call, &operands, &results);
+    for (operand, pulled) in operands[call.body.inputs().len()..].iter().zip(pulled) {
+        accumulate(b, &mut cotangents[operand.index()], pulled);
     }
 }
 

@@ -97,8 +97,8 @@ pub(crate) enum Transform<'w> {
     Lanes { axes: Option<(Value<'w>, Span)>, out: (i64, Span) },
     /// `checkpoint`
     Checkpoint,
-    /// `custom_grad`, with the function that gives the gradient.
-    CustomGrad(Rc<Callable<'w>>),
+    /// `custom_grad`, with the function that gives the gradient, and where that is written.
+    CustomGrad(Rc<Callable<'w>>, Span),
 }
 
 /// The derivatives.
@@ -301,8 +301,9 @@ impl<'w> Callable<'w> {
             }
             Callable::Transform(transform, inner) => {
                 let transform = match &**transform {
-                    Transform::CustomGrad(backward) => {
-                        Rc::new(Transform::CustomGrad(Rc::new(backward.map_tensors(f))))
+                    Transform::CustomGrad(backward, at) => {
+                        let backward = Rc::new(backward.map_tensors(f));
+                        Rc::new(Transform::CustomGrad(backward, *at))
                     }
                     Transform::Derivative(..) | Transform::Lanes { .. } | Transform::Checkpoint => {
                         transform.clone()

@@ -21,7 +21,7 @@ pub fn dot(graph: &Graph) -> String {
         format!("shape=box, label={label:?}")
     };
     let config = [Config::NodeNoLabel, Config::EdgeNoLabel];
-    let edge = |_: &_, e: petgraph::graph::EdgeReference<'_, u8>| {
+    let edge = |_: &_, e: petgraph::graph::EdgeReference<'_, u16>| {
         format!("taillabel=\"\", headlabel=\"{}\"", e.weight())
     };
     format!("{:?}", Dot::with_attr_getters(&graph.dag, &config, &edge, &label))

@@ -12,6 +12,7 @@
 //! parses; `interpret` is the naive oracle. Above: `autodiff` and `rewrite` map graphs to graphs.
 
 pub mod builder;
+mod calls;
 pub mod dim;
 pub mod dot;
 pub mod fused;
@@ -172,7 +173,7 @@ pub type Operands = SmallVec<[NodeId; 3]>;
 /// A DAG of operations with named inputs and outputs.
 #[derive(Clone, Default)]
 pub struct Graph {
-    dag: DiGraph<Node, u8, u32>,
+    dag: DiGraph<Node, u16, u32>,
     inputs: Vec<(String, NodeId)>,
     outputs: Vec<(String, NodeId)>,
 }
@@ -199,7 +200,7 @@ impl Graph {
         };
         let id = self.dag.add_node(Node { op, ty, origin });
         for (position, operand) in operands.iter().enumerate() {
-            let position = u8::try_from(position).expect("fewer than 256 operands");
+            let position = u16::try_from(position).expect("fewer than 2^16 operands");
             self.dag.add_edge(operand.0, id, position);
         }
         Ok(NodeId(id))
@@ -209,7 +210,7 @@ impl Graph {
     fn copied(&mut self, op: Op, ty: TensorType, operands: &[NodeId], origin: Origin) -> NodeId {
         let id = self.dag.add_node(Node { op, ty, origin });
         for (position, operand) in operands.iter().enumerate() {
-            self.dag.add_edge(operand.0, id, position as u8);
+            self.dag.add_edge(operand.0, id, position as u16);
         }
         NodeId(id)
     }
@@ -251,7 +252,7 @@ impl Graph {
     /// Its operands in order.
     pub fn operands(&self, id: NodeId) -> Operands {
         let edges = self.dag.edges_directed(id.0, Direction::Incoming);
-        let mut operands: SmallVec<[(u8, NodeId); 3]> =
+        let mut operands: SmallVec<[(u16, NodeId); 3]> =
             edges.map(|e| (*e.weight(), NodeId(e.source()))).collect();
         operands.sort_unstable();
         operands.into_iter().map(|(_, n)| n).collect()

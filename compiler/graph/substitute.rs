@@ -70,6 +70,17 @@ impl Graph {
                     b.try_add(Op::Scan(Scan { step, ..scan }), &operands)
                         .map_err(|e| SizeError { message: e.message, origin })?
                 }
+                Op::Call(_) => {
+                    let Op::Call(before) = self.op(id) else { unreachable!("it was one") };
+                    let call = before.map_graphs(&mut |graph| graph.with_sizes(values))?;
+                    let operands: Operands = self
+                        .operands(id)
+                        .iter()
+                        .map(|o| map[o.index()].expect("in order"))
+                        .collect();
+                    b.try_add(Op::Call(call), &operands)
+                        .map_err(|e| SizeError { message: e.message, origin })?
+                }
                 op => {
                     let operands = self.operands(id);
                     let operands: Operands =

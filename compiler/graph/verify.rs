@@ -1,7 +1,7 @@
 //! The verifier: whether a graph keeps the invariants its module states. It runs after every pass
 //! in debug builds and tests; what it finds is a bug of that pass, never of the user.
 
-use super::ops::LiteralTensor;
+use super::ops::{LiteralTensor, Rule};
 use super::{Graph, NodeId, Op, Operands, TensorType};
 use petgraph::Direction;
 use petgraph::visit::EdgeRef;
@@ -53,6 +53,15 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
             Err("an input without a name".into())
         }
         Op::Scan(scan) => verify(&scan.step).map_err(|broken| format!("in the step, {broken}")),
+        Op::Call(call) => {
+            verify(&call.body).map_err(|broken| format!("in the body, {broken}"))?;
+            match &call.rule {
+                Rule::Given { backward, .. } => {
+                    verify(backward).map_err(|broken| format!("in the rule, {broken}"))
+                }
+                Rule::Again => Ok(()),
+            }
+        }
         Op::Literal(LiteralTensor(t)) if t.shape().rank() == 0 => {
             Err("a literal of rank 0, which is a const".into())
         }
@@ -62,7 +71,7 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
 
 /// The operands, which must come before the node and fill positions 0, 1, ….
 fn positions(graph: &Graph, id: NodeId) -> Result<Operands, String> {
-    let mut edges: Vec<(u8, NodeId)> = graph
+    let mut edges: Vec<(u16, NodeId)> = graph
         .dag
         .edges_directed(id.0, Direction::Incoming)
         .map(|e| (*e.weight(), NodeId(e.source())))

@@ -283,7 +283,12 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
         let (left, right, epilogue) = (access(), access(), body());
         let work =
             Product { batch, m: 32, n: 10, k: 784, dtype: DType::F32, left, right, epilogue };
-        Kernel { name: "contract_add_max".to_string(), work: Work::Product(work), origins }
+        Kernel {
+            name: "contract_add_max".to_string(),
+            work: Work::Product(work),
+            after: Vec::new(),
+            origins,
+        }
     }
 
     fn nest(name: &str, origins: Vec<Origin>) -> Kernel {
@@ -295,7 +300,7 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
         };
         let stages = vec![stage(&[], 10), stage(&[4], 10)];
         let work = Nest { outer: [8, 4].into_iter().collect(), stages, split: Split::Rows };
-        Kernel { name: name.to_string(), work: Work::Nest(work), origins }
+        Kernel { name: name.to_string(), work: Work::Nest(work), after: Vec::new(), origins }
     }
 
     #[test]

@@ -58,11 +58,10 @@ pub fn gradient_of(
 
 /// The derived graph, and its node of the value.
 fn derive(function: &Function, inputs: &[usize]) -> Result<(Traced, NodeId), Diagnostic> {
-    let refused = |NotDifferentiable { node, reason }: NotDifferentiable| {
+    let refused = |NotDifferentiable { node, reason, help }: NotDifferentiable| {
         let span = function.graph.node(node).origin.span.unwrap_or(function.span);
         let message = format!("`{}` has no gradient: {reason}", function.name);
-        Diagnostic::error(codes::NOT_DIFFERENTIABLE, span, message)
-            .help("stop_gradient(x) makes it a constant for the derivative")
+        Diagnostic::error(codes::NOT_DIFFERENTIABLE, span, message).help(help)
     };
     let traced = traced_gradient(&function.graph, 0, inputs).map_err(refused)?;
     let value = traced.graph.outputs()[0].1;

@@ -285,6 +285,8 @@ pub struct Kernel {
     pub name: String,
     /// What it does.
     pub work: Work,
+    /// Buffers that are to be written before, though it does not read them.
+    pub after: Vec<BufferId>,
     /// The graph nodes it came from.
     pub origins: Vec<Origin>,
 }

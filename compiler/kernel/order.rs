@@ -1,12 +1,17 @@
-//! The order of kernels: as lowering made it, but for outputs that could take an input's memory.
+//! The order of kernels: as lowering made it, but for outputs that could take an input's memory,
+//! and for programs that compute something again to need less of it.
 //!
 //! An optimiser's update can be written over the old parameters only after the last kernel that
 //! reads them. So readers of an input go before the kernel that writes the output of its name,
 //! where the data allow it.
+//!
+//! Where kernels are after something that they do not read, memory is what matters: a kernel that
+//! needs no more than it gives back goes as early as it can. So a gradient that reads what was
+//! computed again is taken before the next such thing is.
 
 use super::plan::may_take_in_step;
 use super::touch::touches;
-use super::{BufferId, Program};
+use super::{BufferId, Place, Program};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -30,8 +35,13 @@ pub fn order(program: &mut Program) {
     for (_, input, output) in wishes {
         wish(program, &mut after, input, output);
     }
+    let waits = program.kernels.iter().any(|kernel| !kernel.after.is_empty());
+    let sequence = match waits {
+        true => sparing(program, &after),
+        false => sorted(&after),
+    };
     let mut kernels: Vec<_> = program.kernels.drain(..).map(Some).collect();
-    for at in sorted(&after) {
+    for at in sequence {
         program.kernels.push(kernels[at].take().expect("each kernel comes once"));
     }
 }
@@ -89,6 +99,67 @@ fn wish(program: &Program, after: &mut [Vec<usize>], input: BufferId, output: Bu
             after[reader].push(writer);
         }
     }
+}
+
+/// A topological order: of the kernels that may come next the first that makes the arena no
+/// larger, the first of all where there is none.
+fn sparing(program: &Program, after: &[Vec<usize>]) -> Vec<usize> {
+    // The arena buffers of each kernel, and how many kernels still come to each buffer.
+    let mut comers = vec![0usize; program.buffers.len()];
+    let arena: Vec<Vec<(BufferId, bool)>> = program
+        .kernels
+        .iter()
+        .map(|kernel| {
+            let mut own: Vec<(BufferId, bool)> = Vec::new();
+            for touch in touches(kernel) {
+                let held = matches!(program.buffers[touch.buffer.0 as usize].place, Place::Arena);
+                match own.iter_mut().find(|(buffer, _)| *buffer == touch.buffer) {
+                    Some((_, writes)) => *writes |= touch.writes,
+                    None if held => own.push((touch.buffer, touch.writes)),
+                    None => {}
+                }
+            }
+            own.iter().for_each(|(buffer, _)| comers[buffer.0 as usize] += 1);
+            own
+        })
+        .collect();
+    let bytes = |buffer: BufferId| {
+        let declared = &program.buffers[buffer.0 as usize];
+        (declared.elements * declared.dtype.size()) as i64
+    };
+    let mut born = vec![false; program.buffers.len()];
+    let mut waits = vec![0usize; after.len()];
+    for &next in after.iter().flatten() {
+        waits[next] += 1;
+    }
+    let mut ready: Vec<usize> = (0..after.len()).filter(|&at| waits[at] == 0).collect();
+    let mut order = Vec::with_capacity(after.len());
+    while !ready.is_empty() {
+        let growth = |at: usize| -> i64 {
+            let of = |&(buffer, writes): &(BufferId, bool)| {
+                let number = buffer.0 as usize;
+                let new = if writes && !born[number] { bytes(buffer) } else { 0 };
+                new - if comers[number] == 1 { bytes(buffer) } else { 0 }
+            };
+            arena[at].iter().map(of).sum()
+        };
+        let spares = ready.iter().position(|&at| growth(at) <= 0);
+        let at = ready.remove(spares.unwrap_or(0));
+        order.push(at);
+        for &(buffer, _) in &arena[at] {
+            comers[buffer.0 as usize] -= 1;
+            born[buffer.0 as usize] = true;
+        }
+        for &next in &after[at] {
+            waits[next] -= 1;
+            if waits[next] == 0 {
+                let place = ready.partition_point(|&other| other < next);
+                ready.insert(place, next);
+            }
+        }
+    }
+    assert_eq!(order.len(), after.len(), "wishes make no cycles");
+    order
 }
 
 /// A topological order: among the kernels that may come next, the one that came first before.

@@ -24,7 +24,7 @@ pub struct Touch<'k> {
 /// A place in a kernel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Site {
-    /// An operand of a product or of a call.
+    /// An operand of a product or of a call, or what a kernel is after.
     Operand,
     /// The body of a stage, at this instruction.
     Body(usize, usize),
@@ -78,6 +78,7 @@ pub fn touches(kernel: &Kernel) -> Vec<Touch<'_>> {
             touches.extend(repeat.results().chain(repeat.scratch()).map(|b| whole(b, true)));
         }
     }
+    touches.extend(kernel.after.iter().map(|&b| whole(b, false)));
     touches
 }
 

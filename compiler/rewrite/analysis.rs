@@ -234,6 +234,7 @@ fn constant(op: &Op, operands: &[&Facts]) -> Option<Scalar> {
             let value = first()?;
             operands.iter().all(|f| f.constant == Some(value)).then_some(value)
         }
+        Op::After => first(),
         Op::Input(_)
         | Op::Literal(_)
         | Op::CheckIndex(_)
@@ -248,6 +249,7 @@ fn constant(op: &Op, operands: &[&Facts]) -> Option<Scalar> {
         | Op::Random { .. }
         | Op::FoldKey
         | Op::Scan(_)
+        | Op::Call(_)
         | Op::Fused(_) => None,
     }
 }
@@ -284,7 +286,8 @@ fn interval(
         | Op::Slice { .. }
         | Op::Window(_)
         | Op::Diagonal(..)
-        | Op::Gather(_) => operands[0].interval,
+        | Op::Gather(_)
+        | Op::After => operands[0].interval,
         Op::Pad { .. } | Op::Concat(_) => {
             operands.iter().map(|f| f.interval).reduce(Interval::hull).unwrap_or(all)
         }
@@ -332,6 +335,7 @@ fn interval(
         | Op::ScatterAdd(_)
         | Op::FoldKey
         | Op::Scan(_)
+        | Op::Call(_)
         | Op::Fused(_) => all,
     }
 }

@@ -102,7 +102,9 @@ impl Machine {
             | Op::Size(..)
             | Op::Reshape(_)
             | Op::Window(_)
-            | Op::Diagonal(..) => Work::default(),
+            | Op::Diagonal(..)
+            | Op::Call(_)
+            | Op::After => Work::default(),
             Op::Map(map) => units(points, f64::from(map.row().cost)),
             Op::Convert(_) | Op::Iota { .. } | Op::Broadcast { .. } | Op::Slice { .. } => {
                 units(points, 1.0)

@@ -81,6 +81,8 @@ pub enum Kind {
     FoldKey,
     /// `Op::Scan`.
     Scan,
+    /// `Op::After`.
+    After,
     /// `Op::Fused`.
     Fused,
 }
@@ -116,6 +118,8 @@ impl Kind {
             Op::Random { .. } => Kind::Random,
             Op::FoldKey => Kind::FoldKey,
             Op::Scan(_) => Kind::Scan,
+            Op::Call(_) => unreachable!("calls are written out before rewriting"),
+            Op::After => Kind::After,
             Op::Fused(_) => Kind::Fused,
         }
     }

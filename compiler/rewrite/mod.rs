@@ -98,6 +98,7 @@ const PHASES: [Phase; 5] =
 /// An equal graph that costs less, and what was done. Panics where sizes are not all known.
 pub fn optimise(graph: &Graph, options: &Options) -> (Graph, Report) {
     assert!(graph.is_concrete(), "sizes are known before rewriting");
+    let graph = &*graph.written_out();
     let reorders = options.numerics > Numerics::Exact;
     let cut = if reorders { blocks::cut(graph) } else { None };
     let graph = cut.as_ref().unwrap_or(graph);

@@ -33,7 +33,7 @@ fn in_f64(sample: &Sample) -> Option<Sample> {
         match ty.dtype {
             DType::F32 => ty.dtype = DType::F64,
             // A step says its types itself.
-            DType::F64 if matches!(sample.op, Op::Scan(_)) => {}
+            DType::F64 if matches!(sample.op, Op::Scan(_) | Op::Call(_)) => {}
             DType::F16 | DType::BF16 | DType::F64 => return None,
             _ => {}
         }

@@ -40,8 +40,9 @@ pub(super) fn rows() -> Vec<Builtin> {
             let slots = slots(&["f", "backward"]);
             let arguments = w.assign("custom_grad", &slots, form.args, form.callee)?;
             let f = function(w, arguments[0].expect("it must be given"));
-            let backward = function(w, arguments[1].expect("it must be given"))?;
-            Ok(transformed(Transform::CustomGrad(backward), f?))
+            let given = arguments[1].expect("it must be given");
+            let backward = function(w, given)?;
+            Ok(transformed(Transform::CustomGrad(backward, given.value.span), f?))
         };
     }
 }

@@ -92,11 +92,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    pub(crate) fn unsupported(&mut self, what: &str, span: Span) -> super::Reported {
-        let message = format!("this version does not compile {what} yet");
-        self.error(codes::UNSUPPORTED, span, message)
-    }
-
     fn callee(&mut self, callee: &'w Expr) -> Eval<Rc<Callable<'w>>> {
         match self.expr(callee, None) {
             Value::Function(function) => Ok(function),

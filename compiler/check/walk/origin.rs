@@ -92,6 +92,7 @@ impl Walk<'_> {
             Op::ScatterAdd(_) | Op::Running(..) | Op::Recur(_) | Op::Argsort { .. } => {
                 from(0, axis)
             }
+            Op::After => from(0, axis),
             Op::Linear(linear) => from(usize::from(linear.solves()), axis),
             Op::Scan(scan) if scan.result < scan.carried => from(scan.result, axis),
             Op::Scan(scan) if axis == 0 && scan.sliced > 0 => from(scan.carried, 0),
@@ -111,6 +112,7 @@ impl Walk<'_> {
             | Op::Random { .. }
             | Op::FoldKey
             | Op::Scan(_)
+            | Op::Call(_)
             | Op::Fused(_) => None,
         };
         // What made the size up is the next best place.

@@ -145,7 +145,7 @@ impl Maker {
     }
     pub fn kernel(&mut self, work: Work) {
         let name = format!("kernel{}", self.program.kernels.len());
-        self.program.kernels.push(Kernel { name, work, origins: Vec::new() });
+        self.program.kernels.push(Kernel { name, work, after: Vec::new(), origins: Vec::new() });
     }
     pub fn nest(&mut self, outer: &[usize], stages: Vec<Stage>, split: Split) {
         self.kernel(Work::Nest(Nest { outer: SmallVec::from_slice(outer), stages, split }));

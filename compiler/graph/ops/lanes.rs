@@ -28,7 +28,8 @@ pub enum Batch {
     Pointwise,
     /// A rule of its own.
     Rule(BatchRule),
-    /// By the lanes of a step: `autodiff` batches the graph that the operation holds.
+    /// By the lanes of a step or of some operands: `autodiff` knows, and batches the graph that the
+    /// operation holds.
     Step,
 }
 

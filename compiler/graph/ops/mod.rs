@@ -6,6 +6,7 @@
 //! operations are rows of `elementwise`; the others stand in one file a family.
 
 mod along;
+mod call;
 mod contract;
 mod convert;
 mod diagonal;
@@ -26,6 +27,7 @@ mod table;
 mod view;
 mod window;
 
+pub use call::{Call, Rule};
 pub use elementwise::{MapOp, MapRow};
 pub use lanes::{Batch, BatchRule, Lanes};
 pub use row::{Class, Draws, EvalError, Jvp, JvpRule, OpRow, Sample, Transpose};
@@ -205,6 +207,10 @@ pub enum Op {
     FoldKey,
     /// A step repeated along an axis: one of its results.
     Scan(Scan),
+    /// A function that derivatives treat as a whole: one of its results.
+    Call(Call),
+    /// Operand 0 itself, for work that is not to be done before operand 1 is there.
+    After,
     /// Elementwise work over an iteration space, perhaps reduced; made by rewriting only.
     Fused(Arc<Fused>),
 }

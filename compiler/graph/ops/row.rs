@@ -74,6 +74,10 @@ pub enum Class {
     Random,
     /// A step, repeated.
     Scan,
+    /// A function, which is written out before there is code.
+    Call,
+    /// Operand 0 itself; the others are waited for.
+    Order,
     /// An iteration space with a body; what fusion makes.
     Fused,
 }

@@ -220,29 +220,35 @@ impl Graph {
     }
 }
 
-/// The sizes of a step replaced: what `Op::map_dims` does to its graph. Types are taken as they
-/// become, nothing is derived or simplified.
+/// The sizes of a step replaced: what `Op::map_dims` does to its graph.
 pub(super) fn map_dims(scan: &Scan, f: &mut dyn FnMut(&Dim) -> Dim) -> Scan {
-    let mut step = Graph::new();
+    let step = Arc::new(graph_with_dims(&scan.step, f));
+    Scan { step, count: f(&scan.count), ..scan.clone() }
+}
+
+/// A graph with its sizes replaced. Types are taken as they become, nothing is derived or
+/// simplified.
+pub(super) fn graph_with_dims(step: &Graph, f: &mut dyn FnMut(&Dim) -> Dim) -> Graph {
+    let mut replaced = Graph::new();
     let mut map: SmallVec<[NodeId; 16]> = SmallVec::new();
-    for id in scan.step.nodes() {
-        let node = scan.step.node(id);
+    for id in step.nodes() {
+        let node = step.node(id);
         let new = match &node.op {
             Op::Input(ty) => {
-                let named = scan.step.inputs().iter().find(|(_, n)| *n == id);
+                let named = step.inputs().iter().find(|(_, n)| *n == id);
                 let (name, _) = named.expect("a step has no input without a name");
-                step.add_input(name.clone(), ty.map_dims(f), node.origin)
+                replaced.add_input(name.clone(), ty.map_dims(f), node.origin)
             }
             op => {
                 let operands: SmallVec<[NodeId; 3]> =
-                    scan.step.operands(id).iter().map(|o| map[o.index()]).collect();
-                step.copied(op.map_dims(f), node.ty.map_dims(f), &operands, node.origin)
+                    step.operands(id).iter().map(|o| map[o.index()]).collect();
+                replaced.copied(op.map_dims(f), node.ty.map_dims(f), &operands, node.origin)
             }
         };
         map.push(new);
     }
-    for (name, node) in scan.step.outputs() {
-        step.add_output(name.clone(), map[node.index()]);
+    for (name, node) in step.outputs() {
+        replaced.add_output(name.clone(), map[node.index()]);
     }
-    Scan { step: Arc::new(step), count: f(&scan.count), ..scan.clone() }
+    replaced
 }

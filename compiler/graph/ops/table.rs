@@ -1,14 +1,14 @@
 //! From an operation to its row.
 
 use super::{
-    MapOp, Op, OpRow, TypeError, along, contract, convert, diagonal, elementwise, fused, gather,
-    join, linear,
+    MapOp, Op, OpRow, TypeError, along, call, contract, convert, diagonal, elementwise, fused,
+    gather, join, linear,
 };
 use super::{Window, random, reduce, scan, source, view, window};
 use crate::graph::{Dim, TensorType};
 
 /// Every row.
-pub static ROWS: [&OpRow; 29] = [
+pub static ROWS: [&OpRow; 31] = [
     &source::INPUT,
     &source::CONST,
     &source::LITERAL,
@@ -37,6 +37,8 @@ pub static ROWS: [&OpRow; 29] = [
     &random::RANDOM,
     &random::FOLD_KEY,
     &scan::SCAN,
+    &call::CALL,
+    &call::AFTER,
     &fused::FUSED,
 ];
 
@@ -72,6 +74,8 @@ impl Op {
             Op::Random { .. } => &random::RANDOM,
             Op::FoldKey => &random::FOLD_KEY,
             Op::Scan(_) => &scan::SCAN,
+            Op::Call(_) => &call::CALL,
+            Op::After => &call::AFTER,
             Op::Fused(_) => &fused::FUSED,
         }
     }
@@ -123,6 +127,7 @@ impl Op {
             Op::Window(w) => [&w.start, &w.count, &w.size].iter().all(|d| d.known().is_some()),
             Op::Pad { low, high, .. } => known(low) && known(high),
             Op::Scan(scan) => scan.count.known().is_some() && scan.step.is_concrete(),
+            Op::Call(call) => call.body.is_concrete(),
             Op::Const(_)
             | Op::Literal(_)
             | Op::Map(_)
@@ -140,6 +145,7 @@ impl Op {
             | Op::Gather(_)
             | Op::ScatterAdd(_)
             | Op::FoldKey
+            | Op::After
             | Op::Fused(_) => true,
         }
     }
@@ -170,6 +176,7 @@ impl Op {
                 ..w.clone()
             }),
             Op::Scan(scan) => Op::Scan(scan::map_dims(scan, f)),
+            Op::Call(call) => Op::Call(call::map_dims(call, f)),
             Op::Pad { low, high, interior } => Op::Pad {
                 low: low.iter().map(&mut *f).collect(),
                 high: high.iter().map(f).collect(),
@@ -192,6 +199,7 @@ impl Op {
             | Op::Gather(_)
             | Op::ScatterAdd(_)
             | Op::FoldKey
+            | Op::After
             | Op::Fused(_) => self.clone(),
         }
     }

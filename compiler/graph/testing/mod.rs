@@ -91,7 +91,7 @@ impl Generator<'_> {
 
     /// Tries one of the ways to add nodes; some find nothing to work on and add none.
     fn step(&mut self) {
-        match self.rng.below(32) {
+        match self.rng.below(33) {
             0..8 => self.map(),
             8 => self.convert(),
             9 | 10 => self.reshape(),
@@ -110,6 +110,7 @@ impl Generator<'_> {
             26 => self.diagonal(),
             27 | 28 => self.along(),
             29 => self.scan(),
+            30 => self.call(),
             _ if self.options.fused => self.fused(),
             _ => self.map(),
         };
@@ -204,6 +205,7 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
         | Op::Recur(_)
         | Op::Linear(_)
         | Op::Scan(_)
+        | Op::Call(_)
         | Op::Fused(_) => !ty.dtype.is_float(),
         Op::Input(_)
         | Op::Const(_)
@@ -222,7 +224,8 @@ fn keeps_exact(g: &Builder<'_>, op: &Op, operands: &[NodeId], ty: &TensorType) -
         | Op::ArgReduce(..)
         | Op::Argsort { .. }
         | Op::Gather(_)
-        | Op::FoldKey => true,
+        | Op::FoldKey
+        | Op::After => true,
     }
 }
 

@@ -3,7 +3,9 @@
 use super::Generator;
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue, ReduceOp};
 use crate::graph::ops::elementwise::{Partial, Takes};
-use crate::graph::ops::{Axes, Contraction, Draw, Draws, MapOp, MapRow, Op, Scan, Window, shape};
+use crate::graph::ops::{
+    Axes, Call, Contraction, Draw, Draws, MapOp, MapRow, Op, Rule, Scan, Window, shape,
+};
 use crate::graph::{Builder, Dim, Graph, NodeId, TensorType};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
@@ -39,6 +41,25 @@ impl Generator<'_> {
         };
         let scale = self.g.constant(0.5, ty.dtype);
         Some(self.g.scan(&scan, &[state, rows, scale]))
+    }
+
+    /// A call, and its result after something else.
+    pub(super) fn call(&mut self) -> Option<NodeId> {
+        let x = self.any(|ty| ty.dtype.is_float())?;
+        let other = self.any(|_| true)?;
+        let ty = self.g.ty(x);
+        let mut body = Graph::new();
+        let s = Builder::new(&mut body);
+        let inside = s.input("x", ty);
+        let bent = s.tanh(inside);
+        s.output("bent", bent);
+        s.output("twice", s.add(bent, bent));
+        drop(s);
+        let result = self.rng.below(2);
+        let (body, moving) = (Arc::new(body), SmallVec::new());
+        let call = Call { body, rule: Rule::Again, result, moving };
+        let result = self.g.add_op(Op::Call(call), &[x]);
+        Some(self.g.after(result, other))
     }
 
     pub(super) fn map(&mut self) -> Option<NodeId> {

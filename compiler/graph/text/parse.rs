@@ -2,7 +2,9 @@
 
 use super::cursor::Cursor;
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, Lambda, LambdaInst, LambdaValue};
-use crate::graph::ops::{Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Scan, Window};
+use crate::graph::ops::{
+    Call, Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Rule, Scan, Window,
+};
 use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
 use smallvec::SmallVec;
 use std::fmt;
@@ -144,6 +146,7 @@ impl Parser {
             "convert" => Op::Convert(ty.dtype),
             "reshape" => Op::Reshape(ty.shape.clone()),
             "fold_key" => Op::FoldKey,
+            "after" => Op::After,
             _ => match MapOp::from_name(name) {
                 Some(op) => Op::Map(op),
                 None if ROWS.iter().all(|row| row.name != name) => {
@@ -282,6 +285,26 @@ impl Parser {
                 c.next_key("step")?;
                 let step = Arc::new(self.step(c)?);
                 Op::Scan(Scan { step, count, carried, sliced, reverse, result })
+            }
+            "call" => {
+                c.key("result")?;
+                let result = c.integer()?;
+                c.next_key("body")?;
+                let body = Arc::new(self.step(c)?);
+                let mut call = Call { body, rule: Rule::Again, result, moving: SmallVec::new() };
+                while c.eat(",") {
+                    if c.eat_word("by") {
+                        c.expect(":")?;
+                        let by = c.integers()?;
+                        c.next_key("rule")?;
+                        let backward = Arc::new(self.step(c)?);
+                        call.rule = Rule::Given { backward, by };
+                    } else {
+                        c.key("moving")?;
+                        call.moving = c.integers()?;
+                    }
+                }
+                Op::Call(call)
             }
             "fused" => {
                 let args = operands.iter().map(|&o| self.graph.ty(o).dtype).collect();

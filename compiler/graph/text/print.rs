@@ -2,7 +2,7 @@
 
 use crate::diag::Sources;
 use crate::graph::fused::{AxisIndex, Fused, IndexMap, LambdaInst};
-use crate::graph::ops::{LiteralTensor, Op};
+use crate::graph::ops::{LiteralTensor, Op, Rule};
 use crate::graph::{Dim, DimVar, Graph, NodeId, Origin, TensorType, Via};
 use rustc_hash::FxHashMap;
 use std::fmt::{self, Write};
@@ -193,8 +193,22 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
                 statements(&scan.step, names).join("; ")
             )
         }
+        Op::Call(of) => {
+            let graph = |graph: &Graph| format!("[{}]", statements(graph, names).join("; "));
+            let rule = match &of.rule {
+                Rule::Again => String::new(),
+                Rule::Given { backward, by } => {
+                    format!(", by: {}, rule: {}", list(by), graph(backward))
+                }
+            };
+            let moving = match of.is_value() {
+                true => String::new(),
+                false => format!(", moving: {}", list(&of.moving)),
+            };
+            format!("{call} {{result: {}, body: {}{rule}{moving}}}", of.result, graph(&of.body))
+        }
         Op::Fused(fused) => format!("{call} {{{}}}", body(fused)),
-        Op::Map(_) | Op::Convert(_) | Op::Reshape(_) | Op::FoldKey => call,
+        Op::Map(_) | Op::Convert(_) | Op::Reshape(_) | Op::FoldKey | Op::After => call,
     }
 }
 

@@ -308,6 +308,7 @@ impl<'a> Writer<'a> {
             Op::Input(_) | Op::Const(_) | Op::Size(..) | Op::Iota { .. } | Op::CheckIndex(_) => {
                 true
             }
+            Op::After => true,
             Op::Broadcast { .. } | Op::Reshape(_) => self.view(node).is_some(),
             Op::Map(map) => self.unit_factor(*map, &self.graph.operands(node)).is_some(),
             _ => false,

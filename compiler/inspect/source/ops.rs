@@ -162,6 +162,8 @@ impl Writer<'_> {
                 plain(tree::call_named("recurrence", args, [("axis", axis_number(*axis))]), ty)
             }
             Op::Scan(_) => unreachable!("loops are bound before"),
+            Op::Call(_) => unreachable!("source is printed of graphs with calls written out"),
+            Op::After => self.print(operands[0]),
             Op::Argsort { axis, descending } => {
                 let mut named = vec![("axis", axis_number(*axis))];
                 if *descending {

@@ -96,6 +96,7 @@ fn partner(program: &Program, host: usize) -> Option<(usize, Kernel, String)> {
             join::append(&pair).or_else(|| join::prepend(&pair)).or_else(|| rows::join(&pair));
         if let Some((mut kernel, why)) = joined {
             kernel.name = joint_name(&pair.host.name, &pair.guest.name);
+            kernel.after = after(&kernel, &pair);
             kernel.origins = pair.host.origins.clone();
             for &origin in &pair.guest.origins {
                 if !kernel.origins.contains(&origin) {
@@ -106,6 +107,20 @@ fn partner(program: &Program, host: usize) -> Option<(usize, Kernel, String)> {
         }
     }
     None
+}
+
+/// What two kernels are after together: not what they write themselves.
+fn after(kernel: &Kernel, pair: &Pair<'_>) -> Vec<BufferId> {
+    let parts = [&pair.host.after, &pair.guest.after];
+    if parts.iter().all(|part| part.is_empty()) {
+        return Vec::new();
+    }
+    let (_, writes) = sets(kernel);
+    let mut after: Vec<BufferId> = parts.into_iter().flatten().copied().collect();
+    after.sort_unstable();
+    after.dedup();
+    after.retain(|buffer| !writes.contains(buffer));
+    after
 }
 
 /// Two kernels that may become one.

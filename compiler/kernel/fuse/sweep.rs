@@ -208,6 +208,7 @@ fn drop_buffers(program: &mut Program) {
     let renumber = |b: &mut BufferId| *b = numbers[b.0 as usize];
     for kernel in &mut program.kernels {
         for_bodies(kernel, |body, _| body.slots.iter_mut().for_each(|a| renumber(&mut a.buffer)));
+        kernel.after.iter_mut().for_each(renumber);
         match &mut kernel.work {
             Work::Nest(_) => {}
             Work::Product(product) => {

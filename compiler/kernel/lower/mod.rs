@@ -40,11 +40,14 @@ pub fn lower(graph: &Graph) -> Program {
 /// The same where other checks have these sites.
 fn lower_after(graph: &Graph, sites: Vec<Origin>) -> Program {
     assert!(graph.is_concrete(), "lowering needs known sizes");
+    let graph = &*graph.written_out();
     let mut lowering = Lowering {
         graph,
         program: Program { sites, ..Program::default() },
         views: vec![None; graph.len()],
         origin: Origin::default(),
+        waits: vec![SmallVec::new(); graph.len()],
+        after: SmallVec::new(),
     };
     for (number, (name, node)) in graph.inputs().iter().enumerate() {
         lowering.input(number as u32, name, *node);
@@ -53,8 +56,14 @@ fn lower_after(graph: &Graph, sites: Vec<Origin>) -> Program {
     for id in graph.nodes().filter(|n| live[n.index()]) {
         if lowering.views[id.index()].is_none() {
             lowering.origin = graph.node(id).origin;
+            lowering.wait(id);
+            let before = lowering.program.kernels.len();
             let view = lowering.node(id);
             lowering.views[id.index()] = Some(view);
+            // What is no kernel itself makes its readers wait.
+            if lowering.program.kernels.len() == before {
+                lowering.waits[id.index()] = std::mem::take(&mut lowering.after);
+            }
         }
     }
     for (number, (name, node)) in graph.outputs().iter().enumerate() {
@@ -69,6 +78,10 @@ struct Lowering<'g> {
     views: Vec<Option<View>>,
     /// Of the node that is being lowered.
     origin: Origin,
+    /// For each node that is a view what kernels that read it are after.
+    waits: Vec<SmallVec<[BufferId; 1]>>,
+    /// What kernels of the node that is being lowered are after.
+    after: SmallVec<[BufferId; 1]>,
 }
 
 /// Nodes.
@@ -154,6 +167,8 @@ impl Lowering<'_> {
             Op::Random { draw, .. } => self.random(id, &operands[0], *draw),
             Op::FoldKey => self.fold_key(id, &operands[0], &operands[1]),
             Op::Scan(scan) => self.scan(id, &operands, scan),
+            Op::Call(_) => unreachable!("calls were written out"),
+            Op::After => operands[0].clone(),
             Op::Fused(fused) => self.fused(id, &operands, fused),
         }
     }
@@ -162,6 +177,7 @@ impl Lowering<'_> {
     /// copy.
     fn output(&mut self, number: u32, name: &str, node: NodeId) {
         let view = self.view(node);
+        self.after = self.waits[node.index()].clone();
         self.origin = self.graph.node(node).origin;
         let own = self
             .whole_buffer(&view)
@@ -364,6 +380,25 @@ impl Lowering<'_> {
         self.views[id.index()].clone().expect("operands come first")
     }
 
+    /// Notes what the kernels of a node are after.
+    fn wait(&mut self, id: NodeId) {
+        self.after.clear();
+        let operands = self.graph.operands(id);
+        let other = match self.graph.op(id) {
+            Op::After => match self.view(operands[1]).base {
+                Base::Buffer(buffer) => Some(buffer),
+                Base::Const(_) | Base::Position => None,
+            },
+            _ => None,
+        };
+        let inherited = operands.iter().flat_map(|o| self.waits[o.index()].iter().copied());
+        for buffer in inherited.chain(other) {
+            if !self.after.contains(&buffer) {
+                self.after.push(buffer);
+            }
+        }
+    }
+
     fn ty(&self, id: NodeId) -> (DType, SmallVec<[usize; 4]>) {
         let ty = self.graph.ty(id);
         (ty.dtype, ty.concrete_shape().0)
@@ -439,7 +474,8 @@ impl Lowering<'_> {
     }
 
     fn kernel(&mut self, name: &str, work: Work, origins: &[Origin]) {
-        let kernel = Kernel { name: name.to_owned(), work, origins: origins.to_vec() };
+        let after = self.after.to_vec();
+        let kernel = Kernel { name: name.to_owned(), work, after, origins: origins.to_vec() };
         self.program.kernels.push(kernel);
     }
 

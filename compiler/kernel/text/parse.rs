@@ -158,7 +158,20 @@ impl<'t> Parser<'t> {
 
     fn kernel(&mut self, line: &mut Line<'t>) -> Parsed<Kernel> {
         let name = line.string()?;
-        line.expect("=")?;
+        let mut after = Vec::new();
+        let mut word = line.word();
+        if word == "after" {
+            loop {
+                word = line.word();
+                if word == "=" {
+                    break;
+                }
+                after.push(buffer_of(word)?);
+            }
+        }
+        if word != "=" {
+            return Err(format!("expected `=`, found `{word}`"));
+        }
         let work = match line.word() {
             "nest" => {
                 let outer: Vec<usize> = line.list()?;
@@ -229,7 +242,7 @@ impl<'t> Parser<'t> {
             "repeat" => Work::Repeat(self.repeat(line)?),
             other => return Err(format!("there is no kernel `{other}`")),
         };
-        Ok(Kernel { name, work, origins: Vec::new() })
+        Ok(Kernel { name, work, after, origins: Vec::new() })
     }
 
     fn repeat(&mut self, line: &mut Line<'t>) -> Parsed<Repeat> {
@@ -394,6 +407,12 @@ struct Line<'t> {
     rest: &'t str,
 }
 
+/// `b3`
+fn buffer_of(word: &str) -> Parsed<BufferId> {
+    let id = word.strip_prefix('b').and_then(|digits| digits.parse().ok());
+    id.map(BufferId).ok_or_else(|| format!("expected a buffer, found `{word}`"))
+}
+
 impl<'t> Line<'t> {
     /// The next word; empty at the end.
     fn word(&mut self) -> &'t str {
@@ -431,9 +450,7 @@ impl<'t> Line<'t> {
     }
 
     fn buffer(&mut self) -> Parsed<BufferId> {
-        let word = self.word();
-        let id = word.strip_prefix('b').and_then(|digits| digits.parse().ok());
-        id.map(BufferId).ok_or_else(|| format!("expected a buffer, found `{word}`"))
+        buffer_of(self.word())
     }
 
     fn named(&mut self, what: &str) -> Parsed<BufferId> {

@@ -67,7 +67,11 @@ impl fmt::Display for Program {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel {:?} = ", self.name)?;
+        write!(f, "kernel {:?}", self.name)?;
+        for (number, buffer) in self.after.iter().enumerate() {
+            write!(f, "{} {buffer}", if number == 0 { " after" } else { "" })?;
+        }
+        f.write_str(" = ")?;
         match &self.work {
             Work::Nest(nest) => write!(f, "{nest}"),
             Work::Product(product) => write!(f, "{product}"),

@@ -390,7 +390,7 @@ impl<'w> Walk<'w> {
 
     /// Whether a leaf is of the graph that was on top of the one at hand: of an argument, it is an
     /// input that moves.
-    fn is_lifted(&self, leaf: Leaf) -> bool {
+    pub(super) fn is_lifted(&self, leaf: Leaf) -> bool {
         matches!(leaf, Leaf::Node(level, _) if level as usize == self.levels.len())
     }
 

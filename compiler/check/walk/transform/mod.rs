@@ -4,10 +4,11 @@
 //! transformation is about and whatever else it uses; `autodiff` makes another graph of it; and
 //! that is copied into the graph at hand. So transformations nest in any order.
 //!
-//! `derive` has the derivatives, `lanes` has `vmap`.
+//! `derive` has the derivatives, `lanes` has `vmap`, `whole` has `checkpoint` and `custom_grad`.
 
 mod derive;
 mod lanes;
+mod whole;
 
 use super::bind::{Argument, Bound, Slot};
 use super::{Eval, MAX_NODES, Walk};
@@ -20,11 +21,13 @@ use crate::syntax::ast;
 use lanes::Vmapped;
 use std::rc::Rc;
 use tensc_runtime::{DType, Scalar};
+use whole::Whole;
 
 /// A call of a transformed function whose arguments are values.
 pub(crate) enum Transformed<'w> {
     Derived(Derived<'w>),
     Vmapped(Vmapped<'w>),
+    Whole(Whole<'w>),
 }
 
 /// A call of a derivative.
@@ -77,8 +80,12 @@ impl<'w> Walk<'w> {
                 let said = (axes.clone(), *out);
                 Transformed::Vmapped(self.bind_vmapped(said, inner, callee, args, span)?)
             }
-            Transform::Checkpoint | Transform::CustomGrad(_) => {
-                return Err(self.unsupported("this transformation", span));
+            Transform::Checkpoint => {
+                Transformed::Whole(self.bind_whole(None, inner, callee, args, span)?)
+            }
+            Transform::CustomGrad(backward, at) => {
+                let backward = Some((backward.clone(), *at));
+                Transformed::Whole(self.bind_whole(backward, inner, callee, args, span)?)
             }
         })
     }
@@ -87,12 +94,19 @@ impl<'w> Walk<'w> {
         match transformed {
             Transformed::Derived(derived) => self.differentiate(derived),
             Transformed::Vmapped(vmapped) => self.apply_vmapped(vmapped),
+            Transformed::Whole(whole) => self.apply_whole(whole),
         }
     }
 
     /// Applies a function whose arguments are nodes of the graph on top, and takes that off.
     fn traced(&mut self, inner: Eval<Bound<'w>>, span: Span) -> Eval<Traced<'w>> {
-        let result = inner.and_then(|inner| self.apply(inner)).and_then(|value| {
+        let result = inner.and_then(|inner| self.apply(inner));
+        self.traced_value(result, span)
+    }
+
+    /// The graph on top with this result, taken off.
+    fn traced_value(&mut self, result: Eval<Value<'w>>, span: Span) -> Eval<Traced<'w>> {
+        let result = result.and_then(|value| {
             value.map_leaves(&mut |leaf| match leaf {
                 Value::Error => Err(self.reported()),
                 Value::Unit | Value::Function(_) | Value::Module(_) => {
@@ -202,7 +216,7 @@ impl<'w> Walk<'w> {
             true => diagnostic,
             false => diagnostic.label(span, "differentiated here"),
         };
-        self.report(diagnostic.help("stop_gradient(x) makes it a constant for the derivative"))
+        self.report(diagnostic.help(refused.help))
     }
 }
 
@@ -212,6 +226,7 @@ impl<'w> Transformed<'w> {
             Transformed::Derived(derived) => derived.inner.declared_dtype(position),
             // The arguments of a batched function are tensors by then.
             Transformed::Vmapped(_) => None,
+            Transformed::Whole(whole) => whole.inner.declared_dtype(position),
         }
     }
 
@@ -228,6 +243,7 @@ impl<'w> Transformed<'w> {
                 derived.inner.args_mut(walk).into_iter().chain(named).collect()
             }
             Transformed::Vmapped(vmapped) => vmapped.args_mut(),
+            Transformed::Whole(whole) => whole.inner.args_mut(walk),
         }
     }
 }
@@ -238,7 +254,7 @@ fn extras(function: &Callable<'_>) -> usize {
         Callable::Transform(transform, inner) => {
             let own = match &**transform {
                 Transform::Derivative(derivative, wrt) => derivative.extras(wrt),
-                Transform::Lanes { .. } | Transform::Checkpoint | Transform::CustomGrad(_) => 0,
+                Transform::Lanes { .. } | Transform::Checkpoint | Transform::CustomGrad(..) => 0,
             };
             own + extras(inner)
         }

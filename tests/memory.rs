@@ -1,0 +1,54 @@
+//! How much memory a plan needs where the program asks for less: `checkpoint`.
+
+use tensc::pipeline::{Options, PLAN, Recorder, compile};
+use tensc::{Module, kernel};
+
+const BLOCKS: usize = 6;
+
+/// The bytes of the arena of a function of the source.
+fn arena(source: &str, function: &str) -> usize {
+    let module = Module::from_source("memory.tx", source).expect("the program is right");
+    let function = module.function(function).expect("it is there");
+    let mut recorder = Recorder { wanted: vec![PLAN.name.to_string()], ..Recorder::default() };
+    compile(&function.typed().graph, &Options::default(), &mut recorder).expect("it compiles");
+    let (_, text) = &recorder.texts[0];
+    let program = kernel::text::parse(text).expect("what is printed reads back");
+    kernel::verify(&program).expect("the plan is sound");
+    program.plan.bytes
+}
+
+/// Blocks of two products each, the function that differentiates through `f` and the loop over
+/// them.
+fn source(f: &str) -> String {
+    let blocks: Vec<String> = (0..BLOCKS).map(|i| format!("p.{i}")).collect();
+    let chain = blocks.iter().fold("x".to_string(), |x, p| format!("f({p}, {x})"));
+    let types = vec!["Block"; BLOCKS].join(", ");
+    format!(
+        "struct Block {{ a: f32[64, 256], b: f32[256, 64] }}
+         fn block(p: Block, x: f32[512, 64]) -> f32[512, 64] = x + tanh(x @ p.a) @ p.b
+         fn loss(p: ({types}), x: f32[512, 64]) -> f32 = {{
+             let f = {f}
+             sum(square({chain}))
+         }}
+         fn chain(p: ({types}), x: f32[512, 64]) = grad(loss)(p, x)
+         fn steps(p: Block, x: f32[512, 64]) -> f32 = {{
+             let f = {f}
+             sum(square(scan i in 0..16 with h = x {{ f(p, h) }}))
+         }}
+         fn repeated(p: Block, x: f32[512, 64]) = grad(steps)(p, x)"
+    )
+}
+
+#[test]
+fn checkpoints_need_less_memory() {
+    let (kept, again) = (source("block"), source("checkpoint(block)"));
+    // Inside a block 512 x 256 numbers are kept, 512 x 64 come out of it.
+    const INSIDE: usize = 512 * 256 * 4;
+    const BETWEEN: usize = 512 * 64 * 4;
+    let (plain, spared) = (arena(&kept, "chain"), arena(&again, "chain"));
+    assert!(plain >= BLOCKS * (INSIDE + BETWEEN), "{plain}");
+    assert!(spared <= (BLOCKS + 3) * BETWEEN + 3 * INSIDE, "{spared} of {plain}");
+    let (plain, spared) = (arena(&kept, "repeated"), arena(&again, "repeated"));
+    assert!(plain >= 16 * (INSIDE + BETWEEN), "{plain}");
+    assert!(spared <= (16 + 4) * BETWEEN + 4 * INSIDE, "{spared} of {plain}");
+}
