@@ -1,6 +1,6 @@
 //! A checked source, as a host program holds it.
 
-use crate::check::typed::{self, Tree, TypedProgram};
+use crate::check::typed::{self, TestKind, Tree, TypedProgram};
 use crate::check::{self, SourceLoader};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, Sources, codes, render};
 use crate::graph::{Graph, TensorType};
@@ -149,7 +149,13 @@ impl Module {
         session: &Session,
         console: &mut dyn Console,
     ) -> Result<(), Failure> {
-        self.run_script(&test.script, session, &RunOptions::default(), console)
+        match &test.kind {
+            TestKind::Script(script) => {
+                self.run_script(script, session, &RunOptions::default(), console)
+            }
+            TestKind::Gradient(gradient) => script::check_gradient(gradient, session, test.span)
+                .map_err(|diagnostic| self.failure(diagnostic)),
+        }
     }
 
     fn run_script(

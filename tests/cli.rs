@@ -301,6 +301,29 @@ fn tests_of_a_file_run() {
 }
 
 #[test]
+fn gradients_are_held_to_differences() {
+    let source =
+        "fn right(x: f32[3]) -> f32 = custom_grad(fn(x) = sum(x * x), fn(x, d) = 2.0 * x * d)(x)
+                  fn wrong(x: f32[3]) -> f32 = custom_grad(fn(x) = sum(x * x), fn(x, d) = x * d)(x)
+                  test gradcheck(right)
+                  test gradcheck(wrong)
+                  test gradcheck(wrong, tol = 0.5)
+                  test gradcheck(fn(x: f32[3]) = sum(log(x)))\n";
+    let dir = folder(&[("rules.tx", source)]);
+    let out = tensc(&dir, &["test", "rules.tx"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(
+        stdout(&out),
+        "test gradcheck(right) ... ok\ntest gradcheck(wrong) ... FAILED\n\
+         test gradcheck(wrong, tol = 0.5) ... ok\n\
+         test gradcheck(fn(x: f32[3]) = sum(log(x))) ... FAILED\n2 passed, 2 failed\n"
+    );
+    let message = stderr(&out);
+    assert!(message.contains("the gradient of `wrong` by `x[0]` is"), "{message}");
+    assert!(message.contains("is NaN where its gradient is checked"), "{message}");
+}
+
+#[test]
 fn dump_shows_every_pass() {
     let dir = folder(&[("model.tx", MODEL)]);
     let out = tensc(&dir, &["dump", "--list"]);

@@ -266,7 +266,7 @@ fn walk_body<'w>(walk: &mut Walk<'w>, def: &'w FnDef) -> Option<Walked<'w>> {
 }
 
 /// An input of the graph that knows where its sizes are written.
-fn input(walk: &mut Walk<'_>, declared: Declared) -> Leaf {
+pub(crate) fn input(walk: &mut Walk<'_>, declared: Declared) -> Leaf {
     let origin = Origin::source(declared.span);
     let node = walk.level_mut().graph.add_input(declared.path, declared.ty, origin);
     for (axis, source) in declared.sources.into_iter().enumerate() {

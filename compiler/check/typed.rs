@@ -2,7 +2,8 @@
 //!
 //! Every name is resolved, every tensor leaf has an element type and a shape over named sizes, and
 //! every pure expression has become nodes of a symbolic [`Graph`]. Functions are inlined where they
-//! are called, so a [`Function`] or [`Region`] is one graph without calls.
+//! are called, so a [`Function`] or [`Region`] is one graph, without calls but those of
+//! `checkpoint` and `custom_grad`.
 //!
 //! Invariant: no later stage reports a mistake of the user, but for what only running can tell (a
 //! file that is missing or has another shape, an index out of range, an assertion).
@@ -274,12 +275,46 @@ pub struct Script {
 /// A `test` item.
 #[derive(Clone, Debug)]
 pub struct Test {
-    /// Its name.
+    /// Its name; that of a property as it is written.
     pub name: String,
-    /// What it runs.
-    pub script: Script,
+    /// What it does.
+    pub kind: TestKind,
     /// The item.
     pub span: Span,
+}
+
+/// What a test does.
+#[derive(Clone, Debug)]
+pub enum TestKind {
+    /// Runs statements.
+    Script(Script),
+    /// Compares a gradient with differences.
+    Gradient(GradientTest),
+}
+
+/// A function and its gradient in float64, for parameters of known sizes.
+#[derive(Clone, Debug)]
+pub struct GradientTest {
+    /// The function as it is written.
+    pub function: String,
+    /// One number, from the leaves of the parameters.
+    pub value: Graph,
+    /// The number, then its gradient by each of `moving`.
+    pub gradient: Graph,
+    /// What the gradient is by.
+    pub moving: Vec<Moving>,
+    /// How far they may be apart, relatively to the largest of gradient, difference and value, or
+    /// to 1 where these are smaller.
+    pub tolerance: f64,
+}
+
+/// A leaf of a parameter that a gradient is by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Moving {
+    /// Its path: `m.hidden.w`.
+    pub name: String,
+    /// Which input of the graphs it is.
+    pub input: usize,
 }
 
 /// A checked program.

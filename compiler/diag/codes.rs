@@ -62,7 +62,6 @@ codes! {
     RECURSION = 219, "a function that calls itself";
     TOO_LARGE = 220, "a program that grows too large when its calls are replaced";
     BAD_TYPE = 221, "a type that makes no sense";
-    UNSUPPORTED = 222, "a construct that this version does not compile";
     UNUSED_INDEX = 223, "an index that the body of its comprehension does not use";
 
     // E03xx: names.

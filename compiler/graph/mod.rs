@@ -23,6 +23,7 @@ mod substitute;
 pub mod testing;
 pub mod text;
 pub mod verify;
+mod wide;
 
 pub use builder::Builder;
 pub use dim::{Dim, DimVar};

@@ -14,9 +14,11 @@ mod batches;
 mod console;
 mod files;
 mod format;
+mod property;
 
 pub use console::{Console, Transcript};
 pub use format::{format_tensor, format_value};
+pub use property::check_gradient;
 
 use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
 use crate::diag::codes;

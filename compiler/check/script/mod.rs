@@ -12,9 +12,10 @@
 mod effects;
 mod flow;
 mod liveness;
+mod property;
 mod region;
 
-use super::typed::{Input, Script, SlotDecl, SlotId, Step, Test};
+use super::typed::{Input, Script, SlotDecl, SlotId, Step, Test, TestKind};
 use super::value::{Leaf, SizeSource, Static, Value};
 use super::walk::{Eval, Walk};
 use super::world::{InputDef, ModuleId};
@@ -81,15 +82,20 @@ pub(crate) fn tests(walk: &mut Walk<'_>, root: ModuleId) -> Vec<Test> {
                     walk.report(error.label(first, "the first is here"));
                 }
                 if let Some(script) = lower(walk, root, body) {
-                    tests.push(Test { name: name.value.clone(), script, span: *span });
+                    let kind = TestKind::Script(script);
+                    tests.push(Test { name: name.value.clone(), kind, span: *span });
                 }
-                walk.reset();
             }
-            ast::Test::Property { name, .. } => {
-                let message = format!("this version has no test of the property `{}`", name.name);
-                walk.error(codes::UNSUPPORTED, name.span, message);
+            ast::Test::Property { name, args } => {
+                walk.reset();
+                if let Ok(test) = walk.property(root, name, args, *span) {
+                    let text = walk.text(*span);
+                    let name = text.strip_prefix("test ").unwrap_or(&text).to_string();
+                    tests.push(Test { name, kind: TestKind::Gradient(test), span: *span });
+                }
             }
         }
+        walk.reset();
     }
     tests
 }

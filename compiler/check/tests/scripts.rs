@@ -2,6 +2,7 @@
 
 use super::checked;
 use super::run::{printed, run};
+use crate::check::typed::TestKind;
 use insta::assert_snapshot;
 
 #[test]
@@ -32,7 +33,8 @@ fn tests_of_the_examples_pass() {
         include_str!("../../../examples/two_layer.tx"),
     ] {
         for test in checked(text).unwrap().tests {
-            assert_eq!(run(&test.script), Vec::<String>::new(), "{}", test.name);
+            let TestKind::Script(script) = &test.kind else { panic!("{} is a script", test.name) };
+            assert_eq!(run(script), Vec::<String>::new(), "{}", test.name);
         }
     }
 }
