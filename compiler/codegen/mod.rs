@@ -26,6 +26,7 @@ mod emit;
 mod executable;
 mod fold;
 mod lanes;
+mod limits;
 mod memory;
 mod module;
 mod nest;
@@ -41,8 +42,9 @@ use crate::kernel::{Kernel, Nest, Product, Program, Work};
 use alias::Aliases;
 use emit::Emitter;
 use executable::{Entry, Step};
+use limits::Limits;
 use module::{Code, Function, KERNEL_PARAMS};
-use product::{Limits, Tiling};
+use product::Tiling;
 use rustc_hash::FxHashMap;
 use std::fmt;
 use work::{checks, worth_dividing};
@@ -76,7 +78,7 @@ pub struct KernelText {
 /// # Errors
 /// Where the system gives no memory for code.
 pub fn compile(program: Program, options: &Options) -> Result<Executable, CompileError> {
-    compile_within(program, options, Limits::default())
+    compile_within(program, options, Limits::of_host())
 }
 
 /// As [`compile`], with the sizes that cache blocks keep within.
@@ -174,7 +176,9 @@ impl Compiler {
         }
         if self.isa != Isa::Portable && x86::supports(nest) {
             let aliases = Aliases::new(program, &kernel.work);
-            let code = x86::emit(program, nest, aliases, x86::choose(nest, self.isa));
+            let isa = x86::choose(nest, self.isa);
+            let code = x86::emit(program, nest, aliases, isa, self.limits.streamed_bytes);
+            self.scratch = self.scratch.max(x86::scratch(program, nest, isa));
             let text = || x86::asm::text(&code);
             let function = self.module.define_bytes(&kernel.name, &KERNEL_PARAMS, &code, text)?;
             return Ok(Compiled::new(Some(function), tasks));
@@ -234,7 +238,7 @@ impl Compiler {
         let work = Work::Nest(nest);
         let aliases = Aliases::new(program, &work);
         let Work::Nest(nest) = &work else { unreachable!("it was made here") };
-        let code = x86::emit(program, nest, aliases, self.isa);
+        let code = x86::emit(program, nest, aliases, self.isa, usize::MAX);
         let text = || x86::asm::text(&code);
         self.module.define_bytes(name, &KERNEL_PARAMS, &code, text)
     }

@@ -22,7 +22,7 @@ mod shape;
 mod tiling;
 
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, Role, emit as emit_micro};
-pub(super) use tiling::{Limits, Tiling};
+pub(super) use tiling::Tiling;
 
 use super::body::SlotAt;
 use super::emit::{Emitter, Range};

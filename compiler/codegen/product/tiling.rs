@@ -1,42 +1,12 @@
 //! The shape of a product's loops: register tile, cache blocks, what is packed, what is shared out.
 
+use super::super::limits::Limits;
 use super::super::target::Isa;
 use super::super::x86::product_pack::Turn;
 use super::micro::Role;
 use super::shape::{self, Tile};
 use crate::kernel::{Access, Product};
 use crate::vector::{Inst, Stride};
-
-/// Sizes that a tiling keeps within.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of a block's depth: a panel of A or one of B stays in the first-level cache.
-    pub depth_bytes: usize,
-    /// Bytes of a block of A, packed or not: it stays in the second-level cache.
-    pub left_bytes: usize,
-    /// Bytes of a packed block of B.
-    pub right_bytes: usize,
-    /// The same for 512-bit vectors. Their tiles are so large that B comes fast enough from the
-    /// third-level cache.
-    pub wide_right_bytes: usize,
-    /// Rows of partial sums that wait for the next block of depth.
-    pub waiting_rows: usize,
-    /// Elements of an operand below which packing it is not worth while.
-    pub small: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            depth_bytes: 1600,
-            left_bytes: 192 << 10,
-            right_bytes: 768 << 10,
-            wide_right_bytes: 3 << 20,
-            waiting_rows: 768,
-            small: 16 << 10,
-        }
-    }
-}
 
 /// Which axis of C the tasks of a batch divide.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +86,8 @@ impl Tiling {
         let left_block = fitting(limits.left_bytes, mr).min(m_panels);
         let right_bytes = match isa {
             Isa::Portable | Isa::Avx2 => limits.right_bytes,
+            // What few rows use again has to be nearer.
+            Isa::Avx512 if m_panels <= FEW_PANELS => limits.wide_right_bytes / 2,
             Isa::Avx512 => limits.wide_right_bytes,
         };
         let right_block = if packs { fitting(right_bytes, nr).min(n_panels) } else { n_panels };
@@ -306,6 +278,9 @@ fn most_streams(product: &Product) -> usize {
 /// Ways of the first-level cache, and bytes of each.
 const WAYS: usize = 8;
 const SET_BYTES: u64 = 4096;
+
+/// Panels of rows up to which a packed panel of B is read a few times only.
+const FEW_PANELS: usize = 4;
 
 /// Columns of a product up to which a tile reads A nearly as fast as it multiplies.
 const FEW_COLUMNS: usize = 64;

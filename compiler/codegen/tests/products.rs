@@ -1,7 +1,7 @@
 //! Products against the naive sum: shapes, layouts, batches, epilogues, packed and not.
 
 use super::support::{Close, Maker, Rng, access, check_within, map_stage, tame};
-use crate::codegen::product::Limits;
+use crate::codegen::limits::Limits;
 use crate::kernel::{Access, Body, BufferId, Product, Split, Work};
 use crate::vector::{Builder, Program, Stride, Type};
 use smallvec::SmallVec;
@@ -214,6 +214,7 @@ const SMALL_BLOCKS: Limits = Limits {
     wide_right_bytes: 1 << 9,
     waiting_rows: 24,
     small: 16,
+    streamed_bytes: usize::MAX,
 };
 
 #[test]

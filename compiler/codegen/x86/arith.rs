@@ -257,6 +257,18 @@ impl Lower<'_> {
         self.compare_floats(3, x, y)
     }
 
+    /// `mask`, less the lanes where either is NaN.
+    pub fn ordered_and(&mut self, mask: &Lanes, x: &Lanes, y: &Lanes) -> Lanes {
+        const ORDERED: u8 = 7;
+        if let ([x], [y], true) = (&x.parts[..], &y.parts[..], self.has_masks() && x.bits == 32) {
+            // A comparison under a mask leaves 0 where the mask does.
+            let part = self.masked_compare(Op::VcmppsK, &[(*x).into(), (*y).into()], ORDERED, mask);
+            return Lanes { parts: smallvec![part], ..mask.clone() };
+        }
+        let ordered = self.compare_floats(ORDERED, x, y);
+        self.binary(Binary::And, mask, &ordered, None)
+    }
+
     /// 64-bit products from those of halves.
     fn multiply_wide(&mut self, x: Reg, y: Reg) -> Reg {
         let x_high = self.vi(Op::VpsrlqImm, &[x.into()], 32);

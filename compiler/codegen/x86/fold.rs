@@ -4,8 +4,8 @@
 //! the element at lane `i` goes to partial result `i % FOLD_LANES`, and these are combined as a
 //! tree by halves. So the bits are those of every other instruction set.
 //!
-//! Largest and smallest floats remember apart whether there was a NaN, which is cheaper than to
-//! let it win each time.
+//! Largest and smallest floats remember apart in which lanes there were only numbers, which is
+//! cheaper than to let a NaN win each time; one comparison looks at two elements.
 
 use super::asm::Width;
 use super::lower::{Lanes, Lower};
@@ -21,16 +21,19 @@ pub(super) struct State {
     pub value: Lanes,
     /// Where it stood, for `ArgMax` and `ArgMin`.
     index: Option<Lanes>,
-    /// Whether there was a NaN, for `Max` and `Min` of floats.
-    nan: Option<Lanes>,
+    /// Whether there was no NaN, for `Max` and `Min` of floats.
+    numbers: Option<Lanes>,
+    /// A folded element of which `numbers` does not know yet.
+    unseen: Option<Lanes>,
 }
 
 impl State {
-    /// Every register of the state.
+    /// Every register of the state, which is settled.
     pub fn parts(&self) -> impl Iterator<Item = Reg> + '_ {
+        debug_assert!(self.unseen.is_none(), "a state that is named is settled");
         let index = self.index.iter().flat_map(|x| x.parts.iter().copied());
-        let nan = self.nan.iter().flat_map(|x| x.parts.iter().copied());
-        self.value.parts.iter().copied().chain(index).chain(nan)
+        let numbers = self.numbers.iter().flat_map(|x| x.parts.iter().copied());
+        self.value.parts.iter().copied().chain(index).chain(numbers)
     }
 
     /// The same with other registers.
@@ -42,7 +45,8 @@ impl State {
         State {
             value: lanes(&self.value),
             index: self.index.as_ref().map(&mut lanes),
-            nan: self.nan.as_ref().map(&mut lanes),
+            numbers: self.numbers.as_ref().map(&mut lanes),
+            unseen: None,
         }
     }
 }
@@ -61,8 +65,13 @@ pub(super) fn groups_apart(lanes: u32, folds: &[(Combine, Type)]) -> u32 {
     }
 }
 
-fn remembers_nan(combine: Combine, ty: Type) -> bool {
+fn remembers_numbers(combine: Combine, ty: Type) -> bool {
     matches!(combine, Combine::Max | Combine::Min) && matches!(ty, Type::F32 | Type::F64)
+}
+
+/// The operation of `Max` and `Min`.
+fn extreme(combine: Combine) -> Binary {
+    if combine == Combine::Max { Binary::Max } else { Binary::Min }
 }
 
 impl Lower<'_> {
@@ -70,11 +79,11 @@ impl Lower<'_> {
     pub fn identity(&mut self, combine: Combine, ty: Type) -> State {
         let value = self.constant(reference::identity(combine, ty).scalar());
         let index = has_index(combine).then(|| self.fill(Type::I64, i64::MAX as u64));
-        let nan = remembers_nan(combine, ty).then(|| {
-            let none = self.constant(tensc_runtime::Scalar::new(false));
-            if self.has_masks() { none } else { self.widen_constant(&none, value.bits) }
+        let numbers = remembers_numbers(combine, ty).then(|| {
+            let all = self.constant(tensc_runtime::Scalar::new(true));
+            if self.has_masks() { all } else { self.widen_constant(&all, value.bits) }
         });
-        State { value, index, nan }
+        State { value, index, numbers, unseen: None }
     }
 
     /// A constant mask with lanes of `bits` bits: all lanes are alike, so more parts do.
@@ -91,22 +100,33 @@ impl Lower<'_> {
         value: &Lanes,
         index: Option<&Lanes>,
     ) -> State {
-        let mut new = State { value: value.clone(), index: index.cloned(), nan: None };
-        if !self.has_masks() && value.ty == Type::Mask {
-            new.value = self.widen_mask(value, 32);
+        let (value, index) = (value.clone(), index.cloned());
+        let mut new = State { value, index, numbers: None, unseen: None };
+        if !self.has_masks() && new.value.ty == Type::Mask {
+            new.value = self.widen_mask(&new.value, 32);
         }
         if self.is_tail() {
-            let identity = self.identity(combine, value.ty);
+            let identity = self.identity(combine, new.value.ty);
             let active = self.active_lanes();
             new.value = self.choose(&active, &new.value, &identity.value);
             if let (Some(index), Some(none)) = (&new.index, &identity.index) {
                 new.index = Some(self.select(&active, index, none));
             }
         }
-        if before.nan.is_some() {
-            new.nan = Some(self.unordered(&new.value, &new.value));
+        let Some(numbers) = &before.numbers else { return self.merge(combine, before, &new) };
+        let value = self.ordered_extreme(extreme(combine), &before.value, &new.value);
+        let (numbers, unseen) = match &before.unseen {
+            None => (numbers.clone(), Some(new.value)),
+            Some(other) => (self.ordered_and(numbers, other, &new.value), None),
+        };
+        State { value, index: None, numbers: Some(numbers), unseen }
+    }
+
+    /// Looks at what was folded for a NaN, if that was put off. A region ends with this.
+    pub fn settle(&mut self, state: &mut State) {
+        if let (Some(numbers), Some(x)) = (&state.numbers, state.unseen.take()) {
+            state.numbers = Some(self.ordered_and(numbers, &x, &x));
         }
-        self.merge(combine, before, &new)
     }
 
     /// A selection of numbers or of masks.
@@ -125,24 +145,19 @@ impl Lower<'_> {
         let op = match combine {
             Combine::Add => Binary::Add,
             Combine::Mul => Binary::Mul,
-            Combine::Max => Binary::Max,
-            Combine::Min => Binary::Min,
+            Combine::Max | Combine::Min => extreme(combine),
             Combine::And => Binary::And,
             Combine::Or => Binary::Or,
             Combine::ArgMax => return self.merge_extremes(Compare::Gt, x, y),
             Combine::ArgMin => return self.merge_extremes(Compare::Lt, x, y),
         };
-        match (&x.nan, &y.nan) {
-            (Some(x_nan), Some(y_nan)) => State {
-                value: self.ordered_extreme(op, &x.value, &y.value),
-                index: None,
-                nan: Some(self.binary(Binary::Or, x_nan, y_nan, None)),
-            },
-            _ => {
-                let value = self.binary(op, &x.value, &y.value, None);
-                State { value, index: None, nan: None }
-            }
-        }
+        let value = match x.numbers.is_some() {
+            true => self.ordered_extreme(op, &x.value, &y.value),
+            false => self.binary(op, &x.value, &y.value, None),
+        };
+        let both = x.numbers.as_ref().zip(y.numbers.as_ref());
+        let numbers = both.map(|(x, y)| self.binary(Binary::And, x, y, None));
+        State { value, index: None, numbers, unseen: None }
     }
 
     /// The state whose value `beats` the other's; NaN beats numbers, of equals the smaller index.
@@ -166,7 +181,8 @@ impl Lower<'_> {
         State {
             value: self.select(&takes_y, &y.value, &x.value),
             index: Some(self.select(&takes_y, y_index, x_index)),
-            nan: None,
+            numbers: None,
+            unseen: None,
         }
     }
 
@@ -175,13 +191,13 @@ impl Lower<'_> {
         if let Some(index) = &x.index {
             return index.clone();
         }
-        let Some(nan) = &x.nan else { return x.value.clone() };
+        let Some(numbers) = &x.numbers else { return x.value.clone() };
         let bits = match x.value.ty {
             Type::F64 => f64::NAN.to_bits(),
             _ => u64::from(f32::NAN.to_bits()),
         };
         let none = self.fill(x.value.ty, bits);
-        self.select(nan, &none, &x.value)
+        self.select(numbers, &x.value, &none)
     }
 
     /// All lanes of the groups combined, lower with upper half until one is left: lane 0 of the
@@ -207,7 +223,8 @@ impl Lower<'_> {
         State {
             value: self.half(&x.value, lanes, half),
             index: x.index.as_ref().map(|i| self.half(i, lanes, half)),
-            nan: x.nan.as_ref().map(|n| self.half(n, lanes, half)),
+            numbers: x.numbers.as_ref().map(|n| self.half(n, lanes, half)),
+            unseen: None,
         }
     }
 

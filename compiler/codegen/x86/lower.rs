@@ -39,6 +39,8 @@ pub(super) enum Argument {
 /// A slot as groups of lanes see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlotView {
+    /// The number of its pointer.
+    pub number: u32,
     /// Bytes from lane to lane.
     pub lane_bytes: i64,
     /// Bytes for each step of a gather's index.
@@ -47,6 +49,8 @@ pub(super) struct SlotView {
     pub row_bytes: i64,
     /// Whether nothing writes that memory while the kernel runs.
     pub readonly: bool,
+    /// Whether stores go past the caches.
+    pub streams: bool,
 }
 
 /// What a program finds around it.
@@ -141,15 +145,15 @@ impl<'a> Lower<'a> {
             },
             Inst::Load(slot) => {
                 let view = scene.slots[slot.0 as usize];
-                self.load(slot.0, &program.slots[slot.0 as usize], view)
+                self.load(view.number, &program.slots[slot.0 as usize], view)
             }
             Inst::Gather(slot, index) => {
                 let view = scene.slots[slot.0 as usize];
-                self.gather(slot.0, &program.slots[slot.0 as usize], view, of(index))
+                self.gather(view.number, &program.slots[slot.0 as usize], view, of(index))
             }
             Inst::Store(slot, x) => {
                 let view = scene.slots[slot.0 as usize];
-                self.store(slot.0, &program.slots[slot.0 as usize], view, of(x));
+                self.store(view.number, &program.slots[slot.0 as usize], view, of(x));
                 return None;
             }
             Inst::Index(axis) => match scene.axes.get(axis as usize) {
@@ -382,6 +386,15 @@ impl<'a> Lower<'a> {
     pub fn k(&mut self, op: Op, width: Width, srcs: &[Source], imm: Option<u8>) -> Reg {
         let dst = self.registers.fresh(Class::Mask);
         self.step(op, width, Some(dst), srcs, imm);
+        dst
+    }
+
+    /// A mask register made by a comparison of the lanes of `mask`; the others are 0.
+    pub fn masked_compare(&mut self, op: Op, srcs: &[Source], imm: u8, mask: &Lanes) -> Reg {
+        let dst = self.k(op, self.width, srcs, Some(imm));
+        if let Some(Step::Op(step)) = self.steps.last_mut() {
+            step.mask = Some((mask.parts[0], false));
+        }
         dst
     }
 

@@ -116,6 +116,8 @@ pub(super) enum ScalarStep {
     /// Computes where a gather reads: the index at `index` in the frame times `step` bytes, from
     /// the slot's pointer.
     GatherFrom { slot: u32, index: i32, step: i64 },
+    /// Asks for the cache line.
+    Fetch { at: Place },
     /// Reports `site` if the instruction just before left the zero flag clear.
     Report { site: u32 },
 }

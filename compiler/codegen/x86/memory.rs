@@ -250,8 +250,8 @@ impl Lower<'_> {
     pub fn store(&mut self, slot: u32, decl: &SlotDecl, view: SlotView, x: &Lanes) {
         let size = decl.dtype.size() as i32;
         if decl.stride == Stride::Unit {
-            let first = size * self.first as i32;
-            return self.store_unit(slot, decl.dtype, first, x);
+            let first = size * self.first as i32 + self.row_offset(view);
+            return self.store_unit(slot, decl.dtype, view, first, x);
         }
         let at = self.narrow_to_frame(decl.dtype, x);
         for lane in 0..self.active {
@@ -264,13 +264,13 @@ impl Lower<'_> {
         }
     }
 
-    fn store_unit(&mut self, slot: u32, dtype: DType, first: i32, x: &Lanes) {
+    fn store_unit(&mut self, slot: u32, dtype: DType, view: SlotView, first: i32, x: &Lanes) {
         let bytes = self.width.bytes() as i32;
         match dtype {
             DType::I32 | DType::F32 | DType::I64 | DType::F64 => {
                 for (part, &reg) in x.parts.iter().enumerate() {
                     let place = Place::Slot { slot, bytes: first + bytes * part as i32 };
-                    self.store_part(x.bits, part, place, reg);
+                    self.store_part(x.bits, part, place, view.streams, reg);
                 }
             }
             DType::Bool | DType::U8 | DType::I8 | DType::I16 | DType::F16 | DType::BF16 => {
@@ -301,10 +301,11 @@ impl Lower<'_> {
         }
     }
 
-    fn store_part(&mut self, bits: u32, part: usize, place: Place, reg: Reg) {
+    fn store_part(&mut self, bits: u32, part: usize, place: Place, streams: bool, reg: Reg) {
         let per_part = self.width.bytes() as u32 * 8 / bits;
         if (part as u32 + 1) * per_part <= self.active {
-            return self.effect(Op::VmovupsStore, self.width, &[place.into(), reg.into()]);
+            let op = if streams { Op::Vmovntps } else { Op::VmovupsStore };
+            return self.effect(op, self.width, &[place.into(), reg.into()]);
         }
         if part as u32 * per_part >= self.active {
             return;

@@ -7,12 +7,14 @@
 //! Neighbours: the portable `codegen::nest` divides work the same way; `stage` emits what is in a
 //! row.
 
-use super::asm::{Alu, Assembler, Condition, Gpr, Mem};
+use super::asm::{Alu, Assembler, Condition, Gpr, Label, Mem};
 use super::frame::{Frame, frame};
+use super::short::{self, Rows};
 use super::stage::StageWriter;
+use super::stream::{self, Fetches};
 use crate::codegen::alias::Aliases;
 use crate::codegen::target::Isa;
-use crate::kernel::{self, Access, Fold, LANE_BLOCK, Place, Program, Split};
+use crate::kernel::{self, Access, BufferId, Fold, LANE_BLOCK, Place, Program, Split};
 use crate::vector::Stride;
 
 /// Registers that carry the arguments, in the order of a `KernelFn`.
@@ -29,6 +31,10 @@ pub(super) struct Nest<'n> {
     pub fault: i32,
     /// In the frame: a 0.
     pub zero: i32,
+    /// Results whose stores go past the caches.
+    pub streamed: Vec<BufferId>,
+    /// What each stage fetches for the next row.
+    fetches: Vec<Fetches>,
     /// In the frame: the table of buffers, and the thread's scratch memory.
     table: i32,
     scratch: i32,
@@ -68,6 +74,12 @@ const SHORT: usize = 12;
 /// Points of a nest from which its data does not fit the caches of a core.
 const LARGE: usize = 1 << 18;
 
+/// Bytes of scratch memory that a thread needs for the nest.
+pub(in crate::codegen) fn scratch(program: &Program, nest: &kernel::Nest, isa: Isa) -> usize {
+    let rows = short::rows(nest, isa).map_or(1, |rows| rows.count);
+    rows * program.plan.row_bytes.next_multiple_of(64)
+}
+
 /// The instruction set to emit a nest in, at most `isa`. Where memory sets the pace, vectors of 256
 /// bits are faster than those of 512 (by 10 to 30 % where it was measured, on Zen 4): the bits are
 /// the same.
@@ -79,12 +91,13 @@ pub(in crate::codegen) fn choose(nest: &kernel::Nest, isa: Isa) -> Isa {
     if short && large { isa.min(Isa::Avx2) } else { isa }
 }
 
-/// The code of a nest.
+/// The code of a nest; stores of results from `streamed_bytes` on go past the caches.
 pub(in crate::codegen) fn emit(
     program: &Program,
     nest: &kernel::Nest,
     aliases: Aliases,
     isa: Isa,
+    streamed_bytes: usize,
 ) -> Vec<u8> {
     let mut layout = Frame::new();
     let cells: [i32; 5] = [(); 5].map(|()| layout.take(8));
@@ -98,6 +111,8 @@ pub(in crate::codegen) fn emit(
         aliases,
         fault,
         zero,
+        streamed: Vec::new(),
+        fetches: stream::fetches(program, nest),
         table,
         scratch,
     };
@@ -107,8 +122,21 @@ pub(in crate::codegen) fn emit(
     n.a.bind(body);
     n.tasks(nest, begin, end);
     n.leave();
+    let streamed = stream::streamed(program, nest, streamed_bytes);
+    let past_caches = (!streamed.is_empty()).then(|| {
+        let at = n.a.here();
+        n.streamed = streamed;
+        n.tasks(nest, begin, end);
+        n.a.store_fence();
+        n.leave();
+        at
+    });
     n.a.bind(entry);
     n.enter(cells);
+    if let Some(past_caches) = past_caches {
+        stream::check(&mut n.a, program, &n.streamed, table, body);
+        n.a.jump(past_caches);
+    }
     n.a.jump(body);
     n.a.finish()
 }
@@ -185,10 +213,16 @@ impl<'n> Nest<'n> {
             a.store(frame(at), Gpr::RDX, 8);
         }
         let top = a.here();
+        let (counted, next) = (a.label(), a.label());
+        if block.is_none()
+            && let Some(rows) = short::rows(nest, self.isa)
+        {
+            self.short_or_one(nest, &positions, rows, (row, end), next);
+        }
         self.row(nest, Row { positions: positions.clone(), values: Vec::new(), block });
         // Counting, without a division.
         let a = &mut self.a;
-        let counted = a.label();
+        a.bind(next);
         for (&extent, &at) in nest.outer.iter().zip(&positions).rev() {
             a.add_to_memory(frame(at), 1);
             a.cmp_memory(frame(at), extent as i32);
@@ -202,10 +236,44 @@ impl<'n> Nest<'n> {
         a.jump_if(Condition::Less, top);
     }
 
+    /// Several rows at once where so many are left, of the axis and of the task; then goes to
+    /// `next` with the last of them counted.
+    fn short_or_one(
+        &mut self,
+        nest: &'n kernel::Nest,
+        positions: &[i32],
+        rows: Rows,
+        (row, end): (i32, i32),
+        next: Label,
+    ) {
+        let one = self.a.label();
+        let (axis, count) = (positions[rows.axis], rows.count as i32);
+        let a = &mut self.a;
+        a.cmp_memory(frame(axis), nest.outer[rows.axis] as i32 - count);
+        a.jump_if(Condition::Greater, one);
+        a.load(Gpr::RAX, frame(row), 8);
+        a.add_any(Gpr::RAX, i64::from(count), Gpr::RCX);
+        a.alu_mem(Alu::Cmp, Gpr::RAX, frame(end));
+        a.jump_if(Condition::Greater, one);
+        self.short_rows(nest, positions, rows);
+        let a = &mut self.a;
+        a.add_to_memory(frame(axis), count - 1);
+        a.add_to_memory(frame(row), count - 1);
+        a.jump(next);
+        a.bind(one);
+    }
+
+    /// Bytes of the scratch memory of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.program.plan.row_bytes.next_multiple_of(64)
+    }
+
     fn row(&mut self, nest: &'n kernel::Nest, mut row: Row) {
-        for stage in &nest.stages {
-            StageWriter { nest: self, row: &mut row }.stage(stage);
+        let all = std::mem::take(&mut self.fetches);
+        for (stage, fetches) in nest.stages.iter().zip(&all) {
+            StageWriter { nest: self, row: &mut row, fetches }.stage(stage);
         }
+        self.fetches = all;
     }
 
     /// `rax` = the element of an access at these positions, and at 0 of other axes. Uses `rcx` and

@@ -289,6 +289,14 @@ pub(super) fn update_states(
     }
 }
 
+/// Ends a region's work on states.
+pub(super) fn settle_states<'s>(
+    lower: &mut Lower,
+    states: impl IntoIterator<Item = &'s mut State>,
+) {
+    states.into_iter().for_each(|state| lower.settle(state));
+}
+
 /// The states after a region, under the names they had before.
 pub(super) fn exports(before: &[Vec<State>], after: &[Vec<State>]) -> Vec<Export> {
     let names = before.iter().flatten().flat_map(State::parts);

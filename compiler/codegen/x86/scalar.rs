@@ -28,6 +28,10 @@ pub(super) fn emit(a: &mut Assembler, pointers: &Pointers, fault: i32, step: &Sc
             a.times(Gpr::RAX, Gpr::RAX, step, Gpr::RCX);
             pointers.add_to(a, Gpr::RAX, slot);
         }
+        ScalarStep::Fetch { at } => {
+            let at = pointers.resolve(a, at);
+            a.prefetch(at);
+        }
         ScalarStep::Report { site } => report(a, fault, site),
     }
 }

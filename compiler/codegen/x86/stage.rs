@@ -14,15 +14,16 @@ use super::fold::{State, groups_apart};
 use super::frame::{INDEX, POINTERS, Pointer, PointerAt, Pointers, frame};
 use super::loops::Groups;
 use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
-use super::machine::{Reg, Registers, Step};
+use super::machine::{Place, Reg, Registers, ScalarStep, Step};
 use super::nest::{Nest, Row};
 use super::order::{Group, abreast, interleave};
 use super::plan::{Emission, Plan, Written, choose_pins, exports, folds, give_homes, load_pinned};
-use super::plan::{named_states, state_size, unroll, update_states};
+use super::plan::{named_states, settle_states, state_size, unroll, update_states};
+use super::stream::Fetches;
 use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
-use crate::vector::Stride;
+use crate::vector::{SlotDecl, Stride};
 use rustc_hash::FxHashSet;
 
 /// A body at a row: where its slots are.
@@ -38,6 +39,7 @@ pub(super) struct Placed<'b> {
 pub(super) struct StageWriter<'w, 'n> {
     pub nest: &'w mut Nest<'n>,
     pub row: &'w mut Row,
+    pub fetches: &'w Fetches,
 }
 
 impl<'n> StageWriter<'_, 'n> {
@@ -73,16 +75,13 @@ impl<'n> StageWriter<'_, 'n> {
             self.nest.point(access, &self.row.positions);
             self.a().store(frame(at), Gpr::RAX, 8);
             bases.push(at);
-            let lane_stride = match decl.stride {
-                Stride::Splat => 0,
-                Stride::Unit => 1,
-                Stride::Far => access.strides.last().copied().unwrap_or(0),
-            };
             views.push(SlotView {
-                lane_bytes: lane_stride * size,
+                number: i as u32,
+                lane_bytes: lane_bytes(access, decl),
                 row_bytes: 0,
                 gather_bytes: access.gather.map_or(0, |(stride, _)| stride) * size,
                 readonly: self.nest.aliases.readonly(access.buffer),
+                streams: self.nest.streamed.contains(&access.buffer),
             });
             pointers.push(Pointer {
                 at: match POINTERS.get(i) {
@@ -158,7 +157,9 @@ impl<'n> StageWriter<'_, 'n> {
                 lower.program(&scene, |_| true);
                 all.push(Group { own: std::mem::take(&mut lower.steps), chained: Vec::new() });
             }
-            Written { steps: interleave(all, abreast), exports: Vec::new() }
+            let mut steps = this.fetch(body, groups);
+            steps.extend(interleave(all, abreast));
+            Written { steps, exports: Vec::new() }
         };
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));
@@ -214,6 +215,7 @@ impl<'n> StageWriter<'_, 'n> {
                 reduce_moves: false,
                 invariant: &plan.values,
             };
+            let mut steps = this.fetch(body, groups);
             let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
             let mut now = states.clone();
             let mut all = Vec::with_capacity(groups.len());
@@ -224,7 +226,10 @@ impl<'n> StageWriter<'_, 'n> {
                 update_states(&mut lower, body, &values, &mut now[i % apart as usize]);
                 all.push(Group { own, chained: std::mem::take(&mut lower.steps) });
             }
-            Written { steps: interleave(all, abreast), exports: exports(&states, &now) }
+            settle_states(&mut lower, now.iter_mut().flatten());
+            steps.extend(interleave(all, abreast));
+            steps.append(&mut lower.steps);
+            Written { steps, exports: exports(&states, &now) }
         };
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));
@@ -350,6 +355,7 @@ impl<'n> StageWriter<'_, 'n> {
                 // Lanes that do not count fold what nobody looks at.
                 lower.active = lower.lanes;
                 update_states(&mut lower, body, &values, state);
+                settle_states(&mut lower, state);
             }
             let inner = Written {
                 steps: std::mem::take(&mut lower.steps),
@@ -407,6 +413,17 @@ impl<'n> StageWriter<'_, 'n> {
         let mut placed = self.place(finish);
         placed.views.iter_mut().for_each(|view| view.readonly = false);
         placed
+    }
+
+    /// Asks for the next row's lines of these groups.
+    fn fetch(&self, body: &Body, groups: &[(u32, u32)]) -> Vec<Step> {
+        let lanes: u32 = groups.iter().map(|&(_, active)| active).sum();
+        let lines = |&(slot, ahead): &(u32, i32)| {
+            let bytes = lanes as i32 * body.program.slots[slot as usize].dtype.size() as i32;
+            (0..bytes).step_by(64).map(move |from| Place::Slot { slot, bytes: ahead + from })
+        };
+        let places = self.fetches.iter().flat_map(lines);
+        places.map(|at| Step::Scalar(ScalarStep::Fetch { at })).collect()
     }
 
     /// Emits a region.
@@ -494,6 +511,16 @@ impl<'n> StageWriter<'_, 'n> {
         let zeros = vec![self.nest.zero; stage.reduce.len()];
         self.axes(&zeros)
     }
+}
+
+/// Bytes from lane to lane.
+pub(super) fn lane_bytes(access: &Access, decl: &SlotDecl) -> i64 {
+    let stride = match decl.stride {
+        Stride::Splat => 0,
+        Stride::Unit => 1,
+        Stride::Far => access.strides.last().copied().unwrap_or(0),
+    };
+    stride * decl.dtype.size() as i64
 }
 
 /// What is written for a number of groups of a fold over the reduce axes.

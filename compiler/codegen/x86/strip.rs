@@ -13,14 +13,17 @@ use super::frame::{COUNTER, frame};
 use super::loops::Groups;
 use super::lower::{Argument, Lower, Scene};
 use super::machine::{Class, Place, Registers};
-use super::plan::{Emission, Written, choose_pins, folds, update_states};
+use super::plan::{Emission, Written, choose_pins, folds, settle_states, update_states};
 use super::stage::{Placed, StageWriter, moves};
 use super::table::Op;
 use crate::kernel::{Body, Stage};
 use crate::vector::{Combine, Inst, Type};
 
-/// Lanes of a strip: their partial results stay in the nearest cache.
-const STRIP: usize = 1024;
+/// Registers of partial results of all lanes of a strip, times the lanes: they stay in the nearest
+/// cache. Longer strips read more of a row at once.
+const STRIP: usize = 4096;
+/// Lanes of a strip at least.
+const LEAST: usize = 1024;
 /// Instructions that the rows of a region have together, about.
 const INSTRUCTIONS: usize = 48;
 /// Rows of a region, at most.
@@ -73,7 +76,7 @@ impl<'n> StageWriter<'_, 'n> {
         let mut registers = Registers::new(isa);
         let plan = self.plan(stage, &placed, &params, &axes, true, &mut registers);
         let cells = Cells::new(&mut Lower::new(&mut registers, &mut self.nest.frame), &folds);
-        let room = self.nest.frame.take(cells.parts * STRIP * 4);
+        let room = self.nest.frame.take(cells.parts * cells.lanes * 4);
         let scene = Scene {
             program: &body.program,
             slots: &placed.views,
@@ -102,6 +105,7 @@ impl<'n> StageWriter<'_, 'n> {
                             update_states(&mut lower, body, &values, &mut states);
                         }
                         lower.row = 0;
+                        settle_states(&mut lower, &mut states);
                         cells.store(&mut lower, &states);
                     }
                     Pass::Finish => {
@@ -141,7 +145,7 @@ impl<'n> StageWriter<'_, 'n> {
         let users = [Some(&inner), rest.as_ref()].into_iter().flatten();
         let users: Vec<&Written> = users.flat_map(|(main, last)| [main, last]).collect();
         self.stage_values(&mut emit, &placed, &users);
-        self.strips(stage.lanes, room, &mut |this| {
+        self.strips(stage.lanes, &cells, room, &mut |this| {
             this.groups(&mut emit, stage, &groups, &placed, &begin);
             let counter = counters[axis];
             this.reduce_loop(&placed, &stage.reduce[..axis], &counters, true, 0, &mut |this| {
@@ -165,7 +169,7 @@ impl<'n> StageWriter<'_, 'n> {
     }
 
     /// Loops over the strips of the row, or of the task's block of it.
-    fn strips(&mut self, lanes: usize, room: i32, body: &mut dyn FnMut(&mut Self)) {
+    fn strips(&mut self, lanes: usize, cells: &Cells, room: i32, body: &mut dyn FnMut(&mut Self)) {
         let block = self.row.block;
         let (begin, end) = (self.nest.frame.take(8), self.nest.frame.take(8));
         let until = self.nest.frame.take(8);
@@ -188,7 +192,7 @@ impl<'n> StageWriter<'_, 'n> {
         a.lea(COUNTER, frame(room));
         a.times(Gpr::RCX, Gpr::RAX, 4, Gpr::RDX);
         a.alu(Alu::Sub, COUNTER, Gpr::RCX);
-        a.alu_imm(Alu::Add, Gpr::RAX, STRIP as i32);
+        a.alu_imm(Alu::Add, Gpr::RAX, cells.lanes as i32);
         a.load(Gpr::RCX, frame(until), 8);
         a.alu(Alu::Cmp, Gpr::RAX, Gpr::RCX);
         a.mov_if(Condition::Greater, Gpr::RAX, Gpr::RCX);
@@ -243,18 +247,21 @@ struct Cells {
     pattern: Vec<State>,
     /// Registers of a group's states.
     parts: usize,
+    /// Lanes of a strip.
+    lanes: usize,
 }
 
 impl Cells {
     fn new(lower: &mut Lower, folds: &[(Combine, Type)]) -> Cells {
         let pattern: Vec<State> = folds.iter().map(|&(c, ty)| lower.identity(c, ty)).collect();
         let parts = pattern.iter().flat_map(State::parts).count();
-        Cells { pattern, parts }
+        let lanes = (STRIP / parts.max(1)).next_power_of_two().max(LEAST);
+        Cells { pattern, parts, lanes }
     }
 
-    fn place(lower: &Lower, part: usize) -> Place {
+    fn place(&self, lower: &Lower, part: usize) -> Place {
         let within = 4 * lower.first as usize;
-        Place::Strip(i32::try_from(4 * STRIP * part + within).expect("a small frame"))
+        Place::Strip(i32::try_from(4 * self.lanes * part + within).expect("a small frame"))
     }
 
     fn load(&self, lower: &mut Lower, folds: &[(Combine, Type)]) -> Vec<State> {
@@ -264,7 +271,7 @@ impl Cells {
         pattern
             .map(|state| {
                 state.renamed(|reg| {
-                    let place = Cells::place(lower, part).into();
+                    let place = self.place(lower, part).into();
                     part += 1;
                     match lower.registers.class(reg) {
                         Class::Vector => lower.v(Op::Vmovups, &[place]),
@@ -277,7 +284,7 @@ impl Cells {
 
     fn store(&self, lower: &mut Lower, states: &[State]) {
         for (part, reg) in states.iter().flat_map(State::parts).enumerate() {
-            let place = Cells::place(lower, part).into();
+            let place = self.place(lower, part).into();
             match lower.registers.class(reg) {
                 Class::Vector => lower.effect(Op::VmovupsStore, lower.width, &[place, reg.into()]),
                 Class::Mask => lower.effect(Op::KmovwStore, Width::X, &[place, reg.into()]),

@@ -252,9 +252,19 @@ impl Assembler {
         self.general(Code::Pop_r64, &[Arg::Register(r.wide())]);
     }
 
+    /// Asks for the cache line.
+    pub fn prefetch(&mut self, at: Mem) {
+        self.general(Code::Prefetcht0_m8, &[Arg::Memory(at)]);
+    }
+
     /// Asks for the cache line, which will be written soon.
     pub fn prefetch_to_write(&mut self, at: Mem) {
         self.general(Code::Prefetchw_m8, &[Arg::Memory(at)]);
+    }
+
+    /// Waits until stores past the caches can be seen by others.
+    pub fn store_fence(&mut self) {
+        self.general(Code::Sfence, &[]);
     }
 
     /// Forgets the upper halves of vectors: Cranelift's code is slow otherwise.

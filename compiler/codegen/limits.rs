@@ -1,0 +1,78 @@
+//! Sizes that generated code keeps within, as far as they depend on the machine.
+//!
+//! Invariant: none of them changes a bit of a result.
+//!
+//! Neighbours: `product::tiling` divides products by them; `x86::stream` has stores that go past
+//! the caches.
+
+use std::sync::OnceLock;
+
+/// Sizes that blocks of products and stores keep within.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a block's depth: a panel of A or one of B stays in the first-level cache.
+    pub depth_bytes: usize,
+    /// Bytes of a block of A, packed or not: it stays in the second-level cache.
+    pub left_bytes: usize,
+    /// Bytes of a packed block of B.
+    pub right_bytes: usize,
+    /// The same for 512-bit vectors.
+    pub wide_right_bytes: usize,
+    /// Rows of partial sums that wait for the next block of depth.
+    pub waiting_rows: usize,
+    /// Elements of an operand below which packing it is not worth while.
+    pub small: usize,
+    /// Bytes of a result from which its stores go past the caches.
+    pub streamed_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            depth_bytes: 1600,
+            left_bytes: 192 << 10,
+            right_bytes: 768 << 10,
+            wide_right_bytes: 3 << 20,
+            waiting_rows: 768,
+            small: 16 << 10,
+            streamed_bytes: 8 << 20,
+        }
+    }
+}
+
+/// Bytes of a second-level cache from which packed B stays there. Beside a smaller one there is a
+/// third level that is near enough to feed the tiles of 512-bit vectors; behind one so large it is
+/// shared by a whole socket, and far away.
+const LARGE_SECOND_LEVEL: usize = 5 << 18;
+
+impl Limits {
+    /// Those of this machine.
+    pub fn of_host() -> Limits {
+        static LIMITS: OnceLock<Limits> = OnceLock::new();
+        *LIMITS.get_or_init(|| {
+            let mut limits = Limits::default();
+            if let Some(bytes) = second_level().filter(|&bytes| bytes >= LARGE_SECOND_LEVEL) {
+                limits.wide_right_bytes = bytes / 16 * 3;
+            }
+            limits
+        })
+    }
+}
+
+/// Bytes of a core's second-level cache, where the processor tells.
+#[cfg(target_arch = "x86_64")]
+fn second_level() -> Option<usize> {
+    use raw_cpuid::{CacheType, CpuId};
+    let caches = CpuId::new().get_cache_parameters()?;
+    let second = caches.filter(|c| c.level() == 2 && c.cache_type() == CacheType::Unified);
+    let bytes = second.map(|c| {
+        c.sets() * c.associativity() * c.physical_line_partitions() * c.coherency_line_size()
+    });
+    bytes.max()
+}
+
+/// Bytes of a core's second-level cache, where the processor tells.
+#[cfg(not(target_arch = "x86_64"))]
+fn second_level() -> Option<usize> {
+    None
+}
