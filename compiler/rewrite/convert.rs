@@ -9,9 +9,10 @@ use super::fusion::Expressions;
 use super::improve::Plan;
 use super::language::{ENode, Symbol};
 use crate::graph::ops::TypeError;
-use crate::graph::{Graph, NodeId, Op, Operands, Origin, Via};
+use crate::graph::{Graph, NodeId, Op, Operands, Origin, TensorType, Via};
 use egg::Id;
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 /// A graph as an e-graph.
 pub struct Loaded {
@@ -47,6 +48,10 @@ pub fn load(graph: &Graph, explain: bool) -> Loaded {
                 }
                 op => op.clone(),
             };
+            if is_nothing(graph, id) {
+                nodes[id.index()] = Some(nothing(&mut egraph, graph.ty(id)));
+                continue;
+            }
             let shared = egraph.analysis.symbols.op(op);
             let children = graph.operands(id);
             let children = children.iter().map(|o| nodes[o.index()].expect("operands come first"));
@@ -59,6 +64,23 @@ pub fn load(graph: &Graph, explain: bool) -> Loaded {
     let root = egraph.add_uncanonical(ENode::new(shared, outputs));
     egraph.rebuild();
     Loaded { egraph, root, nodes }
+}
+
+/// Whether a node has no elements, and none of what it has come from can be out of range: of what
+/// such a node is made does not matter, and any two of one type are equal, which would let rules
+/// go round in circles.
+fn is_nothing(graph: &Graph, id: NodeId) -> bool {
+    let faults = matches!(graph.op(id), Op::Gather(_) | Op::ScatterAdd(_) | Op::Scan(_));
+    !faults && graph.ty(id).elements().known() == Some(0)
+}
+
+/// The one spelling of a tensor without elements.
+fn nothing(egraph: &mut EGraph, ty: &TensorType) -> Id {
+    let zero = egraph.analysis.symbols.op(Op::Const(tensc_runtime::Scalar::from_i64(ty.dtype, 0)));
+    let zero = egraph.add_uncanonical(ENode::new(zero, []));
+    let op = Op::Broadcast { shape: ty.shape.clone(), axes: SmallVec::new() };
+    let shared = egraph.analysis.symbols.op(op);
+    egraph.add_uncanonical(ENode::new(shared, [zero]))
 }
 
 impl Loaded {
