@@ -30,4 +30,6 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.recurrent", include_str!("../std/recurrent.tx")),
     ("std.random", include_str!("../std/random.tx")),
     ("std.linalg", include_str!("../std/linalg.tx")),
+    ("std.special", include_str!("../std/special.tx")),
+    ("std.stats", include_str!("../std/stats.tx")),
 ];

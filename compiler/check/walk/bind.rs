@@ -317,8 +317,9 @@ impl<'w> Walk<'w> {
             (Some(DType::Bool), Value::Static(Static::Bool(_))) => true,
             (Some(d), Value::Static(Static::Dim(_))) => d != DType::Bool,
             (Some(d), Value::Static(Static::Float(..))) => d.is_float(),
-            // A static integer may be a list of axes where the function hands it on.
-            (Some(d), Value::List(_)) => d.is_int(),
+            // A static number may be a list of numbers where the function hands it on: of axes,
+            // of coefficients.
+            (Some(d), Value::List(_)) => d != DType::Bool,
             _ => false,
         };
         if fits {
