@@ -24,7 +24,13 @@ pub const ROWS: &[Row] = &[
         "input lambd=0.5",
         "activation.hard_shrink(input, threshold = lambd)",
     ),
-    text("nn.functional.hardsigmoid", "input inplace=false", "activation.hard_sigmoid(input)"),
+    code("nn.functional.hardsigmoid", "input inplace=false", |c| {
+        // PyTorch's derivative has a slope of 1/6 that is rounded to f32.
+        let value = c.bind("activation.hard_sigmoid(input)");
+        let slope = f64::from(1.0_f32 / 6.0);
+        let rounded = c.bind(format!("activation.relu6(input + 3.0) * {slope:?}"));
+        Ok(format!("{rounded} + stop_gradient({value} - {rounded})"))
+    }),
     text("nn.functional.hardswish", "input inplace=false", "activation.hard_silu(input)"),
     text(
         "nn.functional.hardtanh",

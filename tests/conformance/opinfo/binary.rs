@@ -47,7 +47,14 @@ pub const ROWS: &[Row] = &[
         of(c, "where(is_nan(other), nan, where(input == 0.0, 0.0, input * log1p(other)))")
     }),
     code("sub", "input other alpha=1", |c| of(c, "input - alpha * other")),
-    code("where", "condition input other", |c| of(c, "where(condition, input, other)")),
+    code("where", "condition input other", |c| {
+        // The samples call it as a method of the second operand.
+        let bool = |name: &str| Ok::<_, String>(c.tensor(name)?.dtype() == tensc::DType::Bool);
+        match bool("condition")? || !bool("input")? {
+            true => of(c, "where(condition, input, other)"),
+            false => Ok("where(input, condition, other)".to_string()),
+        }
+    }),
     code("xlogy", "input other", |c| of(c, "xlogy(input, other)")),
     code("special.xlogy", "input other", |c| of(c, "xlogy(input, other)")),
 ];
@@ -90,7 +97,24 @@ fn div(c: &mut Call<'_>) -> Result<String, String> {
 }
 
 fn clamp(c: &mut Call<'_>) -> Result<String, String> {
-    let raised = if c.has("low") { "max(input, low)" } else { "input" };
+    let float = c.tensor("input")?.dtype().is_float();
+    for name in ["low", "high"] {
+        if let Arg::Tensor(bound) = c.arg(name)
+            && float
+            && !c.input(bound).dtype().is_float()
+        {
+            return Ok(format!(
+                "{{ let {name} = {}({name}); {} }}",
+                c.dtype,
+                clamped(c.has("low"), c.has("high"))
+            ));
+        }
+    }
+    Ok(clamped(c.has("low"), c.has("high")))
+}
+
+fn clamped(low: bool, high: bool) -> String {
+    let raised = if low { "max(input, low)" } else { "input" };
     let within = format!("min({raised}, high)");
-    Ok(if c.has("high") { within } else { raised.to_string() })
+    if high { within } else { raised.to_string() }
 }

@@ -52,6 +52,8 @@ pub enum Arg {
     /// `start:stop:step`
     Slice(Vec<Arg>),
     Ellipsis,
+    /// An element type, as PyTorch calls it.
+    Type(String),
 }
 
 impl Arg {
@@ -72,6 +74,9 @@ impl Arg {
                 Some(("tuple", Value::Array(items))) => Arg::Tuple(all(items)?),
                 Some(("slice", Value::Array(items))) => Arg::Slice(all(items)?),
                 Some(("ellipsis", _)) => Arg::Ellipsis,
+                Some(("dtype", Value::String(name))) => {
+                    Arg::Type(name.trim_start_matches("torch.").to_string())
+                }
                 Some(("float", Value::String(text))) => match text.parse() {
                     Ok(number) => Arg::Float(number),
                     Err(_) => return unknown(),
@@ -104,7 +109,7 @@ impl Arg {
                 let items: Option<Vec<String>> = items.iter().map(Arg::tx).collect();
                 format!("[{}]", items?.join(", "))
             }
-            Arg::Slice(_) | Arg::Ellipsis => return None,
+            Arg::Slice(_) | Arg::Ellipsis | Arg::Type(_) => return None,
         })
     }
 }
@@ -116,6 +121,8 @@ pub struct Call<'a> {
     inputs: &'a [(String, Tensor)],
     /// The float type of this run.
     pub dtype: DType,
+    /// How many results there are: the samples leave some out.
+    pub results: usize,
     lets: String,
     fresh: usize,
 }
@@ -127,6 +134,7 @@ impl<'a> Call<'a> {
         kwargs: &Map<String, Value>,
         inputs: &'a [(String, Tensor)],
         dtype: DType,
+        results: usize,
     ) -> Result<Call<'a>, String> {
         let mut bound = Vec::new();
         let mut args = args.iter();
@@ -173,7 +181,7 @@ impl<'a> Call<'a> {
         if args.next().is_some() || used != kwargs.len() {
             return Err(format!("these arguments of {}", row.name));
         }
-        Ok(Call { row, bound, inputs, dtype, lets: String::new(), fresh: 0 })
+        Ok(Call { row, bound, inputs, dtype, results, lets: String::new(), fresh: 0 })
     }
 
     /// The body of a function of the inputs: parameters, then the meaning.
@@ -251,6 +259,15 @@ impl<'a> Call<'a> {
             Arg::Int(n) => Ok(*n),
             Arg::Flag(b) => Ok(i64::from(*b)),
             _ => self.unknown(name),
+        }
+    }
+
+    /// Checks that a result of another element type than the operands' is not asked for.
+    pub fn same_type(&self) -> Result<(), String> {
+        match self.given("dtype") {
+            None | Some(Arg::None) => Ok(()),
+            Some(Arg::Type(name)) if name == "float64" => Ok(()),
+            Some(_) => self.unknown("dtype"),
         }
     }
 

@@ -23,15 +23,8 @@ pub const ROWS: &[Row] = &[
         let (mode, outside) = (c.word("mode")?.to_string(), c.word("outside")?.to_string());
         sampled(c, &mode, &outside)
     }),
-    code("grid_sampler_2d", GRID_2D, |c| {
-        let number = |name: &str, words: [&'static str; 3]| {
-            let word = usize::try_from(c.int(name)?).ok().and_then(|n| words.get(n).copied());
-            word.map_or_else(|| c.unknown(name), Ok)
-        };
-        let mode = number("mode", ["bilinear", "nearest", "bicubic"])?;
-        let outside = number("outside", ["zeros", "border", "reflection"])?;
-        sampled(c, mode, outside)
-    }),
+    code("grid_sampler_2d", GRID_NUMBERS, sampled_by_numbers),
+    code("grid_sampler_3d", GRID_NUMBERS, sampled_by_numbers),
     code("nn.functional.interpolate", RESIZE, resize),
     code("nn.functional.lp_pool1d", POWER, |c| power(c, 1)),
     code("nn.functional.lp_pool2d", POWER, |c| power(c, 2)),
@@ -72,7 +65,7 @@ const CONV: &str = "input weight bias=None stride=1 padding=0 dilation=1 groups=
 const FOLD: &str = "input output_size:shape kernel_size:window dilation=1 padding=0 stride=1";
 const GRID: &str =
     "input grid mode=\"bilinear\" padding_mode:outside=\"zeros\" align_corners:corners=None";
-const GRID_2D: &str =
+const GRID_NUMBERS: &str =
     "input grid interpolation_mode:mode padding_mode:outside align_corners:corners";
 const LARGEST: &str = "input kernel_size:window stride=None padding=0 dilation=1 \
     ceil_mode:ceil=false return_indices=false";
@@ -114,9 +107,7 @@ fn batched(
 }
 
 fn adaptive(c: &mut Call<'_>, n: usize, what: &str) -> Result<String, String> {
-    if c.given("return_indices").is_some() && c.flag("return_indices")? {
-        return c.unknown("return_indices");
-    }
+    let places = c.given("return_indices").is_some() && c.flag("return_indices")?;
     // `None` keeps a size.
     let shape = c.shape("input")?;
     let given = match c.arg("count").items() {
@@ -134,6 +125,14 @@ fn adaptive(c: &mut Call<'_>, n: usize, what: &str) -> Result<String, String> {
         });
     }
     let counts = list(counts);
+    if places {
+        let at = |x: &str| format!("conv.adaptive_max_pool_at({x}, {counts})");
+        if c.rank("input")? == n + 2 {
+            return Ok(at("input"));
+        }
+        let y = c.bind(at("input[None]"));
+        return Ok(format!("({y}.0[0], {y}.1[0])"));
+    }
     batched(c, n, |_, x| Ok(format!("conv.adaptive_{what}_pool({x}, {counts})")))
 }
 
@@ -197,13 +196,27 @@ fn fold(c: &mut Call<'_>) -> Result<String, String> {
     batched(c, 1, |_, x| Ok(format!("conv.overlap_add({x}, {options})")))
 }
 
+/// The modes are numbers.
+fn sampled_by_numbers(c: &mut Call<'_>) -> Result<String, String> {
+    let number = |name: &str, words: [&'static str; 3]| {
+        let word = usize::try_from(c.int(name)?).ok().and_then(|n| words.get(n).copied());
+        word.map_or_else(|| c.unknown(name), Ok)
+    };
+    let mode = number("mode", ["bilinear", "nearest", "bicubic"])?;
+    let outside = number("outside", ["zeros", "border", "reflection"])?;
+    sampled(c, mode, outside)
+}
+
 fn sampled(c: &mut Call<'_>, mode: &str, outside: &str) -> Result<String, String> {
-    if c.rank("input")? != 4 {
-        return c.unknown("input");
-    }
-    let nearest = match mode {
+    let function = match (c.rank("input")?, mode) {
+        (4, _) => "sample_at",
+        (5, "bilinear" | "nearest") => "sample_volume_at",
+        _ => return c.unknown("input"),
+    };
+    let between = match mode {
         "bilinear" => "",
         "nearest" => ", nearest = true",
+        "bicubic" => ", cubic = true",
         _ => return c.unknown("mode"),
     };
     let outside = match outside {
@@ -215,7 +228,7 @@ fn sampled(c: &mut Call<'_>, mode: &str, outside: &str) -> Result<String, String
     let corners = c.has("corners") && c.flag("corners")?;
     // The nearest pixel does not move with the place: PyTorch's gradient is 0.
     let grid = if mode == "nearest" { "stop_gradient(grid)" } else { "grid" };
-    Ok(format!("resize.sample_at(input, {grid}, corners = {corners}{nearest}{outside})"))
+    Ok(format!("resize.{function}(input, {grid}, corners = {corners}{between}{outside})"))
 }
 
 fn upsampled(c: &mut Call<'_>, mode: &str) -> Result<String, String> {

@@ -24,11 +24,6 @@ pub const ROWS: &[Row] = &[
         "input offset=0 dim1:a=0 dim2:b=1",
         "diagonal(input, offset = offset, axis1 = a, axis2 = b)",
     ),
-    text(
-        "diagonal_copy",
-        "input offset=0 dim1:a=0 dim2:b=1",
-        "diagonal(input, offset = offset, axis1 = a, axis2 = b)",
-    ),
     code("diagonal_scatter", "input src offset=0 dim1:a=0 dim2:b=1", |c| {
         let part = "offset = offset, axis1 = a, axis2 = b";
         let wide = c.bind(format!("diag_embed(src, {part})"));
@@ -53,6 +48,10 @@ pub const ROWS: &[Row] = &[
         Ok(format!("where({mask}, {wide}, input)"))
     }),
     code("gather", "input dim index sparse_grad=false", |c| {
+        let of = c.shape("index")?;
+        if of.contains(&0) && of.len() != c.rank("input")? {
+            return Ok(format!("zeros({}, {}) * sum(input)", list(of), c.dtype));
+        }
         let (x, index, axis) = aligned(c)?;
         let taken = c.bind(format!("take_along_axis({x}, {index}, {axis})"));
         Ok(match c.rank("index")? {
@@ -230,8 +229,8 @@ fn scattered(c: &mut Call<'_>, add: bool) -> Result<String, String> {
         return Ok("input".to_string());
     }
     let (index, src) = match of.is_empty() {
-        true => (c.bind("reshape(index, [1])"), "reshape(src, [1])".to_string()),
-        false => ("index".to_string(), "src".to_string()),
+        true => (c.bind("reshape(i64(index), [1])"), "reshape(src, [1])".to_string()),
+        false => (c.bind("i64(index)"), "src".to_string()),
     };
     let src = match c.arg("src") {
         Arg::Int(_) | Arg::Float(_) => {
@@ -254,11 +253,17 @@ fn scattered(c: &mut Call<'_>, add: bool) -> Result<String, String> {
         let sums =
             format!("add_along_axis(zeros({}, {}), {index}, {src}, {axis})", list(&part), c.dtype);
         let sums = c.bind(sums);
-        let wide = c.bind(format!("pad({sums}, {zeros}, {})", list(high)));
-        return match add {
-            true => Ok(format!("{x} + {wide}")),
-            false => c.unknown("index"),
-        };
+        let high = list(high);
+        let wide = c.bind(format!("pad({sums}, {zeros}, {high})"));
+        if add {
+            return Ok(format!("{x} + {wide}"));
+        }
+        let hits = c.bind(format!(
+            "add_along_axis(zeros({}, i64), {index}, ones_like({index}), {axis}) > 0",
+            list(&part)
+        ));
+        let hits = c.bind(format!("pad({hits}, {zeros}, {high}, value = false)"));
+        return Ok(format!("where({hits}, {wide}, {x})"));
     }
     let done = match add {
         true => c.bind(format!("add_along_axis({x}, {index}, {src}, {axis})")),

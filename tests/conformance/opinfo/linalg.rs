@@ -4,19 +4,20 @@ use super::call::{Arg, Call, Row, code, list, text};
 
 pub const ROWS: &[Row] = &[
     text("__rmatmul__", "input other", "other @ input"),
-    code("addbmm", "input batch1 batch2 beta=1 alpha=1", |_| {
-        Ok("beta * input + alpha * sum(batch1 @ batch2, axis = 0)".to_string())
+    code("addbmm", "input batch1 batch2 beta=1 alpha=1", |c| {
+        plus(c, "sum(batch1 @ batch2, axis = 0)")
     }),
-    text("addmm", "input mat1 mat2 beta=1 alpha=1", "beta * input + alpha * (mat1 @ mat2)"),
-    text("addmv", "input mat vec beta=1 alpha=1", "beta * input + alpha * (mat @ vec)"),
-    text("addr", "input vec1 vec2 beta=1 alpha=1", "beta * input + alpha * outer(vec1, vec2)"),
-    text(
-        "baddbmm",
-        "input batch1 batch2 beta=1 alpha=1",
-        "beta * input + alpha * (batch1 @ batch2)",
-    ),
+    code("addmm", "input mat1 mat2 beta=1 alpha=1", |c| plus(c, "(mat1 @ mat2)")),
+    code("addmv", "input mat vec beta=1 alpha=1", |c| plus(c, "(mat @ vec)")),
+    code("addr", "input vec1 vec2 beta=1 alpha=1", |c| plus(c, "outer(vec1, vec2)")),
+    code("baddbmm", "input batch1 batch2 beta=1 alpha=1", |c| plus(c, "(batch1 @ batch2)")),
     text("bmm", "input other", "input @ other"),
     code("chain_matmul", "*matrices", chain),
+    text(
+        "cholesky_solve",
+        "input factor upper=false",
+        "linalg.cholesky_solve(if upper { swap_axes(factor, -1, -2) } else { factor }, input)",
+    ),
     code("linalg.multi_dot", "*matrices", chain),
     text(
         "cholesky",
@@ -46,7 +47,8 @@ pub const ROWS: &[Row] = &[
     text("inverse", "input", "inv(input)"),
     text("linalg.inv", "input", "inv(input)"),
     code("kron", "input other", |_| Ok("kron(input, other)".to_string())),
-    text("linalg.cross", "input other dim:axis=-1", "cross(input, other, axis = axis)"),
+    code("linalg.cross", "input other dim=-1", crossed),
+    code("cross", "input other dim=None", crossed),
     text(
         "linalg.diagonal",
         "input offset=0 dim1:a=-2 dim2:b=-1",
@@ -57,7 +59,8 @@ pub const ROWS: &[Row] = &[
     text("logdet", "input", "{ let (sign, log) = slogdet(input); where(sign > 0.0, log, nan) }"),
     code("linalg.solve", "input other left=true", |c| {
         if !c.flag("left")? {
-            return c.unknown("left");
+            let right = "solve(swap_axes(input, -1, -2), swap_axes(other, -1, -2))";
+            return Ok(format!("swap_axes({right}, -1, -2)"));
         }
         let (a, b) = (c.shape("input")?, c.shape("other")?);
         // A batch of vectors, or one vector, has one axis less than the matrices.
@@ -76,7 +79,11 @@ pub const ROWS: &[Row] = &[
             let lower = !c.flag("upper")?;
             Ok(format!("solve_triangular(input, other, lower = {lower}, unit = {unit})"))
         }
-        _ => c.unknown("left"),
+        (false, unit) => {
+            let (a, b) = ("swap_axes(input, -1, -2)", "swap_axes(other, -1, -2)");
+            let x = format!("solve_triangular({a}, {b}, lower = upper, unit = {unit})");
+            Ok(format!("swap_axes({x}, -1, -2)"))
+        }
     }),
     text("linalg.vecdot", "input other dim:axis=-1", "sum(input * other, axis = axis)"),
     code("matmul", "input other", |_| Ok("input @ other".to_string())),
@@ -90,6 +97,25 @@ pub const ROWS: &[Row] = &[
     text("trace", "input", "trace(input)"),
     text("vdot", "input other", "input @ other"),
 ];
+
+/// A product times `alpha`, plus `beta` times the input, which does not count for a `beta` of 0.
+fn plus(c: &mut Call<'_>, product: &str) -> Result<String, String> {
+    Ok(match c.float("beta")? == 0.0 {
+        true => format!("alpha * {product} + zeros({}, {})", list(c.shape("input")?), c.dtype),
+        false => format!("beta * input + alpha * {product}"),
+    })
+}
+
+/// Of vectors that broadcast, along an axis of three: the first such one where none is named.
+fn crossed(c: &mut Call<'_>) -> Result<String, String> {
+    let (a, b) = (c.shape("input")?, c.shape("other")?);
+    let axis = match c.has("dim") {
+        true => c.axis("dim", a.len())?,
+        false => a.iter().position(|&n| n == 3).ok_or("cross without an axis of three")?,
+    };
+    let all = list(a.iter().zip(&b).map(|(&n, &m)| n.max(m)));
+    Ok(format!("cross(broadcast_to(input, {all}), broadcast_to(other, {all}), axis = {axis})"))
+}
 
 fn chain(c: &mut Call<'_>) -> Result<String, String> {
     let names: Vec<String> = c.tensors("matrices")?.into_iter().map(|(name, _)| name).collect();
@@ -112,7 +138,26 @@ fn einsum(c: &mut Call<'_>) -> Result<String, String> {
         }
     }
     let equation = equation.ok_or("einsum without an equation")?;
+    let equation = summed_ellipsis(c, &equation, &operands);
     Ok(format!("einsum({equation:?}, {})", operands.join(", ")))
+}
+
+/// PyTorch sums over what `...` stands for where the result lacks it: letters in its place.
+fn summed_ellipsis(c: &Call<'_>, equation: &str, operands: &[String]) -> String {
+    let Some((left, right)) = equation.split_once("->") else { return equation.to_string() };
+    if right.contains("...") || !left.contains("...") {
+        return equation.to_string();
+    }
+    let spelled = |(term, operand): (&str, &String)| {
+        let named = term.replace("...", "").len();
+        let rank = c.input(operand).shape().len();
+        // From the last one, as they broadcast.
+        let letters: String = ('A'..='Z').take(rank.saturating_sub(named)).collect();
+        let letters: String = letters.chars().rev().collect();
+        term.replace("...", &letters)
+    };
+    let terms: Vec<String> = left.split(',').zip(operands).map(spelled).collect();
+    format!("{}->{right}", terms.join(","))
 }
 
 fn power(c: &mut Call<'_>) -> Result<String, String> {

@@ -9,15 +9,20 @@ pub const ROWS: &[Row] = &[
     }),
     code("nn.functional.binary_cross_entropy_with_logits", BINARY_LOGITS, with_logits),
     code("nn.functional.cosine_embedding_loss", COSINE, |c| {
+        // A target only chooses.
         let target = float_of(c, "target")?;
-        let each = format!("loss.cosine_embedding(input1, input2, {target}, margin = margin)");
+        let each = format!(
+            "loss.cosine_embedding(input1, input2, stop_gradient({target}), margin = margin)"
+        );
         reduced(c, &each)
     }),
     code("nn.functional.cross_entropy", CROSS_ENTROPY, cross_entropy),
     code("nn.functional.gaussian_nll_loss", GAUSSIAN, gaussian),
     code("nn.functional.hinge_embedding_loss", MARGIN, |c| {
         let target = float_of(c, "target")?;
-        reduced(c, &format!("loss.hinge_embedding(input, {target}, margin = margin)"))
+        // A target only chooses.
+        let each = format!("loss.hinge_embedding(input, stop_gradient({target}), margin = margin)");
+        reduced(c, &each)
     }),
     code("nn.functional.huber_loss", HUBER, |c| {
         reduced(c, &weighted(c, "loss.huber(input, target, delta = delta)"))
@@ -227,8 +232,8 @@ fn kl(c: &mut Call<'_>) -> Result<String, String> {
 }
 
 fn multi_margin(c: &mut Call<'_>) -> Result<String, String> {
-    let row = c.rank("input")? == 1;
-    let scores = if row { c.bind("input[None]") } else { "input".to_string() };
+    let row = c.rank("input")? < 2;
+    let scores = if row { c.bind("reshape(input, [1, -1])") } else { "input".to_string() };
     let labels = match c.rank("target")? {
         0 => c.bind("target[None]"),
         _ => "target".to_string(),
@@ -243,14 +248,22 @@ fn multi_margin(c: &mut Call<'_>) -> Result<String, String> {
 
 fn multilabel_margin(c: &mut Call<'_>) -> Result<String, String> {
     let shape = c.shape("input")?;
-    let Some(&classes) = shape.last() else { return c.unknown("input") };
-    // A row of targets ends at its first negative one.
-    let ended = c.bind("i64(target < 0)");
+    let classes = shape.last().copied().unwrap_or(1);
+    let [scores, target] = ["input", "target"].map(|name| match shape.len() {
+        0 => c.bind(format!("{name}[None]")),
+        _ => name.to_string(),
+    });
+    // A row of targets ends at its first negative one; those that occur twice count twice.
+    let ended = c.bind(format!("i64({target} < 0)"));
     let before = c.bind(format!("arange({classes})[None, :] <= arange({classes})[:, None]"));
     let open = c.bind(format!("sum(where({before}, {ended}[..., None, :], 0), axis = -1) == 0"));
-    let hot = c.bind(format!("one_hot(max(target, 0), {classes}, dtype = bool)"));
-    let present = c.bind(format!("any({hot} & {open}[..., None], axis = -2)"));
-    reduced(c, &format!("loss.multilabel_margin(input, {present})"))
+    let hot = c.bind(format!("one_hot(max({target}, 0), {classes}, dtype = bool)"));
+    let hot = c.bind(format!("{hot} & {open}[..., None]"));
+    let absent = c.bind(format!("!any({hot}, axis = -2)"));
+    let right = c.bind(format!("sum(where({hot}, {scores}[..., None, :], 0.0), axis = -1)"));
+    let near = c.bind(format!("max(1.0 - {right}[..., :, None] + {scores}[..., None, :], 0.0)"));
+    let counts = c.bind(format!("{open}[..., :, None] & {absent}[..., None, :]"));
+    reduced(c, &format!("(sum(where({counts}, {near}, 0.0), axis = [-2, -1]) / {classes}.0)"))
 }
 
 fn poisson(c: &mut Call<'_>) -> Result<String, String> {

@@ -1,14 +1,23 @@
 //! Distances, attention, tables of vectors and the like.
 
-use super::call::{Call, Row, code, text};
+use super::call::{Call, Row, code};
 
 pub const ROWS: &[Row] = &[
     code("nn.functional.bilinear", "input1 input2 weight bias=None", bilinear),
-    text("cdist", "x1 x2 p=2.0 compute_mode=None", "distance.all_distances(x1, x2, p = p)"),
+    code("cdist", "x1 x2 p=2.0 compute_mode=None", |c| {
+        let parts = [("x1".to_string(), c.shape("x1")?), ("x2".to_string(), c.shape("x2")?)];
+        let parts = together(c, &parts);
+        Ok(format!("distance.all_distances({}, {}, p = p)", parts[0], parts[1]))
+    }),
     code("pdist", "input p=2.0", pdist),
     code("nn.functional.pdist", "input p=2.0", pdist),
     code("nn.functional.cosine_similarity", "x1 x2 dim=1 eps=1e-8", |c| {
         let (x, y) = broadcast(c, "x1", "x2");
+        let scalars = c.rank("x1")?.max(c.rank("x2")?) == 0;
+        let [x, y] = match scalars {
+            true => [x, y].map(|x| format!("{x}[None]")),
+            false => [x, y],
+        };
         Ok(format!("distance.cosine_similarity({x}, {y}, axis = dim, eps = eps)"))
     }),
     code("nn.functional.embedding", EMBEDDING, embedding),
@@ -40,6 +49,27 @@ fn broadcast(c: &mut Call<'_>, x: &str, y: &str) -> (String, String) {
     (c.bind(format!("{x} + 0.0 * {y}")), c.bind(format!("{y} + 0.0 * {x}")))
 }
 
+/// Tensors whose axes before the last two broadcast, broadcast.
+fn together(c: &mut Call<'_>, parts: &[(String, Vec<usize>)]) -> Vec<String> {
+    let rank = parts.iter().map(|(_, shape)| shape.len()).max().unwrap_or(0);
+    let size = |shape: &[usize], axis: usize| {
+        (shape.len() + axis).checked_sub(rank).map_or(1, |at| shape[at])
+    };
+    let common = |axis: usize| {
+        let mut sizes = parts.iter().map(|(_, shape)| size(shape, axis));
+        sizes.find(|&n| n != 1).unwrap_or(1)
+    };
+    let lead: Vec<usize> = (0..rank - 2).map(common).collect();
+    let stretched = |(name, shape): &(String, Vec<usize>)| {
+        let whole = [&lead, &shape[shape.len() - 2..]].concat();
+        match *shape == whole {
+            true => name.clone(),
+            false => c.bind(format!("broadcast_to({name}, {})", super::call::list(whole))),
+        }
+    };
+    parts.iter().map(stretched).collect()
+}
+
 fn bilinear(c: &mut Call<'_>) -> Result<String, String> {
     // Each output is a product of a row, a matrix and a column.
     let rows = c.bind("(input1[..., None, None, :] @ weight)[..., 0, :]");
@@ -57,7 +87,7 @@ fn pdist(c: &mut Call<'_>) -> Result<String, String> {
     };
     let (first, second) = (all(&|i, _| i), all(&|_, j| j));
     if n < 2 {
-        return Ok("zeros([0]) * sum(input)".to_string());
+        return Ok(format!("zeros([0], {}) * sum(input)", c.dtype));
     }
     Ok(format!("distance.p_norm(take(input, {first}) - take(input, {second}), p = p, axis = 1)"))
 }
@@ -135,26 +165,44 @@ fn attention(c: &mut Call<'_>) -> Result<String, String> {
     if c.float("dropout_p")? != 0.0 {
         return c.unknown("dropout_p");
     }
-    if c.flag("enable_gqa")? {
-        return c.unknown("enable_gqa");
+    let mut parts = Vec::new();
+    for name in ["query", "key", "value"] {
+        parts.push((name.to_string(), c.shape(name)?));
     }
+    if c.flag("enable_gqa")? {
+        // Grouped queries share the heads of keys and values.
+        let heads = |shape: &[usize]| shape[shape.len() - 3];
+        let all = heads(&parts[0].1);
+        for (name, shape) in &mut parts[1..] {
+            let times = all / heads(shape).max(1);
+            if times != 1 {
+                *name = c.bind(format!("repeat({name}, {times}, axis = -3)"));
+                let at = shape.len() - 3;
+                shape[at] = all;
+            }
+        }
+    }
+    let parts = together(c, &parts);
+    let [query, key, value] = &parts[..] else { unreachable!("three go in") };
     // The library scales by the width: what is asked for beyond that goes into the queries.
     let query = match c.has("scale") {
         true => {
             let width = c.shape("query")?.last().copied().unwrap_or(1) as f64;
-            c.bind(format!("query * (scale * {:?})", width.sqrt()))
+            c.bind(format!("{query} * (scale * {:?})", width.sqrt()))
         }
-        false => "query".to_string(),
+        false => query.clone(),
     };
     Ok(match (c.has("attn_mask"), c.flag("is_causal")?) {
-        (false, causal) => format!("attention.attention({query}, key, value, causal = {causal})"),
+        (false, causal) => {
+            format!("attention.attention({query}, {key}, {value}, causal = {causal})")
+        }
         (true, true) => return c.unknown("is_causal"),
         (true, false) => {
             let name = match c.tensor("attn_mask")?.dtype().is_float() {
                 true => "biased_attention",
                 false => "masked_attention",
             };
-            format!("attention.{name}({query}, key, value, attn_mask)")
+            format!("attention.{name}({query}, {key}, {value}, attn_mask)")
         }
     })
 }

@@ -13,6 +13,13 @@ pub const ROWS: &[Row] = &[
         "input running_mean running_var weight=None bias=None training=false momentum=0.1 eps=1e-5",
         batch_norm,
     ),
+    code("nn.functional.alpha_dropout", DROPOUT, dropout),
+    code("nn.functional.dropout", DROPOUT, dropout),
+    code("nn.functional.dropout1d", DROPOUT, dropout),
+    code("nn.functional.dropout2d", DROPOUT, dropout),
+    code("nn.functional.dropout3d", DROPOUT, dropout),
+    code("nn.functional.feature_alpha_dropout", DROPOUT, dropout),
+    text("native_dropout_backward", "input mask scale", "where(mask, input * scale, 0.0 * input)"),
     code("nn.functional.group_norm", "input num_groups weight=None bias=None eps=1e-5", |c| {
         let x = c.bind("norm.group_norm(input, num_groups, eps = eps)");
         affine_channels(c, x)
@@ -33,11 +40,43 @@ pub const ROWS: &[Row] = &[
         "input size:width alpha=1e-4 beta=0.75 k=1.0",
         "norm.local_response_norm(input, width, alpha = alpha, beta = beta, k = k)",
     ),
-    text(
-        "nn.functional.normalize",
-        "input p=2.0 dim=1 eps=1e-12 out=None",
-        "distance.normalise(input, p = p, axis = dim, eps = eps)",
-    ),
+    code("nn.functional.normalize", "input p=2.0 dim=1 eps=1e-12 out=None", |c| {
+        along(c, "distance.normalise(input, p = p, axis = dim, eps = eps)")
+    }),
+    code("native_batch_norm", BATCH, |c| {
+        let y = batch_norm(c)?;
+        let y = c.bind(y);
+        if !c.flag("training")? {
+            return Ok(format!("({y}, zeros([0], {}), zeros([0], {}))", c.dtype, c.dtype));
+        }
+        // What the statistics are is bound first.
+        Ok(format!("({y}, t0.0, rsqrt(t0.1 + eps))"))
+    }),
+    code("native_layer_norm", "input shape weight bias eps", |c| {
+        let axes = last_axes(c)?;
+        let x = c.bind(format!("norm.standardise(input, axis = {axes}, eps = eps)"));
+        let y = affine(c, x);
+        let mean = c.bind(format!("mean(input, axis = {axes}, keep = true)"));
+        let spread = format!("variance(input, axis = {axes}, keep = true)");
+        Ok(format!("({y}, {mean}, rsqrt({spread} + eps))"))
+    }),
+    code("native_group_norm", "input weight bias n channels positions groups eps", |c| {
+        let x = c.bind("norm.group_norm(input, groups, eps = eps)");
+        let y = affine_channels(c, x)?;
+        if c.shape("input")?.contains(&0) {
+            return c.unknown("input");
+        }
+        let rows = c.bind("reshape(input, [n, groups, -1])");
+        Ok(format!("({y}, mean({rows}, axis = -1), rsqrt(variance({rows}, axis = -1) + eps))"))
+    }),
+    code("_softmax_backward_data", "input output dim dtype=None", |c| {
+        let inner = "sum(input * output, axis = dim, keep = true)";
+        along(c, &format!("(input - {inner}) * output"))
+    }),
+    code("torch.ops.aten._safe_softmax.default", "input dim dtype=None", |c| {
+        let none = "max(input, axis = dim, keep = true) == -inf";
+        along(c, &format!("where({none}, 0.0, softmax(where({none}, 0.0, input), axis = dim))"))
+    }),
     code("nn.functional.rms_norm", "input shape weight=None eps=None", |c| {
         let axes = last_axes(c)?;
         let eps = match (c.has("eps"), c.dtype) {
@@ -50,11 +89,20 @@ pub const ROWS: &[Row] = &[
     }),
 ];
 
+const BATCH: &str = "input weight bias running_mean running_var training momentum eps";
+const DROPOUT: &str = "input p=0.5 training=true inplace=false";
+
+/// Where nothing is drawn.
+fn dropout(c: &mut Call<'_>) -> Result<String, String> {
+    match c.flag("training")? && c.float("p")? != 0.0 {
+        true => c.unknown("p"),
+        false => Ok("input".to_string()),
+    }
+}
+
 /// Along an axis; a scalar has one by courtesy.
 fn along(c: &mut Call<'_>, tx: &str) -> Result<String, String> {
-    if c.has("dtype") {
-        return c.unknown("dtype");
-    }
+    c.same_type()?;
     Ok(match c.rank("input")? {
         0 => {
             c.bind("reshape(input, [1])");
@@ -93,6 +141,9 @@ fn affine_channels(c: &Call<'_>, x: String) -> Result<String, String> {
 }
 
 fn batch_norm(c: &mut Call<'_>) -> Result<String, String> {
+    if c.rank("input")? < 2 {
+        return c.unknown("input");
+    }
     let (centre, variance) = match c.flag("training")? {
         true => {
             let of = c.bind("norm.channel_statistics(input)");

@@ -1,6 +1,6 @@
 //! Reductions, running reductions, sorting.
 
-use super::call::{Call, Row, code, list, text};
+use super::call::{Arg, Call, Row, code, list, text};
 use super::compare::truth;
 
 pub const ROWS: &[Row] = &[
@@ -30,8 +30,8 @@ pub const ROWS: &[Row] = &[
     }),
     code("cummax", "input dim", |c| both(c, "cummax", "cumargmax")),
     code("cummin", "input dim", |c| both(c, "cummin", "cumargmin")),
-    code("cumprod", "input dim", |c| running(c, "cumprod")),
-    code("cumsum", "input dim", |c| running(c, "cumsum")),
+    code("cumprod", "input dim dtype=None", |c| running(c, "cumprod")),
+    code("cumsum", "input dim dtype=None", |c| running(c, "cumsum")),
     code("cumulative_trapezoid", "y x=None dx=1 dim=-1", |c| {
         let areas = trapezoids(c)?;
         Ok(format!("cumsum({areas}, axis = dim)"))
@@ -41,26 +41,25 @@ pub const ROWS: &[Row] = &[
         let k = c.int("k")? - 1;
         nth(c, k, true)
     }),
-    code("linalg.norm", "input ord=None dim=None keepdim=false", norm),
-    code("linalg.vector_norm", "input ord=2 dim=None keepdim=false", |c| {
-        let rank = c.rank("input")?;
-        let axes = list(c.axes("dim", rank)?);
-        let ord = c.float("ord")?;
-        vector_norm(c, ord, &axes)
-    }),
-    code("linalg.matrix_norm", "input ord=\"fro\" dim=[-2,-1] keepdim=false", norm),
+    code("linalg.norm", "input ord=None dim=None keepdim=false dtype=None", any_norm),
+    code("linalg.vector_norm", "input ord=2 dim=None keepdim=false dtype=None", vector_norm),
+    code(
+        "linalg.matrix_norm",
+        "input ord=\"fro\" dim=[-2,-1] keepdim=false dtype=None",
+        matrix_norm,
+    ),
     code("logcumsumexp", "input dim", |c| running(c, "logcumsumexp")),
     code("logsumexp", "input dim keepdim=false", |c| along(c, "logsumexp", "input")),
     code("special.logsumexp", "input dim keepdim=false", |c| along(c, "logsumexp", "input")),
     code("max", "input dim=None keepdim=false", |c| extreme(c, "max", "argmax")),
-    code("mean", "input dim=None keepdim=false", |c| along(c, "mean", "input")),
+    code("mean", "input dim=None keepdim=false dtype=None", |c| along(c, "mean", "input")),
     code("median", "input dim=None keepdim=false", median),
     code("min", "input dim=None keepdim=false", |c| extreme(c, "min", "argmin")),
     text("msort", "input", "sort(input, axis = 0)"),
-    code("nanmean", "input dim=None keepdim=false", |c| along(c, "nanmean", "input")),
-    code("nansum", "input dim=None keepdim=false", |c| along(c, "nansum", "input")),
+    code("nanmean", "input dim=None keepdim=false dtype=None", |c| along(c, "nanmean", "input")),
+    code("nansum", "input dim=None keepdim=false dtype=None", |c| along(c, "nansum", "input")),
     code("norm", "input p:ord=\"fro\" dim=None keepdim=false", norm),
-    code("prod", "input dim=None keepdim=false", |c| along(c, "prod", "input")),
+    code("prod", "input dim=None keepdim=false dtype=None", |c| along(c, "prod", "input")),
     code("sort", "input dim=-1 descending=false stable=None", |c| {
         let (x, axis) = with_axis(c, "dim")?;
         let order = c.bind(format!("argsort({x}, axis = {axis}, descending = descending)"));
@@ -71,9 +70,9 @@ pub const ROWS: &[Row] = &[
         Ok(format!("sqrt({})", variance(c)?))
     }),
     code("std_mean", "input dim=None unbiased=true keepdim=false correction=None", |c| {
-        Ok(format!("(sqrt({}), {})", variance(c)?, along(c, "mean", "input")?))
+        Ok(format!("(sqrt({}), {})", variance(c)?, centre(c)?))
     }),
-    code("sum", "input dim=None keepdim=false", |c| along(c, "sum", "input")),
+    code("sum", "input dim=None keepdim=false dtype=None", |c| along(c, "sum", "input")),
     code("sum_to_size", "input *size", |c| {
         let (rank, size) = (c.rank("input")?, c.ints("size")?);
         let shape = c.shape("input")?;
@@ -99,12 +98,13 @@ pub const ROWS: &[Row] = &[
     }),
     code("var", "input dim=None unbiased=true keepdim=false correction=None", variance),
     code("var_mean", "input dim=None unbiased=true keepdim=false correction=None", |c| {
-        Ok(format!("({}, {})", variance(c)?, along(c, "mean", "input")?))
+        Ok(format!("({}, {})", variance(c)?, centre(c)?))
     }),
 ];
 
 /// A reduction of `x` along `dim`.
 pub fn along(c: &mut Call<'_>, function: &str, x: &str) -> Result<String, String> {
+    c.same_type()?;
     let rank = c.rank("input")?;
     let axes = if rank == 0 { Vec::new() } else { c.axes("dim", rank)? };
     Ok(format!("{function}({x}, axis = {}, keep = keepdim)", list(axes)))
@@ -124,6 +124,7 @@ pub fn scalar_again(c: &Call<'_>, x: &str) -> Result<String, String> {
 }
 
 fn running(c: &mut Call<'_>, function: &str) -> Result<String, String> {
+    c.same_type()?;
     let (x, axis) = with_axis(c, "dim")?;
     let done = c.bind(format!("{function}({x}, axis = {axis})"));
     scalar_again(c, &done)
@@ -151,7 +152,7 @@ fn position(c: &mut Call<'_>, function: &str) -> Result<String, String> {
 
 /// The extreme of all, of two, or along an axis with its position.
 fn extreme(c: &mut Call<'_>, function: &str, place: &str) -> Result<String, String> {
-    if matches!(c.arg("dim"), super::call::Arg::Tensor(_)) {
+    if matches!(c.arg("dim"), Arg::Tensor(_)) {
         return Ok(format!("{function}(input, dim)"));
     }
     if !c.has("dim") {
@@ -160,16 +161,22 @@ fn extreme(c: &mut Call<'_>, function: &str, place: &str) -> Result<String, Stri
     Ok(format!("({}, {})", along(c, function, "input")?, position(c, place)?))
 }
 
+/// The mean that goes with a variance.
+fn centre(c: &mut Call<'_>) -> Result<String, String> {
+    match c.arg("dim") {
+        Arg::Flag(_) => Ok("mean(input)".to_string()),
+        _ => along(c, "mean", "input"),
+    }
+}
+
 fn variance(c: &mut Call<'_>) -> Result<String, String> {
     let (rank, shape) = (c.rank("input")?, c.shape("input")?);
-    // The third form of these functions has the flag first: `var(x, unbiased)`.
-    if matches!(c.arg("dim"), super::call::Arg::Flag(_)) {
-        return c.unknown("dim");
-    }
-    let axes = if rank == 0 { Vec::new() } else { c.axes("dim", rank)? };
+    // One form of these functions has the flag first: `var(x, unbiased)`.
+    let flag = matches!(c.arg("dim"), Arg::Flag(_));
+    let axes = if rank == 0 || flag { (0..rank).collect() } else { c.axes("dim", rank)? };
     let correction = match c.has("correction") {
         true => c.float("correction")?,
-        false => f64::from(u8::from(c.flag("unbiased")?)),
+        false => f64::from(u8::from(c.flag(if flag { "dim" } else { "unbiased" })?)),
     };
     let count = axes.iter().map(|&a| shape[a]).product::<usize>() as f64;
     let mean = c.bind(format!("mean(input, axis = {}, keep = true)", list(&axes)));
@@ -203,31 +210,99 @@ fn nth(c: &mut Call<'_>, k: i64, place: bool) -> Result<String, String> {
     Ok(if place { format!("({}, {})", shown(&value), shown(&order)) } else { shown(&value) })
 }
 
-/// `torch.norm`: of vectors, or of matrices where the order is a word.
+/// The middle one of the elements that are numbers along an axis, which stays, with its position.
+pub fn middle(c: &mut Call<'_>, x: &str, axis: usize) -> (String, String) {
+    let order = c.bind(format!("argsort({x}, axis = {axis})"));
+    let count = c.bind(format!("sum(i64(!is_nan({x})), axis = {axis}, keep = true)"));
+    let place = c.bind(format!("take_along_axis({order}, max({count} - 1, 0) / 2, {axis})"));
+    (c.bind(format!("take_along_axis({x}, {place}, {axis})")), place)
+}
+
+/// `torch.norm`: of vectors, but for the nuclear norm.
 fn norm(c: &mut Call<'_>) -> Result<String, String> {
     let rank = c.rank("input")?;
     let axes = if rank == 0 { Vec::new() } else { c.axes("dim", rank)? };
-    let text = list(&axes);
-    match c.arg("ord") {
-        super::call::Arg::None => vector_norm(c, 2.0, &text),
-        super::call::Arg::Text(word) if word == "fro" => vector_norm(c, 2.0, &text),
-        super::call::Arg::Text(_) => c.unknown("ord"),
-        _ => {
-            let ord = c.float("ord")?;
-            vector_norm(c, ord, &text)
-        }
+    let ord = match c.arg("ord") {
+        Arg::None => 2.0,
+        Arg::Text(word) if word == "fro" => 2.0,
+        Arg::Text(word) if word == "nuc" => return matrix_norm(c),
+        Arg::Text(_) => return c.unknown("ord"),
+        _ => c.float("ord")?,
+    };
+    Ok(p_norm("input", ord, &list(axes), "keepdim"))
+}
+
+/// `linalg.norm`: of matrices where there are two axes and an order; of vectors otherwise.
+fn any_norm(c: &mut Call<'_>) -> Result<String, String> {
+    let rank = c.rank("input")?;
+    let axes = if rank == 0 { Vec::new() } else { c.axes("dim", rank)? };
+    match c.has("ord") && axes.len() == 2 {
+        true => matrix_norm(c),
+        false => vector_norm(c),
     }
 }
 
-fn vector_norm(c: &mut Call<'_>, ord: f64, axes: &str) -> Result<String, String> {
-    let ord = super::call::Arg::Float(ord).tx().expect("a number is a value");
-    c.rank("input")?;
-    Ok(format!("distance.p_norm(input, p = {ord}, axis = {axes}, keep = keepdim)"))
+fn vector_norm(c: &mut Call<'_>) -> Result<String, String> {
+    let rank = c.rank("input")?;
+    c.same_type()?;
+    let axes = if rank == 0 { Vec::new() } else { c.axes("dim", rank)? };
+    let ord = if c.has("ord") { c.float("ord")? } else { 2.0 };
+    Ok(p_norm("input", ord, &list(axes), "keepdim"))
+}
+
+fn matrix_norm(c: &mut Call<'_>) -> Result<String, String> {
+    c.same_type()?;
+    let rank = c.rank("input")?;
+    let &[a, b] = &c.axes("dim", rank)?[..] else { return c.unknown("dim") };
+    let keep = c.flag("keepdim")?;
+    let sums = |c: &mut Call<'_>, axis: usize| {
+        c.bind(format!("sum(abs(input), axis = {axis}, keep = true)"))
+    };
+    let order = match c.arg("ord") {
+        Arg::Text(word) if word == "fro" => {
+            return Ok(p_norm("input", 2.0, &list([a, b]), "keepdim"));
+        }
+        Arg::Text(word) if word == "nuc" => "sum",
+        Arg::Text(_) => return c.unknown("ord"),
+        _ => match c.float("ord")? {
+            2.0 => "max",
+            -2.0 => "min",
+            ord if ord.abs() == 1.0 || ord.is_infinite() => {
+                let (inner, outer) = if ord.is_infinite() { (b, a) } else { (a, b) };
+                let function = if ord > 0.0 { "max" } else { "min" };
+                let lengths = sums(c, inner);
+                let norm = format!("{function}({lengths}, axis = {outer}, keep = true)");
+                return Ok(match keep {
+                    true => norm,
+                    false => format!("squeeze({norm}, axis = {})", list([a, b])),
+                });
+            }
+            _ => return c.unknown("ord"),
+        },
+    };
+    let shape = c.shape("input")?;
+    // At least as high as wide.
+    let (high, wide) = if shape[a] < shape[b] { (b, a) } else { (a, b) };
+    let others = (0..rank).filter(|&axis| axis != a && axis != b);
+    let matrices = c.bind(format!("transpose(input, {})", list(others.chain([high, wide]))));
+    let norm = c.bind(format!("{order}(linalg.svdvals({matrices}), axis = -1)"));
+    let kept = list((0..rank).map(|axis| if axis == a || axis == b { 1 } else { shape[axis] }));
+    Ok(if keep { format!("reshape({norm}, {kept})") } else { norm })
+}
+
+/// The norm of vectors; how many elements are not 0 does not move.
+pub fn p_norm(x: &str, ord: f64, axes: &str, keep: &str) -> String {
+    let x = if ord == 0.0 { format!("stop_gradient({x})") } else { x.to_string() };
+    let ord = Arg::Float(ord).tx().expect("a number is a value");
+    format!("distance.p_norm({x}, p = {ord}, axis = {axes}, keep = {keep})")
 }
 
 fn diff(c: &mut Call<'_>) -> Result<String, String> {
     let rank = c.rank("input")?;
     let axis = c.axis("dim", rank)?;
+    if c.int("n")? == 0 {
+        return Ok("input".to_string());
+    }
     let mut parts = vec!["input"];
     if c.has("prepend") {
         parts.insert(0, "prepend");

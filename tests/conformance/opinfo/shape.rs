@@ -3,7 +3,9 @@
 use super::call::{Arg, Call, Row, code, list, text};
 
 pub const ROWS: &[Row] = &[
-    text("atleast_1d", "input", "if rank(input) < 1 { reshape(input, [1]) } else { input }"),
+    code("atleast_1d", "*tensors", |c| at_least(c, 1)),
+    code("atleast_2d", "*tensors", |c| at_least(c, 2)),
+    code("atleast_3d", "*tensors", |c| at_least(c, 3)),
     text("broadcast_to", "input size", "broadcast_to(input, size)"),
     code("cat", "tensors dim=0", concat),
     code("concat", "tensors dim=0", concat),
@@ -35,6 +37,9 @@ pub const ROWS: &[Row] = &[
     code("flatten", "input start_dim=0 end_dim=-1", flatten),
     code("flip", "input *dims", |c| {
         let rank = c.rank("input")?;
+        if c.arg("dims").items().is_some_and(<[Arg]>::is_empty) {
+            return Ok("input".to_string());
+        }
         Ok(format!("flip(input, axis = {})", list(c.axes("dims", rank)?)))
     }),
     text("fliplr", "input", "flip(input, axis = 1)"),
@@ -86,6 +91,9 @@ pub const ROWS: &[Row] = &[
     code("unsafe_chunk", "input chunks dim=0", chunk),
     code("squeeze", "input dim=None", |c| {
         let shape = c.shape("input")?;
+        if c.arg("dim").items().is_some_and(<[Arg]>::is_empty) {
+            return Ok("input".to_string());
+        }
         let axes = c.axes("dim", shape.len())?;
         let axes = axes.into_iter().filter(|&a| shape.get(a) == Some(&1));
         Ok(format!("squeeze(input, axis = {})", list(axes)))
@@ -133,7 +141,6 @@ pub const ROWS: &[Row] = &[
         Ok(format!("reshape(input, {})", list(before.chain(c.ints("sizes")?).chain(after))))
     }),
     code("unfold", "input dimension size step", unfold),
-    code("unfold_copy", "input dimension size step", unfold),
     code("unsqueeze", "input dim", |c| {
         let rank = c.rank("input")?;
         Ok(format!("expand(input, {})", c.axis("dim", rank + 1)?))
@@ -245,15 +252,44 @@ fn split(c: &mut Call<'_>) -> Result<String, String> {
     pieces(c, axis, &sizes)
 }
 
+/// Each with so many axes at least: of a vector the second of two, the middle one of three.
+fn at_least(c: &mut Call<'_>, axes: usize) -> Result<String, String> {
+    let widened = |(name, tensor): (String, &tensc::Tensor)| {
+        let sizes: Vec<usize> = match (axes, &tensor.shape()[..]) {
+            (_, sizes) if sizes.len() >= axes => return name,
+            (_, []) => vec![1; axes],
+            (2, [n]) => vec![1, *n],
+            (_, [n]) => vec![1, *n, 1],
+            (_, sizes) => sizes.iter().copied().chain([1]).collect(),
+        };
+        format!("reshape({name}, {})", list(sizes))
+    };
+    tuple(c.tensors("tensors")?.into_iter().map(widened).collect())
+}
+
 /// Cut into so many parts, or before these places.
 fn cut(c: &mut Call<'_>, axis: usize) -> Result<String, String> {
     let shape = c.shape("input")?;
     let n = shape[axis] as i64;
-    let sizes: Vec<i64> = match c.arg("cuts") {
+    // Places, or how many parts, decide the shapes: those of a tensor are read.
+    let read = |name: &String| -> Vec<i64> {
+        c.input(name).to_f64_vec().iter().map(|&at| at as i64).collect()
+    };
+    let cuts = match c.arg("cuts") {
+        Arg::Tensor(name) if c.input(name).shape().is_empty() => Arg::Int(read(name)[0]),
+        Arg::Tensor(name) => Arg::List(read(name).into_iter().map(Arg::Int).collect()),
+        given => given.clone(),
+    };
+    let sizes: Vec<i64> = match &cuts {
         Arg::Int(count) => (0..*count).map(|i| n / count + i64::from(i < n % count)).collect(),
         _ => {
             let inside = |i: i64| (if i < 0 { i + n } else { i }).clamp(0, n);
-            let cuts = c.ints("cuts")?.into_iter().map(inside);
+            let place = |cut: &Arg| match cut {
+                Arg::Int(at) => Ok(inside(*at)),
+                _ => c.unknown("cuts"),
+            };
+            let cuts = cuts.items().ok_or("cuts of this form")?;
+            let cuts = cuts.iter().map(place).collect::<Result<Vec<_>, String>>()?;
             let ends: Vec<i64> = [0].into_iter().chain(cuts).chain([n]).collect();
             ends.windows(2).map(|w| (w[1] - w[0]).max(0)).collect()
         }
@@ -271,20 +307,31 @@ fn padded(c: &mut Call<'_>, mode: &str) -> Result<String, String> {
     }
     let of = |axis: usize, side: usize| pads.get(2 * (rank - 1 - axis) + side).copied();
     let at = |axis: usize, side: usize| of(axis, side).unwrap_or(0);
-    let ranges: Vec<String> = (0..rank)
-        .map(|a| format!("{}:{}", (-at(a, 0)).max(0), shape[a] as i64 + at(a, 1).min(0)))
-        .collect();
-    let x = c.bind(format!("input[{}]", ranges.join(", ")));
+    let how = match mode {
+        "constant" if c.has("value") => ", value = value",
+        "constant" => ", value = 0.0",
+        "reflect" => ", mode = \"reflect\"",
+        "replicate" => ", mode = \"edge\"",
+        "circular" => ", mode = \"wrap\"",
+        _ => return c.unknown("mode"),
+    };
     let low = list((0..rank).map(|a| at(a, 0).max(0)));
     let high = list((0..rank).map(|a| at(a, 1).max(0)));
-    let value = if c.has("value") { "value" } else { "0.0" };
-    match mode {
-        "constant" => Ok(format!("pad({x}, {low}, {high}, value = {value})")),
-        "reflect" => Ok(format!("pad({x}, {low}, {high}, mode = \"reflect\")")),
-        "replicate" => Ok(format!("pad({x}, {low}, {high}, mode = \"edge\")")),
-        "circular" => Ok(format!("pad({x}, {low}, {high}, mode = \"wrap\")")),
-        _ => c.unknown("mode"),
+    let padded = |x: &str| format!("pad({x}, {low}, {high}{how})");
+    let cropped = |x: &str, sizes: &[i64]| {
+        let range = |a: usize| format!("{}:{}", (-at(a, 0)).max(0), sizes[a] + at(a, 1).min(0));
+        let ranges: Vec<String> = (0..rank).map(range).collect();
+        format!("{x}[{}]", ranges.join(", "))
+    };
+    let sizes: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
+    if mode == "circular" {
+        let x = c.bind(cropped("input", &sizes));
+        return Ok(padded(&x));
     }
+    // Padded first: what is cropped may be all that there was.
+    let wide: Vec<i64> = (0..rank).map(|a| sizes[a] + at(a, 0).max(0) + at(a, 1).max(0)).collect();
+    let x = c.bind(padded("input"));
+    Ok(cropped(&x, &wide))
 }
 
 fn flatten(c: &mut Call<'_>) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! Functions of one tensor, element by element.
 
-use super::call::{Call, Row, code, text};
+use super::call::{Arg, Call, Row, code, list, text};
 
 pub const ROWS: &[Row] = &[
     text("abs", "input", "abs(input)"),
@@ -24,12 +24,23 @@ pub const ROWS: &[Row] = &[
     text("cosh", "input", "cosh(input)"),
     text("deg2rad", "input", "input * (pi / 180.0)"),
     text("erf", "input", "erf(input)"),
-    text("erfc", "input", "1.0 - erf(input)"),
+    text("bool", "input", "bool(input)"),
+    text("double", "input", "input"),
     text("exp", "input", "exp(input)"),
     text("exp2", "input", "exp2(input)"),
     text("expm1", "input", "expm1(input)"),
+    code("fill", "input value", |c| {
+        Ok(match c.arg("value") {
+            Arg::Tensor(_) => "ones_like(input) * value".to_string(),
+            _ => format!("full_like(input, {:?})", c.float("value")?),
+        })
+    }),
+    text("float", "input", "f32(input)"),
     text("floor", "input", "floor(input)"),
     text("frac", "input", "input - trunc(input)"),
+    text("full_like", "input value dtype=None device=None", "full_like(input, value)"),
+    text("half", "input", "f16(input)"),
+    text("int", "input", "i32(input)"),
     text("log", "input", "log(input)"),
     text("log10", "input", "log10(input)"),
     text("log1p", "input", "log1p(input)"),
@@ -37,8 +48,12 @@ pub const ROWS: &[Row] = &[
     code("logit", "input eps=None", logit),
     code("special.logit", "input eps=None", logit),
     code("nan_to_num", "input nan=0.0 posinf=None neginf=None", nan_to_num),
+    text("long", "input", "i64(input)"),
     text("neg", "input", "-input"),
-    text("ones_like", "input", "ones_like(input)"),
+    code("new_full", "input sizes value dtype=None device=None", |c| created(c, "value")),
+    code("new_ones", "input *sizes dtype=None device=None", |c| created(c, "1.0")),
+    code("new_zeros", "input *sizes dtype=None device=None", |c| created(c, "0.0")),
+    text("ones_like", "input dtype=None device=None", "ones_like(input)"),
     text("positive", "input", "input"),
     text("rad2deg", "input", "input * (180.0 / pi)"),
     text("real", "input", "input"),
@@ -53,19 +68,25 @@ pub const ROWS: &[Row] = &[
     text("sin", "input", "sin(input)"),
     text("sinc", "input", "where(input == 0.0, 1.0, sin(pi * input) / (pi * input))"),
     text("sinh", "input", "sinh(input)"),
-    text("special.entr", "input", "where(input < 0.0, -inf, -xlogy(input, input))"),
-    text("special.ndtr", "input", "0.5 * (1.0 + erf(input / sqrt(2.0)))"),
     text("sqrt", "input", "sqrt(input)"),
     text("square", "input", "square(input)"),
     text("tan", "input", "tan(input)"),
     text("tanh", "input", "tanh(input)"),
     text("trunc", "input", "trunc(input)"),
-    text("zeros_like", "input", "zeros_like(input)"),
+    text("zero_", "input", "zeros_like(input)"),
+    text("zeros_like", "input dtype=None device=None", "zeros_like(input)"),
 ];
+
+/// A tensor of one number, of the input's element type.
+fn created(c: &mut Call<'_>, value: &str) -> Result<String, String> {
+    c.same_type()?;
+    Ok(format!("full({}, {value}, {})", list(c.ints("sizes")?), c.dtype))
+}
 
 fn logit(c: &mut Call<'_>) -> Result<String, String> {
     let z = match c.has("eps") {
-        true => c.bind("clip(input, eps, 1.0 - eps)"),
+        // The lower bound comes first, even where it is above the other.
+        true => c.bind("where(input < eps, eps, where(input > 1.0 - eps, 1.0 - eps, input))"),
         false => "input".to_string(),
     };
     Ok(format!("log({z} / (1.0 - {z}))"))
