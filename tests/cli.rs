@@ -300,6 +300,24 @@ fn tests_of_a_file_run() {
     assert!(stderr(&out).contains("assert(1 > 2)"), "{}", stderr(&out));
 }
 
+/// A file system that has no room for the file; what was begun goes away.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_save_that_is_cut_leaves_nothing() {
+    let dir = folder(&[("big.tx", "main { save(\"big.npy\", zeros([1000000])) }\n")]);
+    let command = format!("ulimit -f 64; exec {} run big.tx", env!("CARGO_BIN_EXE_tensc"));
+    let out = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(dir.path())
+        .output()
+        .expect("there is a shell");
+    assert_eq!(out.status.code(), Some(1), "{}", stderr(&out));
+    assert!(stderr(&out).contains("error[E0603]"), "{}", stderr(&out));
+    let entries = fs::read_dir(dir.path()).expect("the folder is there");
+    let names: Vec<_> = entries.map(|e| e.expect("readable").file_name()).collect();
+    assert_eq!(names, ["big.tx"]);
+}
+
 #[test]
 fn gradients_are_held_to_differences() {
     let source =

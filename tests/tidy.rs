@@ -37,6 +37,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/src/pool.rs",
     "runtime/src/pool/tests.rs",
     "runtime/src/data/input.rs",
+    "compiler/main.rs",
     "compiler/codegen/calls.rs",
     "compiler/codegen/executable.rs",
     "compiler/codegen/module.rs",

@@ -249,6 +249,11 @@ impl World {
         })
     }
 
+    /// The same for a name that some file has, where the use does not say which.
+    pub(crate) fn private_somewhere(&self, name: &ast::Ident) -> Option<Diagnostic> {
+        (0..self.modules.len()).find_map(|module| self.private(ModuleId::new(module), name))
+    }
+
     /// Every name that [`World::lookup`] knows.
     pub(crate) fn names(&self, module: ModuleId) -> impl Iterator<Item = &str> {
         let prelude = self.prelude.into_iter().flat_map(|p| self.public_names(p));

@@ -280,7 +280,7 @@ fn default_dtype(sort: GenericSort, value: &Value<'_>) -> DType {
         }
     }
     let literal = match value {
-        Value::Static(Static::Bool(_)) => DType::Bool,
+        v if v.has_flag() => DType::Bool,
         Value::Static(Static::Dim(_)) => DType::I64,
         v if float(v) => DType::F32,
         Value::List(_) => DType::I64,

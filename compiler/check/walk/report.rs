@@ -238,6 +238,9 @@ impl<'w> Walk<'w> {
 
     /// A name in a type that stands for nothing.
     pub(crate) fn unknown_type(&mut self, name: &ast::Ident) -> Reported {
+        if let Some(private) = self.world.private_somewhere(name) {
+            return self.report(private);
+        }
         let module = self.module();
         let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
         let dtypes = tensc_runtime::DType::ALL.map(|d| d.name());

@@ -252,7 +252,7 @@ impl<'w> Walk<'w> {
         let mut batched = vec![false; level.outer.len()];
         batched[0] = true;
         for lane in index.lanes {
-            let view = lane.view.opened(number, &range.size);
+            let view = lane.view.opened(number, &range.size, (&index.name, range.at));
             level.outer[lane.input] = self.viewed(view)?;
             batched[lane.input] = true;
         }

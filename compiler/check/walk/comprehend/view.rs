@@ -34,6 +34,8 @@ pub(super) struct View {
     axes: Vec<Option<Form>>,
     /// Indices that are axes in front by now, outermost first, with their ranges.
     opened: Vec<(u32, Dim)>,
+    /// What they are called, and what bounds them.
+    names: Vec<(u32, String, Span)>,
     span: Span,
 }
 
@@ -101,9 +103,10 @@ impl View {
         self.axes.iter().enumerate().filter_map(|(axis, form)| Some((axis, form.as_ref()?)))
     }
 
-    /// The view with one more index as an axis.
-    pub(super) fn opened(mut self, index: u32, range: &Dim) -> View {
+    /// The view with one more index as an axis; its name and what bounds it are for messages.
+    pub(super) fn opened(mut self, index: u32, range: &Dim, (name, bound): (&str, Span)) -> View {
         self.opened.insert(0, (index, range.clone()));
+        self.names.push((index, name.to_string(), bound));
         self
     }
 
@@ -271,7 +274,7 @@ impl<'w> Walk<'w> {
                 self.tell_range(index, base, axis, form.span)?;
             }
         }
-        self.viewed(View { base, axes, opened: Vec::new(), span })
+        self.viewed(View { base, axes, opened: Vec::new(), names: Vec::new(), span })
     }
 
     /// The view as a node of the graph on top.
@@ -324,7 +327,8 @@ impl<'w> Walk<'w> {
         let ty = self.node_ty(x).clone();
         let range = |index: u32| view.range(index).expect("every index is open").clone();
         for (axis, form) in view.forms() {
-            self.refuse_outside(x, axis, form, &form.bounds(&range), &range)?;
+            let bounds = form.bounds(&range);
+            self.refuse_outside(x, axis, form, &bounds, (&range, &view.names))?;
         }
         // First a slice, along each axis of one term; then windows, from the last axis on.
         let mut starts: SmallVec<[Dim; 4]> = SmallVec::new();
@@ -440,7 +444,7 @@ impl<'w> Walk<'w> {
         axis: usize,
         form: &Form,
         (least, greatest): &(Dim, Dim),
-        range: &dyn Fn(u32) -> Dim,
+        (range, names): (&dyn Fn(u32) -> Dim, &[(u32, String, Span)]),
     ) -> Eval<()> {
         let size = self.node_ty(x).shape[axis].clone();
         let below = least.known().is_some_and(|n| n < 0);
@@ -455,7 +459,11 @@ impl<'w> Walk<'w> {
             "the index {text} reaches {reached}, outside of axis {axis}, whose size is {size}"
         );
         let error = Diagnostic::error(codes::BAD_INDEX, form.span, message);
-        let error = self.with_size(error, x, axis);
+        let mut error = self.with_size(error, x, axis);
+        for (index, name, bound) in names.iter().filter(|(i, ..)| form.terms.contains_key(i)) {
+            let runs = format!("`{name}` runs from 0 to {}", range(*index) - Dim::Const(1));
+            error = error.label(*bound, runs);
+        }
         let help = "say how far its names run, where that is less than the axis: `i < …`";
         Err(self.report(error.help(help)))
     }
