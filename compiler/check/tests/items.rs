@@ -164,15 +164,16 @@ fn k(a: A[3], b: f32[3]) = a * b
 fn l(a: A[3]) = 2.0 * a - a
 "#;
     assert_snapshot!(messages(text), @r#"
-    error[E0205]: expected f32[3], found f32[4]
+    error[E0205]: the field `y` is f32[N], found f32[4]
      --> test.tx:2:43
       |
-    1 | struct A[N] { x: f32[N], y: f32[N] }
-      |                             ------ f32[3] is declared here
     2 | fn f(v: f32[3], w: f32[4]) = A { x: v, y: w }
-      |                        -                  ^ axis 0 should be 3 and is 4
-      |                        |
-      |                        4 comes from here
+      |             -          -                  ^ `N` is 3 here, this is 4
+      |             |          |
+      |             |          4 comes from here
+      |             3 comes from here
+      |
+      = help: change it to f32[3], or `v` to f32[4]
 
     error[E0307]: `A` also has `y`
      --> test.tx:3:19

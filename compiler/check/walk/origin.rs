@@ -212,6 +212,28 @@ impl<'w> Walk<'w> {
     }
 }
 
+impl<'w> Walk<'w> {
+    /// The axis of a tensor that is one of a pack in its written type, where it has this size.
+    pub(crate) fn axis_packed(
+        &mut self,
+        ty: &ast::Type,
+        value: &Value<'w>,
+        pack: &str,
+        (axis, size): (usize, &Dim),
+    ) -> Option<(NodeId, usize)> {
+        let (ast::TypeKind::Named { args, .. }, Value::Tensor(leaf)) = (&ty.kind, value) else {
+            return None;
+        };
+        let names = |arg: &ast::GenericArg| {
+            matches!(arg, ast::GenericArg::Dim(ast::Dim { kind: ast::DimKind::Pack(n), .. })
+                if n.name == pack)
+        };
+        let node = self.node(*leaf);
+        let same = self.node_ty(node).shape.get(axis) == Some(size);
+        (args.iter().any(names) && same).then_some((node, axis))
+    }
+}
+
 fn is_name(arg: &ast::GenericArg, name: &str) -> bool {
     matches!(arg, ast::GenericArg::Dim(ast::Dim { kind: ast::DimKind::Name(n), .. }) if n == name)
 }

@@ -7,7 +7,7 @@ use crate::check::suggest::nearest;
 use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
 use crate::check::value::Value;
 use crate::check::world::{Def, ModuleId, StructDef, StructId};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::diag::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast;
 
 impl<'w> Walk<'w> {
@@ -140,7 +140,20 @@ impl<'w> Walk<'w> {
         }
         let def = self.world.structure(id);
         let value = match ty {
-            Some(ty) => self.coerce(&value, ty, at, Some(field.ty.span)).ok()?,
+            Some(ty) => {
+                let (fitted, heard) =
+                    self.listening(|w| w.coerce(&value, ty, at, Some(field.ty.span)));
+                match fitted {
+                    Ok(fitted) => {
+                        heard.into_iter().for_each(|said| _ = self.keep(said));
+                        fitted
+                    }
+                    Err(_) => {
+                        self.field_differs(id, field, (&value, at), bindings, (before, heard));
+                        return None;
+                    }
+                }
+            }
             // Only sizes are open: the element type is as written.
             None if value.is_weak() => {
                 let dtype = written_dtype(&field.ty, bindings, &value);
@@ -163,6 +176,27 @@ impl<'w> Walk<'w> {
                 self.does_not_fit(&what, &field.ty, &value, at, mismatch, before);
                 None
             }
+        }
+    }
+
+    /// Reports a value that is not of the type that other fields, or the context, give a field: by
+    /// what the others are, where they told.
+    fn field_differs(
+        &mut self,
+        id: StructId,
+        field: &'w ast::StructField,
+        (value, at): (&Value<'w>, Span),
+        bindings: &mut Bindings,
+        (before, heard): (&[(&ast::Type, &Value<'w>)], Diagnostics),
+    ) {
+        let found = self.ty(value);
+        let mut unifier = Unifier::new(self.world, self.world.structure(id).module, bindings);
+        match unifier.unify(&field.ty, &found) {
+            Err(mismatch @ Mismatch::Size { .. }) if !value.is_weak() => {
+                let what = format!("the field `{}`", field.name.name);
+                self.does_not_fit(&what, &field.ty, value, at, mismatch, before);
+            }
+            _ => heard.into_iter().for_each(|said| _ = self.keep(said)),
         }
     }
 
@@ -213,6 +247,9 @@ impl<'w> Walk<'w> {
     }
 
     fn unknown_struct(&mut self, path: &ast::Path) -> super::Reported {
+        if let Some(private) = self.world.private_somewhere(path.last()) {
+            return self.report(private);
+        }
         let module = self.module();
         let names = self.world.structs().map(|s| s.decl.name.name.as_str());
         let near = nearest(&path.last().name, names.chain(self.world.names(module)));
@@ -266,6 +303,11 @@ impl<'w> Walk<'w> {
                 diagnostic = diagnostic.here(here);
                 let found_at = self.axis_of(value, &path, axis, &found);
                 let first = others.iter().find_map(|(ty, v)| self.axis_named(ty, v, &name));
+                let packed = |walk: &mut Self| {
+                    let mut others = others.iter();
+                    others.find_map(|(ty, v)| walk.axis_packed(ty, v, &name, (axis, &wanted)))
+                };
+                let first = first.or_else(|| packed(self));
                 let sources = (found_at, first);
                 let sources = (self.source_of(sources.0), self.source_of(sources.1));
                 diagnostic =
