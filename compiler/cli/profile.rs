@@ -2,7 +2,8 @@
 //!
 //! The roof is measured, not read from a data sheet: a product whose operands stay in the caches
 //! for arithmetic, a sum of two vectors that do not for memory, both compiled like everything else
-//! and run on the same threads.
+//! and run on the same threads. The kernels of the steps of a loop stand below it, with their time
+//! in all steps; they are part of the loop's.
 
 use super::Measure;
 use super::bench::shown;
@@ -11,6 +12,7 @@ use super::workbench::Workbench;
 use std::time::{Duration, Instant};
 use tensc::graph::Origin;
 use tensc::kernel::cost::{Counts, counts};
+use tensc::kernel::{Program, Work};
 use tensc::module::Module;
 use tensc::session::{Argument, Session};
 use tensc_runtime::Tensor;
@@ -22,43 +24,79 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
         return Err(Error::other("the function is interpreted: it has no kernels to measure"));
     };
     let program = executable.program();
-    let rows: Vec<(String, Counts, String)> = program
-        .kernels
-        .iter()
-        .map(|k| (k.name.clone(), counts(program, k), lines(&module, &k.origins)))
-        .collect();
+    let mut rows = Vec::new();
+    list(&module, program, &mut Vec::new(), 1.0, &mut rows);
     let roof = Roof::measure(bench.session())?;
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
     bench.call()?;
     let (begin, budget) = (Instant::now(), Duration::from_secs_f64(measure.seconds));
     while times.iter().any(|of| of.len() < 3) || begin.elapsed() < budget {
-        bench.call_timed(&mut |kernel, time| times[kernel].push(time))?;
+        // What a loop does not come to takes no time.
+        let mut call = vec![Duration::ZERO; rows.len()];
+        bench.call_timed(&mut |path, time| {
+            let row = rows.iter().position(|row| row.path == path);
+            call[row.expect("every kernel has its row")] += time;
+        })?;
+        times.iter_mut().zip(call).for_each(|(of, time)| of.push(time));
         if rows.is_empty() {
             break;
         }
     }
     let medians: Vec<f64> = times.iter_mut().map(|of| median_ns(of)).collect();
-    let total: f64 = medians.iter().sum();
+    let outer = |row: &Row| row.path.len() == 1;
+    let total: f64 = rows.iter().zip(&medians).filter(|(r, _)| outer(r)).map(|(_, ns)| ns).sum();
     output.line(format_args!(
         "roof {:.1} GFLOP/s, {:.1} GB/s on {} threads; {} a call in {} kernels",
         roof.flops,
         roof.bytes,
         bench.session().pool().threads(),
         shown(total),
-        rows.len()
+        rows.iter().filter(|row| outer(row)).count()
     ));
     output.line("      time   share  GFLOP/s     GB/s   roof  kernel");
-    for ((name, counts, lines), ns) in rows.iter().zip(&medians) {
+    for (Row { path, name, counts, lines }, ns) in rows.iter().zip(&medians) {
+        let margin = "  ".repeat(path.len() - 1);
         let (flops, bytes) = (counts.flops / ns.max(1.0), counts.bytes / ns.max(1.0));
         let reached = (flops / roof.flops).max(bytes / roof.bytes);
         output.line(format_args!(
-            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {name}{lines}",
+            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {margin}{name}{lines}",
             shown(*ns),
             100.0 * ns / total.max(1.0),
             100.0 * reached,
         ));
     }
     Ok(())
+}
+
+/// A kernel.
+struct Row {
+    /// Its number, after those of the loops around it.
+    path: Vec<usize>,
+    name: String,
+    /// Of all steps.
+    counts: Counts,
+    lines: String,
+}
+
+/// The kernels of a program that runs so many times, those of steps below their loop.
+fn list(
+    module: &Module,
+    program: &Program,
+    path: &mut Vec<usize>,
+    times: f64,
+    rows: &mut Vec<Row>,
+) {
+    for (number, kernel) in program.kernels.iter().enumerate() {
+        path.push(number);
+        let once = counts(program, kernel);
+        let counts = Counts { flops: times * once.flops, bytes: times * once.bytes };
+        let lines = lines(module, &kernel.origins);
+        rows.push(Row { path: path.clone(), name: kernel.name.clone(), counts, lines });
+        if let Work::Repeat(repeat) = &kernel.work {
+            list(module, &repeat.step, path, times * repeat.count as f64, rows);
+        }
+        path.pop();
+    }
 }
 
 fn median_ns(times: &mut [Duration]) -> f64 {

@@ -104,13 +104,13 @@ impl Workbench {
     ///
     /// # Errors
     /// As `call`.
-    pub fn call_timed(&mut self, observe: &mut dyn FnMut(usize, Duration)) -> Result<(), Error> {
+    pub fn call_timed(&mut self, observe: &mut dyn FnMut(&[usize], Duration)) -> Result<(), Error> {
         self.call_observed(Some(observe))
     }
 
     fn call_observed(
         &mut self,
-        observe: Option<&mut dyn FnMut(usize, Duration)>,
+        observe: Option<&mut dyn FnMut(&[usize], Duration)>,
     ) -> Result<(), Error> {
         let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(self.parameters.len());
         for parameter in &self.parameters {

@@ -156,12 +156,13 @@ impl Executable {
     ) -> Result<(), Fault> {
         self.bind(workspace, inputs, outputs);
         let Workspace { memory, threads, .. } = workspace;
-        let mut run = Run { pool, threads };
+        let mut run = Run { pool, threads, watch: None };
         // SAFETY: the table is complete, by this function's contract.
         unsafe { run.steps(&self.program, &self.steps, memory) }
     }
 
-    /// As [`Executable::run`]; tells `observe` the number of each kernel and how long it took.
+    /// As [`Executable::run`]; tells `observe` the number of each kernel and how long it took: of
+    /// those in the steps of a loop its number and then theirs, each time that they ran.
     ///
     /// # Errors
     /// As `run`.
@@ -174,18 +175,14 @@ impl Executable {
         workspace: &mut Workspace,
         inputs: &[*const u8],
         outputs: &[*mut u8],
-        observe: &mut dyn FnMut(usize, Duration),
+        observe: &mut dyn FnMut(&[usize], Duration),
     ) -> Result<(), Fault> {
         self.bind(workspace, inputs, outputs);
         let Workspace { memory, threads, .. } = workspace;
-        let mut run = Run { pool, threads };
-        for (i, step) in self.steps.iter().enumerate() {
-            let start = Instant::now();
-            // SAFETY: the table is complete, by this function's contract.
-            unsafe { run.step(&self.program, i, step, memory)? };
-            observe(i, start.elapsed());
-        }
-        Ok(())
+        let watch = Some(Watch { path: Vec::new(), observe });
+        let mut run = Run { pool, threads, watch };
+        // SAFETY: the table is complete, by this function's contract.
+        unsafe { run.steps(&self.program, &self.steps, memory) }
     }
 
     /// Writes the caller's pointers to the table.
@@ -238,6 +235,14 @@ impl Memory {
 struct Run<'r> {
     pool: &'r Pool,
     threads: &'r mut [Thread],
+    watch: Option<Watch<'r>>,
+}
+
+/// Who is told how long kernels take.
+struct Watch<'r> {
+    /// The kernels whose steps are being done, from the outermost.
+    path: Vec<usize>,
+    observe: &'r mut dyn FnMut(&[usize], Duration),
 }
 
 impl Run<'_> {
@@ -250,8 +255,20 @@ impl Run<'_> {
         memory: &mut Memory,
     ) -> Result<(), Fault> {
         for (number, step) in steps.iter().enumerate() {
+            let Some(watch) = &mut self.watch else {
+                // SAFETY: passed on.
+                unsafe { self.step(program, number, step, memory)? };
+                continue;
+            };
+            watch.path.push(number);
+            let start = Instant::now();
             // SAFETY: passed on.
-            unsafe { self.step(program, number, step, memory)? };
+            let done = unsafe { self.step(program, number, step, memory) };
+            if let Some(watch) = &mut self.watch {
+                (watch.observe)(&watch.path, start.elapsed());
+                watch.path.pop();
+            }
+            done?;
         }
         Ok(())
     }
@@ -271,6 +288,18 @@ impl Run<'_> {
             let buffer = &program.buffers[inner.0 as usize];
             buffer.elements * buffer.dtype.size()
         };
+        if repeat.gate.is_some_and(|gate| !flag(at(gate))) {
+            for (state, &inner) in repeat.states.iter().zip(&program.inputs) {
+                // SAFETY: both are of the size of the step's input, and apart.
+                unsafe { copy(at(state.first), at(state.last), bytes(inner)) };
+            }
+            let elements = &program.outputs[repeat.states.len()..];
+            for (&buffer, &inner) in repeat.elements.iter().zip(elements) {
+                // SAFETY: elements have the size of the step's output for each step.
+                unsafe { at(buffer).write_bytes(0, repeat.count * bytes(inner)) };
+            }
+            return Ok(());
+        }
         memory.place(program, at(repeat.arena));
         let states = repeat.states.len();
         let (slices, whole) = program.inputs[states..].split_at(repeat.slices.len());
@@ -292,6 +321,18 @@ impl Run<'_> {
             // and outputs, `count` times for slices, and that results and scratch are apart from
             // all else; a state is written over itself only where the step's plan allows it.
             unsafe { self.steps(program, steps, memory)? };
+            let ends = repeat.until.is_some_and(|state| !flag(at(repeat.turn(state, turn).1)));
+            if ends {
+                for (state, &inner) in program.inputs[..states].iter().enumerate() {
+                    let (written, last) = (repeat.turn(state, turn).1, repeat.states[state].last);
+                    if written != last {
+                        // SAFETY: the spare buffer of a state and its own are of one size, and
+                        // apart.
+                        unsafe { copy(at(written), at(last), bytes(inner)) };
+                    }
+                }
+                break;
+            }
         }
         Ok(())
     }
@@ -348,6 +389,19 @@ impl Run<'_> {
         }
         if step.checks { take_fault(self.threads) } else { Ok(()) }
     }
+}
+
+/// The `bool` at a place.
+fn flag(at: *mut u8) -> bool {
+    // SAFETY: the verifier has shown that the buffer holds one byte, which an earlier kernel wrote.
+    unsafe { *at != 0 }
+}
+
+/// # Safety
+/// Both places have so many bytes, and are apart.
+unsafe fn copy(from: *mut u8, to: *mut u8, bytes: usize) {
+    // SAFETY: passed on.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) };
 }
 
 fn take_fault(threads: &mut [Thread]) -> Result<(), Fault> {

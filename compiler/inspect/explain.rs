@@ -3,14 +3,15 @@
 //! In this order: the cost and the kernels before and after; the rules, by phase, with the
 //! expressions they were applied to; what is stored and what recomputed; which kernels were joined;
 //! and what each kernel of the result holds. A rule that is listed added an equal term to the
-//! e-graph; whether the term was chosen is the extraction's decision, by cost.
+//! e-graph; whether the term was chosen is the extraction's decision, by cost. After the rules it
+//! says what became of loops.
 
 use crate::diag::{Sources, Span};
 use crate::graph::{Graph, Origin, Via};
 use crate::kernel::fuse::{self, Note};
 use crate::kernel::{Call, Kernel, Program, Work, lower};
 use crate::rewrite::explain::Choice;
-use crate::rewrite::{self, Applied, Phase, Report, Rule, rules};
+use crate::rewrite::{self, Applied, LoopNote, Phase, Report, Rule, rules};
 use std::fmt::{self, Write};
 
 /// Everything there is to tell about one graph.
@@ -46,6 +47,7 @@ impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.summary(f)?;
         self.rules(f)?;
+        self.loops(f)?;
         self.choices(f)?;
         self.joins(f)?;
         self.kernels(f)
@@ -112,6 +114,18 @@ impl Explanation<'_> {
         }
     }
 
+    fn loops(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.report.loops.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nLoops")?;
+        for LoopNote { span, what } in &self.report.loops {
+            let place = span.map_or(String::new(), |span| format!(" ({})", self.place(span)));
+            writeln!(f, "  {what}{place}")?;
+        }
+        Ok(())
+    }
+
     fn choices(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.report.choices.is_empty() {
             return Ok(());
@@ -146,13 +160,21 @@ impl Explanation<'_> {
 
     fn kernels(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nKernels")?;
-        for (number, kernel) in self.after.kernels.iter().enumerate() {
-            writeln!(f, "  {number:>3}  {}: {}", kernel.name, shape(kernel))?;
+        self.list(f, self.after, "")
+    }
+
+    /// The kernels of a program; those of the steps of a loop stand below it.
+    fn list(&self, f: &mut fmt::Formatter<'_>, program: &Program, margin: &str) -> fmt::Result {
+        for (number, kernel) in program.kernels.iter().enumerate() {
+            writeln!(f, "{margin}  {number:>3}  {}: {}", kernel.name, shape(kernel))?;
             for (what, wanted) in [("of", false), ("backward of", true)] {
                 let places = self.origins(&kernel.origins, wanted);
                 if !places.is_empty() {
-                    writeln!(f, "       {what} {places}")?;
+                    writeln!(f, "{margin}       {what} {places}")?;
                 }
+            }
+            if let Work::Repeat(repeat) = &kernel.work {
+                self.list(f, &repeat.step, &format!("{margin}     "))?;
             }
         }
         Ok(())
@@ -218,8 +240,9 @@ fn shape(kernel: &Kernel) -> String {
         }
         Work::Repeat(repeat) => {
             let kernels = repeat.step.kernels.len();
+            let perhaps = if repeat.gate.is_some() { ", or none" } else { "" };
             write!(text, "{}", counted(repeat.count, "step"))
-                .and_then(|()| write!(text, " of {}", counted(kernels, "kernel")))
+                .and_then(|()| write!(text, " of {}{perhaps}", counted(kernels, "kernel")))
         }
         Work::Call(Call::Random { .. }) => write!(text, "random draws"),
         Work::Call(Call::FoldKey { .. }) => write!(text, "a key from a key"),

@@ -35,6 +35,15 @@ pub struct PhaseReport {
     pub time: Duration,
 }
 
+/// What was done to a loop before rewriting, or what became one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoopNote {
+    /// Where it was written.
+    pub span: Option<Span>,
+    /// In words, without a full stop.
+    pub what: String,
+}
+
 /// Why a value with several users is stored, or computed in each of them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Choice {
@@ -89,6 +98,8 @@ pub struct Report {
     pub cost_after: f64,
     /// Phases in order.
     pub phases: Vec<PhaseReport>,
+    /// Loops that were made, joined or made smaller, those inside of others first.
+    pub loops: Vec<LoopNote>,
     /// Values with several users: stored or recomputed, and why.
     pub choices: Vec<Choice>,
     /// With [`Options::explain`](super::Options): a proof for each output.
@@ -187,6 +198,9 @@ impl fmt::Display for Report {
         for applied in &self.applied {
             let doc = rules::all().find(|r| r.name == applied.rule).map_or("", |r| r.doc);
             writeln!(f, "{:>5} x {:<24} {doc}", applied.count, applied.rule)?;
+        }
+        for note in &self.loops {
+            writeln!(f, "{}", note.what)?;
         }
         for choice in &self.choices {
             writeln!(f, "{choice}")?;

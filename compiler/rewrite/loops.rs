@@ -5,14 +5,15 @@
 //! and elements that nobody needs are dropped; what each step would compute alike is computed
 //! once, before; and the step is rewritten as any other graph.
 
-use super::{Options, optimise};
+use super::{LoopNote, Options, optimise};
 use crate::graph::ops::{Class, Scan};
 use crate::graph::{Builder, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// The graph with its loops tidied up and their steps optimised; `None` where it has none.
-pub fn tidy(graph: &Graph, options: &Options) -> Option<Graph> {
+/// The graph with its loops tidied up and their steps optimised; `None` where it has none. Says
+/// what it did.
+pub fn tidy(graph: &Graph, options: &Options, notes: &mut Vec<LoopNote>) -> Option<Graph> {
     let live = graph.live();
     let is_loop = |id: &NodeId| live[id.index()] && matches!(graph.op(*id), Op::Scan(_));
     let loops: Vec<NodeId> = graph.nodes().filter(is_loop).collect();
@@ -38,7 +39,8 @@ pub fn tidy(graph: &Graph, options: &Options) -> Option<Graph> {
         if let Op::Scan(scan) = &node.op {
             let same = |other: &NodeId| match graph.op(*other) {
                 Op::Scan(found) => {
-                    let alike = |s: &Scan| (s.count.clone(), s.carried, s.sliced, s.reverse);
+                    let alike =
+                        |s: &Scan| (s.count.clone(), s.carried, s.sliced, s.reverse, s.gated);
                     alike(found) == alike(scan) && graph.operands(*other) == graph.operands(id)
                 }
                 _ => false,
@@ -51,7 +53,7 @@ pub fn tidy(graph: &Graph, options: &Options) -> Option<Graph> {
                     merged.wanted.push((member, result));
                 }
             }
-            for (member, node) in merged.finish(&b, &operands, options) {
+            for (member, node) in merged.finish(&b, &operands, options, notes) {
                 map[member.index()] = Some(node);
             }
             continue;
@@ -72,11 +74,14 @@ struct Merged {
     step: Graph,
     /// Each node that wants a result, and which.
     wanted: Vec<(NodeId, usize)>,
+    /// The different steps.
+    steps: Vec<Arc<Graph>>,
 }
 
 impl Merged {
     fn new(scan: &Scan) -> Merged {
-        Merged { scan: scan.clone(), step: scan.step.pruned(), wanted: Vec::new() }
+        let steps = vec![Arc::clone(&scan.step)];
+        Merged { scan: scan.clone(), step: scan.step.pruned(), wanted: Vec::new(), steps }
     }
 
     /// Takes in the step of a loop, if its states go the same way; gives the number that its
@@ -91,6 +96,9 @@ impl Merged {
         let states = nodes.iter().zip(&outputs).take(scan.carried);
         if states.into_iter().any(|(node, (_, own))| node != own) {
             return None;
+        }
+        if self.steps.iter().all(|step| *step != scan.step) {
+            self.steps.push(Arc::clone(&scan.step));
         }
         if scan.result < scan.carried {
             return Some(scan.result);
@@ -110,94 +118,53 @@ impl Merged {
         b: &Builder<'_>,
         operands: &Operands,
         options: &Options,
+        notes: &mut Vec<LoopNote>,
     ) -> Vec<(NodeId, NodeId)> {
-        let Merged { scan, step, wanted } = self;
+        let Merged { scan, step, wanted, steps } = self;
+        let span = b.origin().span;
         let results: Vec<usize> = wanted.iter().map(|(_, result)| *result).collect();
         let least = Least::of(&scan, &step, &results);
-        let mut around: Operands = Operands::new();
-        let mut graph = Graph::new();
-        let s = Builder::new(&mut graph);
-        let mut map: FxHashMap<NodeId, NodeId> = FxHashMap::default();
-        // A state that no step changes is an operand.
-        let (states, slices) = (scan.carried, scan.carried + scan.sliced);
-        let input = |number: usize| step.inputs()[number].1;
-        let kept = |range: std::ops::Range<usize>| range.filter(|&i| least.input(i, &step));
-        let moving: Vec<usize> = kept(0..states).filter(|&i| !least.still[i]).collect();
-        let whole = kept(0..states).filter(|&i| least.still[i]).chain(kept(slices..operands.len()));
-        let add = |number: usize, name: String, around: &mut Operands| {
-            around.push(operands[number]);
-            s.set_origin(step.node(input(number)).origin);
-            s.input(name, step.ty(input(number)).clone())
-        };
-        for (place, &number) in moving.iter().enumerate() {
-            map.insert(input(number), add(number, format!("state.{place}"), &mut around));
-        }
-        let mut known: FxHashMap<NodeId, NodeId> = FxHashMap::default();
-        let mut sliced = 0;
-        for number in kept(states..slices) {
-            // An operand that is given twice is read once.
-            let node = *known.entry(operands[number]).or_insert_with(|| {
-                sliced += 1;
-                add(number, format!("slice.{sliced}"), &mut around)
-            });
-            map.insert(input(number), node);
-        }
-        known.clear();
-        let mut whole_inputs: Vec<(NodeId, NodeId)> = Vec::new();
-        for number in whole {
-            let node = *known
-                .entry(operands[number])
-                .or_insert_with(|| add(number, format!("whole.{}", around.len()), &mut around));
-            whole_inputs.push((node, operands[number]));
-            map.insert(input(number), node);
-        }
-        // What no step changes is computed around the loop.
-        let mut outside: FxHashMap<NodeId, NodeId> = whole_inputs.into_iter().collect();
-        let once = scan.count.known().is_some_and(|n| n > 0);
-        for id in step.nodes().filter(|id| least.nodes[id.index()]) {
-            if map.contains_key(&id) {
-                continue;
-            }
-            let (op, origin) = (step.op(id).clone(), step.node(id).origin);
-            let inside: Operands = step.operands(id).iter().map(|o| map[o]).collect();
-            s.set_origin(origin);
-            let given: Option<Operands> = inside.iter().map(|o| outside.get(o).copied()).collect();
-            let source = matches!(op.row().class, Class::Source | Class::Iota);
-            let Some(given) = given.filter(|_| once) else {
-                map.insert(id, s.add_op(op, &inside));
-                continue;
-            };
-            let before = b.set_origin(origin);
-            let node = b.add_op(op.clone(), &given);
-            b.set_origin(before);
-            // Views and sources cost nothing inside, so that what reads them can be fused.
-            let view = matches!(op.row().class, Class::View(_) | Class::Window);
-            let new = match source || view {
-                true => s.add_op(op, &inside),
-                false => {
-                    around.push(node);
-                    s.input(format!("whole.{}", around.len()), b.ty(node))
-                }
-            };
-            outside.insert(new, node);
-            map.insert(id, new);
-        }
-        for (place, &number) in moving.iter().enumerate() {
-            s.output(format!("state.{place}"), map[&step.outputs()[number].1]);
-        }
-        let mut elements: Vec<usize> = results.iter().copied().filter(|&r| r >= states).collect();
+        let kept = |&i: &usize| least.input(i, &step) && !least.still[i];
+        let moving: Vec<usize> = (0..scan.carried).filter(kept).collect();
+        let mut elements: Vec<usize> =
+            results.iter().copied().filter(|&r| r >= scan.carried).collect();
         elements.sort_unstable();
         elements.dedup();
-        for &number in &elements {
-            s.output(format!("element.{number}"), map[&step.outputs()[number].1]);
+
+        let mut graph = Graph::new();
+        let mut smaller = Smaller {
+            b,
+            s: Builder::new(&mut graph),
+            step: &step,
+            operands,
+            around: Operands::new(),
+            map: FxHashMap::default(),
+            outside: FxHashMap::default(),
+            before: 0,
+        };
+        let sliced = smaller.inputs(&scan, &least, &moving);
+        // What no step changes is computed around the loop, if there surely is one.
+        let once = !scan.gated && scan.count.known().is_some_and(|n| n > 0);
+        smaller.nodes(&least, once);
+        smaller.outputs(&moving, &elements);
+        let (mut around, before) = (smaller.around, smaller.before);
+        drop(smaller.s);
+        let (step, inner) = optimise(&used(&graph, moving.len() + sliced, &mut around), options);
+        notes.extend(inner.loops);
+        let done = done(steps.len(), scan.carried - moving.len(), before);
+        if !done.is_empty() {
+            let what = format!("{} steps: {}", scan.count, done.join(", "));
+            notes.push(LoopNote { span, what });
         }
-        drop(s);
-        let (step, _) = optimise(&used(&graph, moving.len() + sliced, &mut around), options);
-        let scan =
-            Scan { step: Arc::new(step), carried: moving.len(), sliced, result: 0, ..scan.clone() };
-        let place = |result: usize| match result < states {
-            true => moving.iter().position(|&m| m == result),
-            false => elements.iter().position(|&e| e == result).map(|e| moving.len() + e),
+        if scan.gated {
+            around.extend(operands.last().copied());
+        }
+        let until = scan.until.and_then(|state| moving.iter().position(|&m| m == state));
+        let (step, carried) = (Arc::new(step), moving.len());
+        let scan = Scan { step, carried, sliced, until, result: 0, ..scan };
+        let place = |result: usize| match elements.iter().position(|&e| e == result) {
+            Some(element) => Some(carried + element),
+            None => moving.iter().position(|&m| m == result),
         };
         let node = |result: usize| match place(result) {
             Some(place) => b.scan(&scan.with_result(place), &around),
@@ -205,6 +172,134 @@ impl Merged {
         };
         wanted.iter().map(|&(member, result)| (member, node(result))).collect()
     }
+}
+
+/// A loop with less in its step, in the making.
+struct Smaller<'a, 'b, 'g> {
+    /// The graph around.
+    b: &'a Builder<'b>,
+    /// The smaller step.
+    s: Builder<'g>,
+    step: &'a Graph,
+    /// Of the loop as it was.
+    operands: &'a Operands,
+    /// Of the smaller one.
+    around: Operands,
+    /// Where the nodes of the step are in the smaller one.
+    map: FxHashMap<NodeId, NodeId>,
+    /// For nodes of the smaller step that are the same in all steps the node around.
+    outside: FxHashMap<NodeId, NodeId>,
+    /// How many operations are done before the loop.
+    before: usize,
+}
+
+impl Smaller<'_, '_, '_> {
+    fn input(&mut self, number: usize, name: String) -> NodeId {
+        self.around.push(self.operands[number]);
+        let node = self.step.node(self.step.inputs()[number].1);
+        self.s.set_origin(node.origin);
+        self.s.input(name, node.ty.clone())
+    }
+
+    /// Makes the inputs: states that move, slices, whole operands. A state that no step changes is
+    /// an operand, and an operand that is given twice is read once. Gives the number of slices.
+    fn inputs(&mut self, scan: &Scan, least: &Least, moving: &[usize]) -> usize {
+        let step = self.step;
+        let (states, slices) = (scan.carried, scan.carried + scan.sliced);
+        let inner = |number: usize| step.inputs()[number].1;
+        let kept = |range: std::ops::Range<usize>| range.filter(|&i| least.input(i, step));
+        for (place, &number) in moving.iter().enumerate() {
+            let node = self.input(number, format!("state.{place}"));
+            self.map.insert(inner(number), node);
+        }
+        let mut known: FxHashMap<NodeId, NodeId> = FxHashMap::default();
+        for number in kept(states..slices) {
+            let operand = self.operands[number];
+            let node = match known.get(&operand) {
+                Some(&node) => node,
+                None => self.input(number, format!("slice.{}", known.len() + 1)),
+            };
+            known.insert(operand, node);
+            self.map.insert(inner(number), node);
+        }
+        let sliced = known.len();
+        known.clear();
+        let still = kept(0..states).filter(|&i| least.still[i]);
+        for number in still.chain(kept(slices..step.inputs().len())) {
+            let operand = self.operands[number];
+            let node = match known.get(&operand) {
+                Some(&node) => node,
+                None => self.input(number, format!("whole.{}", self.around.len())),
+            };
+            known.insert(operand, node);
+            self.map.insert(inner(number), node);
+            self.outside.insert(node, operand);
+        }
+        sliced
+    }
+
+    /// Makes the nodes; what is the same in all steps around the loop, if it is done `once` there.
+    fn nodes(&mut self, least: &Least, once: bool) {
+        let step = self.step;
+        for id in step.nodes().filter(|id| least.nodes[id.index()]) {
+            if self.map.contains_key(&id) {
+                continue;
+            }
+            let (op, origin) = (step.op(id).clone(), step.node(id).origin);
+            let inside: Operands = step.operands(id).iter().map(|o| self.map[o]).collect();
+            self.s.set_origin(origin);
+            let given = inside.iter().map(|o| self.outside.get(o).copied());
+            let given: Option<Operands> = given.collect();
+            let Some(given) = given.filter(|_| once) else {
+                self.map.insert(id, self.s.add_op(op, &inside));
+                continue;
+            };
+            let before = self.b.set_origin(origin);
+            let node = self.b.add_op(op.clone(), &given);
+            self.b.set_origin(before);
+            // Views and sources cost nothing inside, so that what reads them can be fused.
+            let new = match op.row().class {
+                Class::Source | Class::Iota | Class::View(_) | Class::Window => {
+                    self.s.add_op(op, &inside)
+                }
+                _ => {
+                    self.before += 1;
+                    self.around.push(node);
+                    self.s.input(format!("whole.{}", self.around.len()), self.b.ty(node))
+                }
+            };
+            self.outside.insert(new, node);
+            self.map.insert(id, new);
+        }
+    }
+
+    fn outputs(&self, moving: &[usize], elements: &[usize]) {
+        let of = |number: usize| self.map[&self.step.outputs()[number].1];
+        for (place, &number) in moving.iter().enumerate() {
+            self.s.output(format!("state.{place}"), of(number));
+        }
+        for &number in elements {
+            self.s.output(format!("element.{number}"), of(number));
+        }
+    }
+}
+
+/// What became of a loop, in words.
+fn done(loops: usize, states: usize, before: usize) -> Vec<String> {
+    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let mut done = Vec::new();
+    if loops > 1 {
+        done.push(format!("{loops} loops over the same operands are one"));
+    }
+    if states > 0 {
+        let is = if states == 1 { "is" } else { "are" };
+        done.push(format!("{} {is} not carried", counted(states, "state")));
+    }
+    if before > 0 {
+        let is = if before == 1 { "is" } else { "are" };
+        done.push(format!("{} {is} done once before", counted(before, "operation")));
+    }
+    done
 }
 
 /// The graph without inputs from number `first` on that nothing in it reads; their operands go too.

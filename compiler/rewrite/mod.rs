@@ -34,7 +34,7 @@ mod site;
 mod tests;
 
 pub use cost::Machine;
-pub use explain::{Applied, Choice, Proof, Report, Step};
+pub use explain::{Applied, Choice, LoopNote, Proof, Report, Step};
 pub use rules::{Numerics, Phase, Rule};
 
 use crate::graph::{Graph, verify};
@@ -100,10 +100,12 @@ pub fn optimise(graph: &Graph, options: &Options) -> (Graph, Report) {
     assert!(graph.is_concrete(), "sizes are known before rewriting");
     let graph = &*graph.written_out();
     let reorders = options.numerics > Numerics::Exact;
-    let cut = if reorders { blocks::cut(graph) } else { None };
+    let mut notes = Vec::new();
+    let cut = if reorders { blocks::cut(graph, &mut notes) } else { None };
     let graph = cut.as_ref().unwrap_or(graph);
-    let tidied = loops::tidy(graph, options);
-    saturated(tidied.as_ref().unwrap_or(graph), options)
+    let tidied = loops::tidy(graph, options, &mut notes);
+    let (result, report) = saturated(tidied.as_ref().unwrap_or(graph), options);
+    (result, Report { loops: notes, ..report })
 }
 
 /// As [`optimise`], for a graph whose loops are tidy.

@@ -119,7 +119,7 @@ enum Engine {
 }
 
 /// Who is told the number of each kernel and how long it took.
-type Observe<'a> = Option<&'a mut dyn FnMut(usize, Duration)>;
+type Observe<'a> = Option<&'a mut dyn FnMut(&[usize], Duration)>;
 
 /// An executable graph: `Send + Sync`, callable from several threads at once.
 pub struct Compiled {
@@ -212,7 +212,8 @@ impl Compiled {
         self.call_observed(pool, arguments, results, None)
     }
 
-    /// As [`Compiled::call_reusing`]; `observe` is told the number of each kernel and its time.
+    /// As [`Compiled::call_reusing`]; `observe` is told the number of each kernel and its time, of
+    /// those in the steps of a loop its number and then theirs.
     ///
     /// # Errors
     /// As `call`.
@@ -221,7 +222,7 @@ impl Compiled {
         pool: &Pool,
         arguments: &mut [Argument<'_>],
         results: &mut [Option<Tensor>],
-        observe: &mut dyn FnMut(usize, Duration),
+        observe: &mut dyn FnMut(&[usize], Duration),
     ) -> Result<(), CallError> {
         self.call_observed(pool, arguments, results, Some(observe))
     }

@@ -45,7 +45,7 @@ fn gradient(b: &Builder<'_>, [x, y, w]: [NodeId; 3]) -> [NodeId; 3] {
 #[test]
 fn both_products_of_a_gradient_share_a_pass() {
     let (graph, inputs) = with_table(2048, |b, given| gradient(b, given)[..2].to_vec());
-    let cut = blocks::cut(&graph).expect("it reads the table twice");
+    let cut = blocks::cut(&graph, &mut Vec::new()).expect("it reads the table twice");
     assert_eq!(loops(&cut), 2, "two sums of one loop");
     let (result, _) = check(&graph, &inputs, Numerics::default());
     assert!(loops(&result) > 0);
@@ -58,7 +58,7 @@ fn rows_may_leave_the_loop_and_go_on() {
         let again = b.matmul(given[0], by_weights);
         vec![b.add(b.square(d), again), by_bias]
     });
-    assert!(blocks::cut(&graph).is_some());
+    assert!(blocks::cut(&graph, &mut Vec::new()).is_some());
     check(&graph, &inputs, Numerics::default());
 }
 
@@ -72,17 +72,20 @@ fn rows_with_more_axes_are_cut_too() {
         let spread = b.reduce(ReduceOp::Sum, b.mul(each, x), &[0]);
         vec![b.matmul(b.matrix_transpose(x), z), spread]
     });
-    assert!(blocks::cut(&graph).is_some());
+    assert!(blocks::cut(&graph, &mut Vec::new()).is_some());
     check(&graph, &inputs, Numerics::default());
 }
 
 #[test]
 fn what_gains_nothing_stays() {
     let one_pass = |b: &Builder<'_>, [x, _, w]: [NodeId; 3]| vec![b.matmul(x, w)];
-    assert!(blocks::cut(&with_table(2048, one_pass).0).is_none());
+    assert!(blocks::cut(&with_table(2048, one_pass).0, &mut Vec::new()).is_none());
     let whole = |b: &Builder<'_>, given: [NodeId; 3]| gradient(b, given)[..2].to_vec();
-    assert!(blocks::cut(&with_table(256, whole).0).is_none(), "it fits the cache");
-    assert!(blocks::cut(&with_table(2053, whole).0).is_none(), "no block divides the rows");
+    assert!(blocks::cut(&with_table(256, whole).0, &mut Vec::new()).is_none(), "it fits the cache");
+    assert!(
+        blocks::cut(&with_table(2053, whole).0, &mut Vec::new()).is_none(),
+        "no block divides the rows"
+    );
     let (graph, inputs) = with_table(2048, whole);
     let (exact, _) = check(&graph, &inputs, Numerics::Exact);
     assert_eq!(loops(&exact), 0, "sums keep their order");
