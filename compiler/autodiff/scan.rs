@@ -161,6 +161,7 @@ fn moving(
         let Source::Operand(input) = source else { unreachable!("stacked ones are slices") };
         around.push(operands[*input]);
     }
+    around.extend(gate(scan, operands));
     let results = (0..outputs.len()).map(|o| match o < scan.carried {
         true => states.iter().position(|&s| s == o),
         false => elements.iter().position(|&e| e == o).map(|e| states.len() + e),
@@ -174,8 +175,15 @@ fn moving(
         sliced,
         reverse: scan.reverse,
         result: 0,
+        gated: scan.gated,
+        until: None,
     };
     Ok(Some(Moving { scan, operands: around, results }))
+}
+
+/// What says whether the steps are done.
+fn gate(scan: &Scan, operands: &[NodeId]) -> Option<NodeId> {
+    operands.last().copied().filter(|_| scan.gated)
 }
 
 /// A step with its tangents.
@@ -309,8 +317,9 @@ pub(super) fn cotangents(
 ) -> Vec<Option<NodeId>> {
     let step = &*scan.step;
     let ty = |input: usize| step.ty(step.inputs()[input].1).clone();
+    let inputs = step.inputs().len();
     let slices = scan.carried..scan.carried + scan.sliced;
-    let whole = slices.end..operands.len();
+    let whole = slices.end..inputs;
     let elements: Vec<usize> =
         (scan.carried..results.len()).filter(|&r| results[r].is_some()).collect();
     let summed: Vec<usize> = whole.clone().filter(|&i| linear[i]).collect();
@@ -334,7 +343,7 @@ pub(super) fn cotangents(
     let constants: FxHashMap<usize, NodeId> =
         kept_slices.iter().chain(&kept_whole).copied().collect();
     // Inputs of tangents, which only show what is linear in them.
-    let arguments: Vec<NodeId> = (0..operands.len())
+    let arguments: Vec<NodeId> = (0..inputs)
         .map(|i| {
             let constant = constants.get(&i).copied();
             constant.unwrap_or_else(|| t.input(format!("tangent.{i}"), ty(i)))
@@ -344,7 +353,7 @@ pub(super) fn cotangents(
     let mut seeds: Vec<(NodeId, NodeId)> = Vec::new();
     seeds.extend(outputs.iter().copied().zip(states.iter().copied()));
     seeds.extend(elements.iter().zip(&given).map(|(&r, &seed)| (outputs[r], seed)));
-    let moving: Vec<(NodeId, NodeId)> = (0..operands.len())
+    let moving: Vec<(NodeId, NodeId)> = (0..inputs)
         .filter(|i| !constants.contains_key(i))
         .map(|i| (arguments[i], arguments[i]))
         .collect();
@@ -372,6 +381,8 @@ pub(super) fn cotangents(
         sliced: elements.len() + kept_slices.len(),
         reverse: !scan.reverse,
         result: 0,
+        gated: scan.gated,
+        until: None,
     };
     let mut around: Operands = Operands::new();
     for i in 0..scan.carried {
@@ -380,6 +391,7 @@ pub(super) fn cotangents(
     around.extend(summed.iter().map(|&i| b.zeros_like(operands[i])));
     around.extend(elements.iter().map(|&r| results[r].expect("chosen above")));
     around.extend(kept_slices.iter().chain(&kept_whole).map(|(i, _)| operands[*i]));
+    around.extend(gate(scan, operands));
     let result = |number: usize| Some(b.scan(&back.with_result(number), &around));
     let mut cotangents = vec![None; operands.len()];
     for i in (0..scan.carried).filter(|&i| linear[i]) {
@@ -397,7 +409,11 @@ pub(super) fn cotangents(
 /// A result of the loop on many lanes, and whether it has lanes.
 pub(super) fn batched(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeId, bool) {
     let step = &*scan.step;
-    let mut has: Vec<bool> = lanes.batched.to_vec();
+    let inputs = step.inputs().len();
+    if scan.gated && lanes.batched[inputs] {
+        return chosen(b, scan, lanes);
+    }
+    let mut has: Vec<bool> = lanes.batched[..inputs].to_vec();
     loop {
         let reached = reached(step, &has);
         let more: Vec<usize> = (0..scan.carried)
@@ -414,19 +430,39 @@ pub(super) fn batched(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeI
         .map(|i| {
             let operand = lanes.operands[i];
             let slice = (scan.carried..scan.carried + scan.sliced).contains(&i);
-            match (has[i], lanes.batched[i]) {
+            match (has.get(i) == Some(&true), lanes.batched[i]) {
                 (true, true) if slice => moved(b, operand, 0, 1),
                 (true, false) => repeated(b, operand, lanes.size),
                 _ => operand,
             }
         })
         .collect();
-    let node = b.scan(&Scan { step: Arc::new(many), ..scan.clone() }, &operands);
+    // A loop that ends for some lanes goes on for the others.
+    let until = scan.until.filter(|&state| !has[state]);
+    let node = b.scan(&Scan { step: Arc::new(many), until, ..scan.clone() }, &operands);
     let has_lanes = outputs[scan.result];
     match has_lanes && scan.result >= scan.carried {
         true => (moved(b, node, 1, 0), true),
         false => (node, has_lanes),
     }
+}
+
+/// A result of a loop that lanes do or do not: the steps are done for all of them, and each takes
+/// what it would have without, if it does not.
+fn chosen(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeId, bool) {
+    let inputs = scan.step.inputs().len();
+    let open = Scan { gated: false, ..scan.clone() };
+    let size = lanes.size;
+    let inner =
+        Lanes { operands: &lanes.operands[..inputs], batched: &lanes.batched[..inputs], size };
+    let (node, has) = batched(b, &open, &inner);
+    let done = if has { node } else { repeated(b, node, size) };
+    let before = match scan.result < scan.carried {
+        true => inner.spread(b, scan.result),
+        false => b.zeros_like(done),
+    };
+    let gate = b.broadcast(lanes.operands[inputs], &b.ty(done).shape, &[0]);
+    (b.select(gate, done, before), true)
 }
 
 /// Which nodes of a graph depend on some of its inputs.

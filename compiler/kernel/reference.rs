@@ -133,6 +133,16 @@ impl<'p> Machine<'p> {
     /// Step by step, each in memory of its own.
     fn repeat(&mut self, repeat: &Repeat) {
         let mut states: Vec<Tensor> = repeat.states.iter().map(|s| self.tensor(s.first)).collect();
+        if repeat.gate.is_some_and(|gate| !self.tensor(gate).as_slice::<bool>()[0]) {
+            for (state, value) in repeat.states.iter().zip(&states) {
+                self.fill(state.last, value);
+            }
+            for &buffer in &repeat.elements {
+                let element = self.tensor(buffer);
+                self.fill(buffer, &Tensor::zeros(element.dtype(), element.shape().clone()));
+            }
+            return;
+        }
         for place in repeat.order() {
             let slices = repeat.slices.iter().map(|&b| {
                 let whole = self.tensor(b);

@@ -6,6 +6,9 @@
 //!
 //! A state that its step may write in place stays where the last one belongs. Any other takes turns
 //! between that buffer and a spare one, so that the last step writes where the state belongs.
+//!
+//! A gate that is false leaves all steps out: states stay, elements are 0. A state that is false
+//! after a step may end them early.
 
 use super::{BufferId, Place, Program};
 
@@ -26,6 +29,10 @@ pub struct Repeat {
     pub whole: Vec<BufferId>,
     /// Written a slice a step.
     pub elements: Vec<BufferId>,
+    /// A `bool` that says whether there are steps.
+    pub gate: Option<BufferId>,
+    /// A state, a `bool`, that is false where no step changes anything any more.
+    pub until: Option<usize>,
     /// The memory of the step's arena.
     pub arena: BufferId,
 }
@@ -45,7 +52,7 @@ impl Repeat {
     /// The buffers that are read.
     pub fn reads(&self) -> impl Iterator<Item = BufferId> {
         let states = self.states.iter().map(|s| s.first);
-        states.chain(self.slices.iter().chain(&self.whole).copied())
+        states.chain(self.slices.iter().chain(&self.whole).copied()).chain(self.gate)
     }
 
     /// The buffers that are written and mean something afterwards.
@@ -62,7 +69,7 @@ impl Repeat {
     pub fn buffers_mut(&mut self) -> impl Iterator<Item = &mut BufferId> {
         let states = self.states.iter_mut().flat_map(|s| [&mut s.first, &mut s.last, &mut s.spare]);
         let lists = self.slices.iter_mut().chain(&mut self.whole).chain(&mut self.elements);
-        states.chain(lists).chain([&mut self.arena])
+        states.chain(lists).chain(&mut self.gate).chain([&mut self.arena])
     }
 
     /// Whether a step may write this state over the one before it.

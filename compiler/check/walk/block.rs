@@ -226,7 +226,7 @@ impl<'w> Walk<'w> {
                 if i < self.assignable_from {
                     let (place, help) = if self.both_ways {
                         (
-                            "an `if` that is computed both ways",
+                            "an `if` whose condition is computed",
                             format!("write {name} = if … {{ … }} else {{ {name} }}"),
                         )
                     } else if self.in_comprehension() {

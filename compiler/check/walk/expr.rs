@@ -7,7 +7,7 @@ use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Lambda, Leaf, Static, Value};
 use crate::check::world::{Def, GenericSort, ModuleId};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::{Dim, MapOp, Op};
+use crate::graph::{Dim, NodeId};
 use crate::syntax::ast::{self, Expr, ExprKind};
 use std::rc::Rc;
 use tensc_runtime::DType;
@@ -373,8 +373,8 @@ impl<'w> Walk<'w> {
         Value::Function(Rc::new(Callable::Lambda(lambda)))
     }
 
-    /// `if c { a } else { b }`: a known condition chooses what is walked; otherwise both are
-    /// computed and selected.
+    /// `if c { a } else { b }`: a known condition chooses what is walked; otherwise the arm that is
+    /// taken is computed, or both, and selected, where that is no more work (`lazy`).
     fn if_expr(
         &mut self,
         cond: &'w Expr,
@@ -393,13 +393,19 @@ impl<'w> Walk<'w> {
             },
             condition => {
                 let mask = self.condition(&condition, cond.span)?;
+                let start = self.level().graph.len();
                 let before = std::mem::replace(&mut self.assignable_from, self.locals.len());
                 let outside = std::mem::replace(&mut self.both_ways, true);
                 let a = self.block(then, want);
                 let b = otherwise.map_or(Value::Unit, |e| self.expr(e, want));
                 self.both_ways = outside;
                 self.assignable_from = before;
-                self.choose(&mask, &a, &b, span)
+                let mut pairs = Vec::new();
+                let both = self.paired(&a, &b, span, &mut pairs)?;
+                let Value::Tensor(leaf) = mask else { unreachable!("a condition is a tensor") };
+                let mask = self.node(leaf);
+                let chosen = self.taken(mask, &pairs, start, span)?;
+                Ok(self.with_nodes(&both, &mut chosen.into_iter()))
             }
         }
     }
@@ -417,13 +423,13 @@ impl<'w> Walk<'w> {
         Err(self.report(diagnostic.help("choose between tensors elementwise with where(c, a, b)")))
     }
 
-    /// `a` where the mask is true, else `b`, leaf by leaf.
-    pub(super) fn choose(
+    /// The form of two values of one type, and the pairs of their tensors.
+    pub(super) fn paired(
         &mut self,
-        mask: &Value<'w>,
         a: &Value<'w>,
         b: &Value<'w>,
         span: Span,
+        pairs: &mut Vec<(NodeId, NodeId)>,
     ) -> Eval<Value<'w>> {
         match (a, b) {
             (Value::Error, _) | (_, Value::Error) => return Err(self.reported()),
@@ -433,7 +439,7 @@ impl<'w> Walk<'w> {
         let (ta, tb) = (self.ty(a), self.ty(b));
         if a.is_tree() && ta == tb {
             let parts = a.children().into_iter().zip(b.children());
-            let parts: Eval<Vec<_>> = parts.map(|(a, b)| self.choose(mask, a, b, span)).collect();
+            let parts: Eval<Vec<_>> = parts.map(|(a, b)| self.paired(a, b, span, pairs)).collect();
             return Ok(a.with_children(parts?));
         }
         let both = |w: &mut Self, x: &Value<'w>, want: Option<DType>| w.to_tensor(x, want, span);
@@ -449,17 +455,22 @@ impl<'w> Walk<'w> {
         let (tx, ty) = (self.node_ty(x).clone(), self.node_ty(y).clone());
         if tx != ty {
             let message = format!("both arms of `if` must be of one type, found {tx} and {ty}");
-            return Err(self.error(codes::TYPE_MISMATCH, span, message));
+            let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, span, message);
+            let differ = |&axis: &usize| tx.shape.get(axis) != ty.shape.get(axis);
+            let diagnostic = match (0..tx.rank()).find(differ) {
+                Some(axis) if tx.rank() == ty.rank() => {
+                    self.with_sizes(diagnostic, (x, axis), (y, axis))
+                }
+                _ => diagnostic,
+            };
+            return Err(self.report(diagnostic));
         }
-        let Value::Tensor(leaf) = mask else { unreachable!("a condition is a tensor") };
-        let mask = self.node(*leaf);
-        let mask = self.stretch(mask, &tx.shape, span)?;
-        let node = self.add(Op::Map(MapOp::Select), &[mask, x, y], span)?;
-        Ok(self.tensor(node))
+        pairs.push((x, y));
+        Ok(self.tensor(x))
     }
 
     /// The tensor of a leaf, as a node of the current graph.
-    pub(crate) fn leaf_node(&mut self, value: &Value<'w>) -> Option<crate::graph::NodeId> {
+    pub(crate) fn leaf_node(&mut self, value: &Value<'w>) -> Option<NodeId> {
         match value {
             Value::Tensor(leaf @ (Leaf::Node(..) | Leaf::Slot(_))) => Some(self.node(*leaf)),
             _ => None,

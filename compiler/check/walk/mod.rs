@@ -21,6 +21,7 @@ mod declare;
 mod expr;
 mod index;
 mod infer;
+mod lazy;
 mod origin;
 mod product;
 mod report;

@@ -73,6 +73,8 @@ impl<'w> Walk<'w> {
             sliced: rows.nodes.len(),
             reverse: false,
             result: 0,
+            gated: false,
+            until: None,
         };
         let mut results = Vec::with_capacity(nodes.len());
         for number in 0..nodes.len() {
@@ -136,8 +138,9 @@ impl<'w> Walk<'w> {
         Ok((next, element))
     }
 
-    /// `while` in a function: so many steps as its limit says, of which those after the end change
-    /// nothing. Every variable is a state; those that the body leaves alone are dropped later.
+    /// `while` in a function: so many steps as its limit says, of which those after the end do
+    /// nothing. Every variable is a state, and so is whether it goes on; those that the body leaves
+    /// alone are dropped later.
     pub(super) fn while_steps(
         &mut self,
         cond: &'w Expr,
@@ -161,13 +164,19 @@ impl<'w> Walk<'w> {
             .collect();
         let values: Vec<Value<'w>> = vars.iter().map(|&i| self.locals[i].value.clone()).collect();
         let first = Value::tuple(values.clone());
-        let outer: Vec<NodeId> = leaves(&first).into_iter().map(|leaf| self.node(leaf)).collect();
+        let mut outer: Vec<NodeId> =
+            leaves(&first).into_iter().map(|leaf| self.node(leaf)).collect();
+        let goes_on = self.constant(tensc_runtime::Scalar::from_i64(DType::Bool, 1), span);
         self.levels.push(Level::default());
         let before = self.state_inputs(&first, &outer);
+        outer.push(goes_on);
+        let level = self.levels.len() - 1;
+        let until = outer.len() - 1;
+        let goes_on = self.input_from(format!("state.{until}"), goes_on, level);
         for (&i, value) in vars.iter().zip(before.children()) {
             self.locals[i].value = value.clone();
         }
-        let stepped = self.turn(cond, body, &vars, &before);
+        let stepped = self.turn(cond, body, &vars, &before, goes_on);
         for (&i, value) in vars.iter().zip(&values) {
             self.locals[i].value = value.clone();
         }
@@ -176,9 +185,18 @@ impl<'w> Walk<'w> {
             level.graph.add_output(format!("state.{number}"), node);
         }
         let (carried, step) = (outer.len(), Arc::new(level.graph.pruned()));
-        let scan = Scan { step, count, carried, sliced: 0, reverse: false, result: 0 };
-        let mut results = Vec::with_capacity(carried);
-        for number in 0..carried {
+        let scan = Scan {
+            step,
+            count,
+            carried,
+            sliced: 0,
+            reverse: false,
+            result: 0,
+            gated: false,
+            until: Some(until),
+        };
+        let mut results = Vec::with_capacity(until);
+        for number in 0..until {
             results.push(self.add(Op::Scan(scan.with_result(number)), &level.outer, span)?);
         }
         let mut results = results.into_iter();
@@ -195,27 +213,40 @@ impl<'w> Walk<'w> {
         body: &'w ast::Block,
         vars: &[usize],
         before: &Value<'w>,
+        goes_on: NodeId,
     ) -> Eval<Vec<NodeId>> {
         let value = self.expr(cond, None);
         if value.is_error() {
             return Err(self.reported());
         }
-        let goes_on = self.condition(&value, cond.span)?;
+        let Value::Tensor(condition) = self.condition(&value, cond.span)? else {
+            unreachable!("a condition is a tensor")
+        };
+        let condition = self.node(condition);
+        let goes_on = self.add(crate::graph::MapOp::And, &[goes_on, condition], cond.span)?;
+        let start = self.level().graph.len();
         if self.block(body, None).is_error() {
             return Err(self.reported());
         }
-        let mut nodes = Vec::new();
+        let mut pairs = Vec::new();
         for (&i, before) in vars.iter().zip(before.children()) {
             let after = self.locals[i].value.clone();
-            let (same, moved) = (leaves(before), leaves(&after));
-            let next = match same == moved {
-                true => after,
-                false => self.choose(&goes_on, &after, before, body.span)?,
-            };
-            for leaf in leaves(&next) {
-                nodes.push(self.node(leaf));
+            for (after, before) in leaves(&after).into_iter().zip(leaves(before)) {
+                pairs.push((self.node(after), self.node(before)));
             }
         }
+        // What the body leaves alone needs no choice.
+        let moved: Vec<(NodeId, NodeId)> =
+            pairs.iter().copied().filter(|(after, before)| after != before).collect();
+        let mut chosen = self.taken(goes_on, &moved, start, body.span)?.into_iter();
+        let mut nodes: Vec<NodeId> = pairs
+            .into_iter()
+            .map(|(after, before)| match after == before {
+                true => after,
+                false => chosen.next().expect("one for each that moved"),
+            })
+            .collect();
+        nodes.push(goes_on);
         Ok(nodes)
     }
 

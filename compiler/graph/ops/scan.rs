@@ -4,7 +4,7 @@
 //! many nodes of the same step on the same operands, told apart by [`Scan::result`]; whoever
 //! executes them does the loop once.
 
-use super::{Batch, Class, EvalError, Jvp, MapOp, Op, OpRow, Sample, TypeError};
+use super::{Batch, Class, Draws, EvalError, Jvp, MapOp, Op, OpRow, Sample, TypeError};
 use crate::graph::interpret::interpret;
 use crate::graph::{Builder, Dim, Graph, NodeId, TensorType};
 use smallvec::SmallVec;
@@ -15,7 +15,7 @@ use tensc_runtime::{DType, Shape, Tensor, with_element};
 ///
 /// The inputs of the step: `carried` states, `sliced` operands without their leading axis, and
 /// operands that every step sees whole. Its outputs: the next states, then elements that are
-/// stacked along a new leading axis.
+/// stacked along a new leading axis. A gate is one more operand, which no step sees.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Scan {
     /// One step.
@@ -30,11 +30,21 @@ pub struct Scan {
     pub reverse: bool,
     /// Which output of the step: a state, as it is after the last step, or stacked elements.
     pub result: usize,
+    /// Whether the last operand, a `bool`, says if there are steps at all. Without, states are as
+    /// they were before, and elements are 0.
+    pub gated: bool,
+    /// A state, a `bool`, that is false where no step changes anything any more: so that the rest
+    /// of the steps need not be done.
+    pub until: Option<usize>,
 }
 
 impl Scan {
-    /// The type of input `number` as the operand that it is of.
+    /// The type of operand `number`: that of the input of the step, with slices in a row; after
+    /// these that of the gate.
     pub fn operand_ty(&self, number: usize) -> TensorType {
+        if number == self.step.inputs().len() {
+            return TensorType::scalar(DType::Bool);
+        }
         let inputs = self.step.inputs();
         let mut ty = self.step.ty(inputs[number].1).clone();
         if (self.carried..self.carried + self.sliced).contains(&number) {
@@ -85,8 +95,9 @@ fn of(op: &Op) -> &Scan {
 fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
     let scan = of(op);
     let (inputs, outputs) = (scan.step.inputs(), scan.step.outputs());
-    if inputs.len() != operands.len() {
-        let (wanted, found) = (inputs.len(), operands.len());
+    let wanted = inputs.len() + usize::from(scan.gated);
+    if wanted != operands.len() {
+        let found = operands.len();
         return Err(TypeError::new(format!("the step takes {wanted} operands, found {found}")));
     }
     if scan.carried + scan.sliced > inputs.len() || scan.carried > outputs.len() {
@@ -106,6 +117,11 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
             return Err(TypeError::new(message));
         }
     }
+    if let Some(until) = scan.until
+        && (until >= scan.carried || scan.operand_ty(until) != TensorType::scalar(DType::Bool))
+    {
+        return Err(TypeError::new(format!("state {until} is no bool that ends the loop")));
+    }
     if scan.result >= outputs.len() {
         return Err(TypeError::new(format!("the step has no output {}", scan.result)));
     }
@@ -115,6 +131,16 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
 fn eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalError> {
     let scan = of(op);
     let count = scan.count.known().expect("sizes are known") as usize;
+    let (gate, operands) = match operands.split_last() {
+        Some((gate, operands)) if scan.gated => (gate.as_slice::<bool>()[0], operands),
+        _ => (true, operands),
+    };
+    if !gate {
+        return Ok(match operands.get(scan.result).filter(|_| scan.result < scan.carried) {
+            Some(&state) => state.clone(),
+            None => Tensor::zeros(ty.dtype, ty.concrete_shape()),
+        });
+    }
     let (states, rest) = operands.split_at(scan.carried);
     let mut states: Vec<Tensor> = states.iter().map(|&t| t.clone()).collect();
     let mut elements: Vec<Tensor> = vec![Tensor::zeros(ty.dtype, [0]); count];
@@ -182,9 +208,17 @@ fn samples() -> Vec<Sample> {
                 sliced: 1,
                 reverse,
                 result,
+                gated: false,
+                until: None,
             };
             let operands = [ty(dtype, &[3]), ty(dtype, &[count, 3]), ty(dtype, &[3, 3])];
-            samples.push(Sample::new(Op::Scan(scan), operands));
+            samples.push(Sample::new(Op::Scan(scan.clone()), operands.clone()));
+            for gate in [0.0, 1.0] {
+                let scan = Scan { gated: true, ..scan.clone() };
+                let gated = operands.clone().into_iter().chain([TensorType::scalar(DType::Bool)]);
+                let sample = Sample::new(Op::Scan(scan), gated);
+                samples.push(sample.with(3, Draws::Between(gate, gate)));
+            }
         }
     }
     samples

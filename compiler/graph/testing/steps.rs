@@ -38,9 +38,18 @@ impl Generator<'_> {
             sliced: 1,
             reverse: self.rng.chance(1, 2),
             result: self.rng.below(2),
+            gated: self.rng.chance(1, 2),
+            until: None,
         };
         let scale = self.g.constant(0.5, ty.dtype);
-        Some(self.g.scan(&scan, &[state, rows, scale]))
+        let mut operands = vec![state, rows, scale];
+        if scan.gated {
+            let zero = self.g.constant(0.0, ty.dtype);
+            let first =
+                self.g.reshape(self.g.slice_axis(state, 0, &Dim::Const(0), &Dim::Const(1)), &[]);
+            operands.push(self.g.map(MapOp::Gt, &[first, zero]));
+        }
+        Some(self.g.scan(&scan, &operands))
     }
 
     /// A call, and its result after something else.

@@ -282,9 +282,20 @@ impl Parser {
                 }
                 c.next_key("result")?;
                 let result = c.integer()?;
-                c.next_key("step")?;
+                c.expect(",")?;
+                let gated = c.eat_word("gated");
+                if gated {
+                    c.expect(",")?;
+                }
+                let mut until = None;
+                if c.eat_word("until") {
+                    c.expect(":")?;
+                    until = Some(c.integer()?);
+                    c.expect(",")?;
+                }
+                c.key("step")?;
                 let step = Arc::new(self.step(c)?);
-                Op::Scan(Scan { step, count, carried, sliced, reverse, result })
+                Op::Scan(Scan { step, count, carried, sliced, reverse, result, gated, until })
             }
             "call" => {
                 c.key("result")?;

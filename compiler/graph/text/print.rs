@@ -186,9 +186,11 @@ fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
         Op::Scan(scan) => {
             let from = if scan.reverse { "last" } else { "first" };
             let (count, carried, sliced) = (names.dim(&scan.count), scan.carried, scan.sliced);
+            let gated = if scan.gated { "gated, " } else { "" };
+            let until = scan.until.map(|state| format!("until: {state}, ")).unwrap_or_default();
             format!(
                 "{call} {{count: {count}, carried: {carried}, sliced: {sliced}, from: {from}, \
-                 result: {}, step: [{}]}}",
+                 result: {}, {gated}{until}step: [{}]}}",
                 scan.result,
                 statements(&scan.step, names).join("; ")
             )

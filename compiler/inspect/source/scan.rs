@@ -18,8 +18,10 @@ impl Writer<'_> {
         let (Op::Scan(scan), operands) = (graph.op(node), graph.operands(node)) else {
             unreachable!("the caller has found a loop")
         };
-        let (states, rest) = operands.split_at(scan.carried);
+        let inputs = scan.step.inputs().len();
+        let (states, rest) = operands[..inputs].split_at(scan.carried);
         let (slices, whole) = rest.split_at(scan.sliced);
+        let gate = operands.get(inputs).map(|&gate| (self.exact(gate), self.without(scan, states)));
         let mut named: Vec<String> = Vec::new();
         for what in [("state", states.len()), ("row", slices.len())] {
             named.extend((0..what.1).map(|_| self.fresh(what.0)));
@@ -42,13 +44,31 @@ impl Writer<'_> {
         let body = self.step(scan, inputs.collect(), &inner);
         let pattern = if slices.is_empty() { pattern(&[]) } else { pattern(row_names) };
         let kind = ExprKind::Scan { pattern, iter: Box::new(iter), state, body };
+        let steps = Expr::new(kind, NOWHERE);
+        let value = match gate {
+            None => steps,
+            Some((gate, without)) => tree::choice(gate, steps, without),
+        };
         let name = self.fresh("steps");
         let derived = graph.node(node).origin.via != Via::Source;
-        self.lets.push(Let { name: name.clone(), value: Expr::new(kind, NOWHERE), derived });
+        self.lets.push(Let { name: name.clone(), value, derived });
         for (other, number) in graph.loop_results(node) {
             let value = result(&name, &scan.with_result(number));
             self.bound[other.index()] = Some(Printed::plain(value, &graph.ty(other).shape));
         }
+    }
+
+    /// What a loop gives whose steps are left out.
+    fn without(&self, scan: &Scan, states: &[NodeId]) -> Expr {
+        let states: Vec<Expr> = states.iter().map(|&s| self.exact(s)).collect();
+        let zeros = |number: usize| {
+            let ty = scan.result_ty(number);
+            let dtype = [("dtype", tree::name(ty.dtype.name()))];
+            tree::call_named("zeros", [tree::sizes(&ty.shape)], dtype)
+        };
+        let elements: Vec<Expr> = (scan.carried..scan.step.outputs().len()).map(zeros).collect();
+        let parts = [states, elements].into_iter().filter(|part| !part.is_empty());
+        one_or_tuple(parts.map(one_or_tuple).collect())
     }
 
     /// The step as a block, its inputs under these names.

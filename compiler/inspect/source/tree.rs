@@ -138,6 +138,17 @@ pub(super) fn block(stmts: Vec<ast::Stmt>, value: Expr, span: crate::diag::Span)
     Expr::new(ExprKind::Block(block), span)
 }
 
+/// `if c { a } else { b }`
+pub(super) fn choice(cond: Expr, then: Expr, otherwise: Expr) -> Expr {
+    let of =
+        |value: Expr| ast::Block { stmts: Vec::new(), value: Some(Box::new(value)), span: NOWHERE };
+    new(ExprKind::If {
+        cond: Box::new(cond),
+        then: of(then),
+        otherwise: Some(Box::new(new(ExprKind::Block(of(otherwise))))),
+    })
+}
+
 /// A size as an integer value: `B`, `2 * N + 1`.
 pub(super) fn dim(dim: &Dim) -> Expr {
     polynomial(

@@ -19,7 +19,8 @@ impl Lowering<'_> {
         let sites = std::mem::take(&mut self.program.sites);
         let step = Box::new(lower_after(&scan.step, sites));
         self.program.sites = step.sites.clone();
-        let operands: Vec<BufferId> = operands.iter().map(|view| self.dense(view)).collect();
+        let mut operands: Vec<BufferId> = operands.iter().map(|view| self.dense(view)).collect();
+        let gate = if scan.gated { operands.pop() } else { None };
         let (states, rest) = operands.split_at(scan.carried);
         let (slices, whole) = rest.split_at(scan.sliced);
         let mut results: Vec<View> = Vec::new();
@@ -45,6 +46,9 @@ impl Lowering<'_> {
             slices: slices.to_vec(),
             whole: whole.to_vec(),
             elements: elements.to_vec(),
+            gate,
+            // Elements are of every step.
+            until: scan.until.filter(|_| elements.is_empty()),
             arena: self.buffer(DType::U8, 0, Place::Arena),
         };
         self.kernel("scan", Work::Repeat(repeat), &[self.origin]);

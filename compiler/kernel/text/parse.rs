@@ -256,6 +256,7 @@ impl<'t> Parser<'t> {
         let arena = line.named("arena")?;
         let mut states = Vec::new();
         let [mut slices, mut whole, mut elements] = [Vec::new(), Vec::new(), Vec::new()];
+        let (mut gate, mut until) = (None, None);
         loop {
             let mut line = self.some_line()?;
             match line.word() {
@@ -266,6 +267,8 @@ impl<'t> Parser<'t> {
                 "slice" => slices.push(line.buffer()?),
                 "whole" => whole.push(line.buffer()?),
                 "element" => elements.push(line.buffer()?),
+                "gate" => gate = Some(line.buffer()?),
+                "until" => until = Some(line.number()?),
                 "step" => break,
                 other => return Err(format!("expected a buffer or the step, found `{other}`")),
             }
@@ -276,7 +279,7 @@ impl<'t> Parser<'t> {
         self.program()?;
         let step = Box::new(std::mem::replace(&mut self.program, around));
         self.planned = planned;
-        Ok(Repeat { count, reverse, step, states, slices, whole, elements, arena })
+        Ok(Repeat { count, reverse, step, states, slices, whole, elements, gate, until, arena })
     }
 
     fn stage(&mut self, line: &mut Line<'t>) -> Parsed<Stage> {

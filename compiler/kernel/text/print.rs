@@ -94,6 +94,10 @@ impl fmt::Display for Repeat {
         all("slice", &self.slices)?;
         all("whole", &self.whole)?;
         all("element", &self.elements)?;
+        all("gate", self.gate.as_slice())?;
+        if let Some(until) = self.until {
+            writeln!(f, "  until {until}")?;
+        }
         writeln!(f, "  step")?;
         for line in self.step.to_string().lines() {
             writeln!(f, "    {line}")?;

@@ -445,6 +445,15 @@ fn check_repeat(program: &Program, repeat: &Repeat) -> Result<(), String> {
     for (&outer, &inner) in elements.iter().zip(&step.outputs[states.len()..]) {
         same(outer, inner, *count)?;
     }
+    if let Some(gate) = repeat.gate {
+        let gate = declared(program, gate)?;
+        ensure!(gate.dtype == DType::Bool && gate.elements == 1, "a gate is one bool");
+    }
+    if let Some(until) = repeat.until {
+        ensure!(until < states.len() && elements.is_empty(), "no state ends these steps");
+        let flag = declared(program, states[until].last)?;
+        ensure!(flag.dtype == DType::Bool && flag.elements == 1, "what ends steps is one bool");
+    }
     let arena = declared(program, repeat.arena)?;
     ensure!(arena.elements * arena.dtype.size() >= step.plan.bytes, "too little memory for a step");
     let mut written: Vec<BufferId> = Vec::new();

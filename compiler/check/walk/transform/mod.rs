@@ -156,7 +156,7 @@ impl<'w> Walk<'w> {
         tree.map_tensors(&mut |_| self.tensor(nodes.next().expect("a node for each tensor")))
     }
 
-    fn zeros(&mut self, ty: &TensorType, span: Span) -> Eval<NodeId> {
+    pub(super) fn zeros(&mut self, ty: &TensorType, span: Span) -> Eval<NodeId> {
         let zero = Scalar::from_i64(ty.dtype, 0);
         let zero = self.level_mut().graph.add(Op::Const(zero), &[], Origin::source(span));
         self.stretch(zero.expect("a constant has no operands"), &ty.shape, span)
