@@ -4,13 +4,14 @@ mod broken;
 mod memory;
 
 use super::reference::{execute, execute_donated};
-use super::{Program, fuse, lower, plan, schedule, text, verify};
+use super::{Program, Work, fuse, lower, plan, schedule, text, verify};
 use crate::graph::fused::ReduceOp;
 use crate::graph::interpret::interpret;
 use crate::graph::ops::{Draws, ROWS, Sample};
 use crate::graph::testing::{Options, random_case};
 use crate::graph::text::parse;
 use crate::graph::{Builder, Dim, Graph, NodeId, Op, Origin, TensorType};
+use crate::vector::{Binary, Inst};
 use tensc_runtime::{DType, Tensor};
 
 /// A graph of the sample's operation alone, with values for its inputs.
@@ -110,7 +111,7 @@ fn without_origins(program: &mut Program) {
     program.sites.fill(Origin::default());
     for kernel in &mut program.kernels {
         kernel.origins.clear();
-        if let super::Work::Repeat(repeat) = &mut kernel.work {
+        if let Work::Repeat(repeat) = &mut kernel.work {
             without_origins(&mut repeat.step);
         }
     }
@@ -140,10 +141,10 @@ fn outline(program: &Program) -> String {
     let mut lines = Vec::new();
     for kernel in &program.kernels {
         let what = match &kernel.work {
-            super::Work::Nest(nest) => format!("nest of {}", nest.stages.len()),
-            super::Work::Product(p) => format!("product {}x{}x{}", p.m, p.n, p.k),
-            super::Work::Call(_) => "call".to_owned(),
-            super::Work::Repeat(r) => format!("repeat of {}", r.count),
+            Work::Nest(nest) => format!("nest of {}", nest.stages.len()),
+            Work::Product(p) => format!("product {}x{}x{}", p.m, p.n, p.k),
+            Work::Call(_) => "call".to_owned(),
+            Work::Repeat(r) => format!("repeat of {}", r.count),
         };
         lines.push(format!("{}: {what}", kernel.name));
     }
@@ -218,6 +219,32 @@ fn softmax_is_one_nest() {
 output \"y\" = %7
 ";
     insta::assert_snapshot!(outlined(text), @"max_sub_exp_sum_div: nest of 3");
+}
+
+/// Nothing bounds from above what is less than the largest of its row, and other exponents are
+/// bounded still.
+#[test]
+fn the_exponents_of_a_softmax_need_no_upper_bound() {
+    let bounds = |largest: &str| {
+        let text = format!(
+            "\
+%0: f32[20, 10] = input \"x\"
+%1: f32[20] = reduce(%0) {{{largest}: [1]}}
+%2: f32[20, 10] = broadcast(%1) {{axes: [0]}}
+%3: f32[20, 10] = sub(%0, %2)
+%4: f32[20, 10] = exp(%3)
+output \"y\" = %4
+"
+        );
+        let graph = parse(&text).expect("the test's graph is right");
+        let program = check(&graph, &values(&graph, 3));
+        let [kernel] = &program.kernels[..] else { panic!("one kernel") };
+        let Work::Nest(nest) = &kernel.work else { panic!("a nest") };
+        let insts = nest.stages.iter().flat_map(|stage| &stage.body.program.insts);
+        insts.filter(|i| matches!(i, Inst::Binary(Binary::Min, ..))).count()
+    };
+    assert_eq!(bounds("max"), 0);
+    assert_eq!(bounds("min"), 1);
 }
 
 /// A training step of a classifier with one hidden layer, as autodiff would write it.

@@ -13,6 +13,7 @@
 //! the same point, and no kernel that depends on the first may feed the second. Afterwards `sweep`
 //! removes what nobody reads any more.
 
+mod bounds;
 mod join;
 mod respace;
 mod rows;
@@ -71,6 +72,11 @@ pub fn explained(mut program: Program) -> (Program, Vec<Note>) {
         }
     }
     sweep::sweep(&mut program);
+    for kernel in &mut program.kernels {
+        if let Work::Nest(nest) = &mut kernel.work {
+            bounds::relax(nest);
+        }
+    }
     (program, notes)
 }
 
