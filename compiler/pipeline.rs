@@ -117,7 +117,7 @@ pub fn compile(
     kernel::plan(&mut program);
     driver.program(PLAN, &program);
     let keep_text = driver.observer.wants(EMIT);
-    let emit = codegen::Options { keep_text, ..options.emit };
+    let emit = codegen::Options { keep_text, ..options.emit.clone() };
     let executable = codegen::compile(program, &emit)?;
     driver.executable(EMIT, &executable);
     Ok(executable)

@@ -460,6 +460,26 @@ fn assert_success(out: &Output) {
 }
 
 #[test]
+fn tune_keeps_what_it_measured_for_later_runs() {
+    let text = "fn bench(x: f32[40, 30], w: f32[30, 50]) -> f32[40, 50] = x @ w\n";
+    let dir = folder(&[("model.tx", text), ("broken.json", "[{}]")]);
+    let tuned = tensc(&dir, &["tune", "model.tx", "--seconds", "0", "--tiles", "tiles.json"]);
+    assert_success(&tuned);
+    if tensc::codegen::Isa::widest() != tensc::codegen::Isa::Portable {
+        assert!(stdout(&tuned).contains("f32 40x30 @ 30x50"), "{}", stdout(&tuned));
+        let kept = fs::read_to_string(dir.path().join("tiles.json")).expect("it was written");
+        assert!(kept.contains("\"m\":40,\"n\":50,\"k\":30"), "{kept}");
+        let used = ["bench", "model.tx", "--seconds", "0", "--tiles", "tiles.json"];
+        assert_success(&tensc(&dir, &used));
+    }
+    for (file, what) in [("broken.json", "missing field"), ("none.json", "No such file")] {
+        let out = tensc(&dir, &["bench", "model.tx", "--seconds", "0", "--tiles", file]);
+        assert_eq!(out.status.code(), Some(2));
+        assert!(stderr(&out).contains(file) && stderr(&out).contains(what), "{}", stderr(&out));
+    }
+}
+
+#[test]
 fn bench_measures_and_serves() {
     let text = "struct Out { s: f32[3], total: f32 }\n\n\
                 fn bench(x: f32[3], s: f32[3]) -> Out = Out { s: s + x, total: sum(s) }\n";

@@ -12,11 +12,13 @@ mod inspect;
 mod output;
 mod profile;
 mod terminal;
+mod tune;
 mod workbench;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tensc::codegen::Isa;
 use tensc::module::{Failure, Module, RunOptions};
 use tensc::session::{Backend, Options, Session};
@@ -74,6 +76,7 @@ fn execute(
         Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad, output),
         Command::Bench { measure, serve } => bench::bench(&measure, serve, output),
         Command::Profile(measure) => profile::profile(&measure, output),
+        Command::Tune(measure) => tune::tune(measure, output),
         Command::Explain(explain) => inspect::explain(&load(&explain.file)?, &explain, output),
     }
 }
@@ -148,6 +151,8 @@ enum Command {
     },
     /// Measure where the time of a function goes, kernel by kernel
     Profile(Measure),
+    /// Measure tiles for the products of a function, and keep the best for later runs
+    Tune(Measure),
 }
 
 /// What is measured, on which data.
@@ -194,6 +199,10 @@ struct Engine {
     /// Instruction set to emit [default: the widest this machine has]
     #[arg(long, value_name = "ISA")]
     isa: Option<String>,
+    /// Tiles that `tensc tune` measured, or `none`: a matter of time, results do not depend on it
+    /// [default: tensc/tiles.json in the user's cache, where it exists]
+    #[arg(long, value_name = "FILE")]
+    tiles: Option<PathBuf>,
 }
 
 impl Engine {
@@ -221,6 +230,7 @@ impl Engine {
             }
             options.compile.emit.isa = isa;
         }
+        options.compile.emit.tiles = tune::tiles(self.tiles.as_deref())?.map(Arc::new);
         Ok(options)
     }
 

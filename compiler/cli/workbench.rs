@@ -9,7 +9,7 @@ use super::{Measure, calls};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tensc::graph::TensorType;
+use tensc::graph::{Graph, TensorType};
 use tensc::module::{Function, Module};
 use tensc::session::{Argument, Compiled, Session};
 use tensc_runtime::{DType, Tensor, TensorView, data, rng};
@@ -17,6 +17,7 @@ use tensc_runtime::{DType, Tensor, TensorView, data, rng};
 /// A compiled function, its arguments, and the results of the last call.
 pub struct Workbench {
     session: Session,
+    graph: Graph,
     compiled: Arc<Compiled>,
     parameters: Vec<Parameter>,
     names: Vec<String>,
@@ -67,6 +68,7 @@ impl Workbench {
         let results = vec![None; names.len()];
         let bench = Workbench {
             session,
+            graph,
             compiled,
             parameters,
             names,
@@ -80,6 +82,16 @@ impl Workbench {
     /// The executable.
     pub fn compiled(&self) -> &Compiled {
         &self.compiled
+    }
+
+    /// What was compiled.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The arguments of the first call.
+    pub fn arguments(&self) -> Vec<TensorView<'_>> {
+        self.parameters.iter().map(|parameter| parameter.value.view()).collect()
     }
 
     /// The session whose threads it runs on.

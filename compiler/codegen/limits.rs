@@ -1,4 +1,4 @@
-//! Sizes that generated code keeps within, as far as they depend on the machine.
+//! Sizes that generated code keeps within, and what else it may know of the machine.
 //!
 //! Invariant: none of them changes a bit of a result.
 //!
@@ -22,6 +22,8 @@ pub struct Limits {
     pub waiting_rows: usize,
     /// Elements of an operand below which packing it is not worth while.
     pub small: usize,
+    /// Threads that will share the work, as far as is known.
+    pub threads: usize,
     /// Bytes of a result from which its stores go past the caches.
     pub streamed_bytes: usize,
 }
@@ -35,6 +37,7 @@ impl Default for Limits {
             wide_right_bytes: 3 << 20,
             waiting_rows: 768,
             small: 16 << 10,
+            threads: 1,
             streamed_bytes: 8 << 20,
         }
     }
@@ -57,6 +60,15 @@ impl Limits {
             limits
         })
     }
+}
+
+/// The processor's name for itself, or that of its architecture.
+pub fn processor() -> String {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(brand) = raw_cpuid::CpuId::new().get_processor_brand_string() {
+        return brand.as_str().trim().to_owned();
+    }
+    std::env::consts::ARCH.to_owned()
 }
 
 /// Bytes of a core's second-level cache, where the processor tells.

@@ -36,6 +36,7 @@ mod work;
 mod x86;
 
 pub use executable::{Executable, Fault, KernelFn, Workspace};
+pub use product::{Choice, ProductKind, Share, Tiles};
 pub use target::{Isa, Options};
 
 use crate::kernel::{Kernel, Nest, Product, Program, Work};
@@ -47,6 +48,7 @@ use module::{Code, Function, KERNEL_PARAMS};
 use product::Tiling;
 use rustc_hash::FxHashMap;
 use std::fmt;
+use std::sync::Arc;
 use work::{checks, worth_dividing};
 use x86::product_pack::Turn;
 
@@ -78,7 +80,28 @@ pub struct KernelText {
 /// # Errors
 /// Where the system gives no memory for code.
 pub fn compile(program: Program, options: &Options) -> Result<Executable, CompileError> {
-    compile_within(program, options, Limits::of_host())
+    compile_within(program, options, limits(options))
+}
+
+fn limits(options: &Options) -> Limits {
+    Limits { threads: options.threads, ..Limits::of_host() }
+}
+
+/// What a product is to [`Tiles`], and what the model chooses for it.
+pub fn model_choice(product: &Product, options: &Options) -> (ProductKind, Choice) {
+    let kind = ProductKind::of(product, options.isa, options.threads);
+    (kind, Choice::of(&Tiling::of(product, options.isa, &limits(options), None)))
+}
+
+/// Choices for a product that differ from `now` in one respect; `None` where there is no respect of
+/// that number.
+pub fn variations(
+    product: &Product,
+    options: &Options,
+    now: Choice,
+    respect: usize,
+) -> Option<Vec<Choice>> {
+    product::variations(product, options.isa, &limits(options), now, respect)
 }
 
 /// As [`compile`], with the sizes that cache blocks keep within.
@@ -91,6 +114,7 @@ fn compile_within(
     let mut compiler = Compiler {
         isa: options.isa,
         limits,
+        tiles: options.tiles.clone(),
         module: module::Builder::new(options)?,
         micro: FxHashMap::default(),
         turns: FxHashMap::default(),
@@ -124,6 +148,8 @@ fn steps(code: &Code, program: &Program, compiled: &[Compiled], options: &Option
 struct Compiler {
     isa: Isa,
     limits: Limits,
+    /// Measured choices for products.
+    tiles: Option<Arc<Tiles>>,
     module: module::Builder,
     /// Micro-kernels that products share.
     micro: FxHashMap<product::Key, Function>,
@@ -198,7 +224,11 @@ impl Compiler {
         kernel: &Kernel,
         product: &Product,
     ) -> Result<Compiled, CompileError> {
-        let tiling = Tiling::of(product, self.isa, &self.limits);
+        let choice = self
+            .tiles
+            .as_ref()
+            .and_then(|tiles| tiles.get(&ProductKind::of(product, self.isa, self.limits.threads)));
+        let tiling = Tiling::of(product, self.isa, &self.limits, choice);
         let tasks = product::tasks(product, &tiling);
         if tasks == 0 {
             return Ok(Compiled::new(None, tasks));

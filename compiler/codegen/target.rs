@@ -1,5 +1,8 @@
 //! What code is made for, and how much is said about it.
 
+use super::product::Tiles;
+use std::sync::Arc;
+
 /// The vectors that innermost loops are emitted in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Isa {
@@ -85,7 +88,7 @@ fn host_has_avx512() -> bool {
 }
 
 /// How to compile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The vectors of innermost loops.
     pub isa: Isa,
@@ -96,6 +99,12 @@ pub struct Options {
     /// Whether to divide every kernel that can be, however little it does: slow, and a test of
     /// the claim that results do not depend on it.
     pub divide_all: bool,
+    /// Threads that will share the work: how a kernel is divided takes this into account, its
+    /// results do not.
+    pub threads: usize,
+    /// Measured choices for products; the model chooses for those that are not among them. Results
+    /// do not depend on it.
+    pub tiles: Option<Arc<Tiles>>,
 }
 
 impl Default for Options {
@@ -105,6 +114,8 @@ impl Default for Options {
             keep_text: false,
             verify: cfg!(debug_assertions),
             divide_all: false,
+            threads: 1,
+            tiles: None,
         }
     }
 }

@@ -4,14 +4,16 @@
 //! compiled once for its content: two places that need the same computation at the same sizes share
 //! one executable, and nothing else ever causes a second compilation.
 //!
-//! Neighbours: `pipeline` compiles, `compiled` calls; above, `script` runs `main` and `module` is
+//! Neighbours: `pipeline` compiles, `compiled` calls, `tune` measures tiles; above, `script` runs `main` and `module` is
 //! what a host program holds.
 
 mod compiled;
 pub mod sizes;
+mod tune;
 mod witness;
 
 pub use compiled::{Argument, CallError, Compiled};
+pub use tune::Tuned;
 
 use crate::graph::Graph;
 use crate::pipeline::{self, Observer, Unobserved};
@@ -56,8 +58,9 @@ pub struct Session {
 
 impl Session {
     /// A session with its own thread pool and an empty cache.
-    pub fn new(options: Options) -> Session {
+    pub fn new(mut options: Options) -> Session {
         let pool = Pool::new(options.threads);
+        options.compile.emit.threads = pool.threads();
         Session { options, pool, cache: Mutex::default() }
     }
 

@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 pub type RawTask = unsafe extern "C" fn(context: *mut u8, task: usize);
 
 /// How long a thread looks for work, or for the end of it, before it parks.
-const SPIN: Duration = Duration::from_micros(30);
+const SPIN: Duration = Duration::from_micros(200);
 /// Above this no machine is helped, and the gate could not count.
 const MAX_THREADS: usize = 1024;
 

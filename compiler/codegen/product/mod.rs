@@ -19,9 +19,13 @@ mod micro;
 mod over_tile;
 mod pack;
 mod shape;
+mod tiles;
 mod tiling;
 
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, Role, emit as emit_micro};
+pub(super) use tiles::variations;
+pub use tiles::{Choice, ProductKind, Tiles};
+pub use tiling::Share;
 pub(super) use tiling::Tiling;
 
 use super::body::SlotAt;

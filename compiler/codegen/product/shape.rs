@@ -44,9 +44,9 @@ pub fn portable(m: usize, n: usize, width: usize) -> Tile {
 /// Most vectors in a row of a wide tile.
 const MOST_VECTORS: usize = 12;
 
-/// The tile of wide vectors that costs least; the rows of the matrix are divided into panels of
-/// nearly equal heights.
-pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize) -> Tile {
+/// The tiles of wide vectors, those that cost least first; the rows of the matrix are divided into
+/// panels of nearly equal heights.
+pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize) -> Vec<Tile> {
     let width = lanes(isa, size);
     let candidate = |vectors: usize| {
         let most = most_rows(isa, vectors, !n.is_multiple_of(width)).min(streams);
@@ -54,8 +54,9 @@ pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize)
         Some((wide_cost(m, n, k, rows, vectors, width), Tile { rows, columns: vectors * width }))
     };
     let most = n.div_ceil(width).clamp(1, MOST_VECTORS);
-    let best = (1..=most).filter_map(candidate).min_by_key(|&(cost, _)| cost);
-    best.expect("one vector fits").1
+    let mut tiles: Vec<(usize, Tile)> = (1..=most).filter_map(candidate).collect();
+    tiles.sort_by_key(|&(cost, _)| cost);
+    tiles.into_iter().map(|(_, tile)| tile).collect()
 }
 
 /// What the product takes, in sixteenths of half a cycle. A step of depth takes a tile its

@@ -5,11 +5,15 @@ use super::super::target::Isa;
 use super::super::x86::product_pack::Turn;
 use super::micro::Role;
 use super::shape::{self, Tile};
+use super::tiles::Choice;
 use crate::kernel::{Access, Product};
 use crate::vector::{Inst, Stride};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// Which axis of C the tasks of a batch divide.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Share {
     /// Panels of rows.
     Rows,
@@ -67,14 +71,26 @@ pub struct Tiling {
 }
 
 impl Tiling {
-    /// The decisions for `product`.
-    pub fn of(product: &Product, isa: Isa, limits: &Limits) -> Tiling {
+    /// The decisions for `product`; what is chosen already is left to the choice.
+    pub fn of(product: &Product, isa: Isa, limits: &Limits, choice: Option<Choice>) -> Tiling {
+        let Some(choice) = choice.filter(|choice| choice.fits(product, isa)) else {
+            return Tiling::with_tile(product, isa, limits, model_tile(product, isa));
+        };
+        let Choice { rows, columns, pack_left, block, share } = choice;
+        let mut t = Tiling::with_tile(product, isa, limits, Tile { rows, columns });
+        t.pack_left = pack_left && product.k > 0;
+        t.share = share;
+        if t.packs_right() {
+            t.right_block = block.min(t.n_panels).max(1);
+        }
+        t
+    }
+
+    /// The decisions of the model, but for the tile.
+    pub fn with_tile(product: &Product, isa: Isa, limits: &Limits, tile: Tile) -> Tiling {
         let Product { m, n, k, .. } = *product;
         let size = product.dtype.size();
-        let Tile { rows: mr, columns: nr } = match isa {
-            Isa::Portable => shape::portable(m, n, 16 / size),
-            Isa::Avx2 | Isa::Avx512 => shape::wide(m, n, k, most_streams(product), isa, size),
-        };
+        let Tile { rows: mr, columns: nr } = tile;
         let (kc, blocks, last_kc) = depth(k, limits.depth_bytes / size);
         let (m_panels, n_panels) = (m.div_ceil(mr), n.div_ceil(nr));
         let pack_left = k > 0 && packs_left(product, nr, isa, limits);
@@ -115,22 +131,29 @@ impl Tiling {
         if t.tiles_wait() {
             t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
         }
-        t.share = t.shares(pack_left, packs);
+        t.share = t.shares(product, limits.threads);
         t
     }
 
-    /// What tasks divide: what gives them the most equal shares, and copies the least twice. Those
-    /// who divide rows each pack all of B, those who divide columns all of A.
-    fn shares(&self, pack_left: bool, pack_right: bool) -> Share {
-        let columns =
-            if pack_left == pack_right { self.n_panels > self.m_panels } else { pack_right };
-        let enough = |panels: usize| panels >= 8;
-        match (enough(self.m_panels), enough(self.n_panels)) {
-            (true, true) if columns => Share::Columns,
-            (true, _) => Share::Rows,
-            (false, true) => Share::Columns,
-            (false, false) if self.n_panels > self.m_panels => Share::Columns,
-            (false, false) => Share::Rows,
+    /// What tasks divide: what leaves the thread with the largest share the least to do. Those who
+    /// divide rows each pack all of B, those who divide columns all of A.
+    fn shares(&self, product: &Product, threads: usize) -> Share {
+        let Product { m, n, k, .. } = *product;
+        let most = |panels: usize, panel: usize, all: usize| {
+            (panels.div_ceil(threads.max(1)) * panel).min(all)
+        };
+        let steps = |m: usize, n: usize| {
+            let copies = |packs: bool, elements: usize| if packs { COPY * elements } else { 0 };
+            let copied = copies(self.pack_left, m) + copies(self.packs_right(), n);
+            (m * n + copied).saturating_mul(k.max(1))
+        };
+        let rows = steps(most(self.m_panels, self.mr, m), n);
+        let columns = steps(m, most(self.n_panels, self.nr, n));
+        match rows.cmp(&columns) {
+            Ordering::Less => Share::Rows,
+            Ordering::Greater => Share::Columns,
+            Ordering::Equal if self.n_panels > self.m_panels => Share::Columns,
+            Ordering::Equal => Share::Rows,
         }
     }
 
@@ -249,6 +272,20 @@ pub struct Scratch {
     pub bytes: usize,
 }
 
+/// The tile that the model likes best.
+fn model_tile(product: &Product, isa: Isa) -> Tile {
+    match isa {
+        Isa::Portable => shape::portable(product.m, product.n, 16 / product.dtype.size()),
+        Isa::Avx2 | Isa::Avx512 => *wide_tiles(product, isa).first().expect("one vector fits"),
+    }
+}
+
+/// The tiles of wide vectors for a product, those that the model likes best first.
+pub fn wide_tiles(product: &Product, isa: Isa) -> Vec<Tile> {
+    let Product { m, n, k, .. } = *product;
+    shape::wide(m, n, k, most_streams(product), isa, product.dtype.size())
+}
+
 /// Blocks of depth: how deep, how many, how deep the last. Balanced.
 fn depth(k: usize, most: usize) -> (usize, usize, usize) {
     let blocks = k.div_ceil(most).max(1);
@@ -280,7 +317,10 @@ const WAYS: usize = 8;
 const SET_BYTES: u64 = 4096;
 
 /// Panels of rows up to which a packed panel of B is read a few times only.
-const FEW_PANELS: usize = 4;
+const FEW_PANELS: usize = 8;
+
+/// Multiply-adds that take as long as to copy an element, about.
+const COPY: usize = 8;
 
 /// Columns of a product up to which a tile reads A nearly as fast as it multiplies.
 const FEW_COLUMNS: usize = 64;

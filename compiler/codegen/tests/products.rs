@@ -214,6 +214,7 @@ const SMALL_BLOCKS: Limits = Limits {
     wide_right_bytes: 1 << 9,
     waiting_rows: 24,
     small: 16,
+    threads: 2,
     streamed_bytes: usize::MAX,
 };
 

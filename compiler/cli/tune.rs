@@ -1,0 +1,97 @@
+//! `tensc tune`: measures tiles for the products of a function, and keeps what is better than the
+//! model's choice.
+//!
+//! Measured tiles lie in a file of JSON: the user's cache, which every command reads, or the one
+//! that `--tiles` names. Results never depend on them.
+
+use super::Measure;
+use super::bench::shown;
+use super::output::{Error, Output};
+use super::workbench::Workbench;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tensc::codegen::{Choice, Share, Tiles};
+
+/// Measures, prints a table of the products, and adds what was found to the file.
+pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
+    // The model's choices are what others are compared with.
+    let file = match measure.engine.tiles.replace(PathBuf::from(NONE)) {
+        Some(file) => Some(file).filter(|file| file != Path::new(NONE)),
+        None => cache(),
+    };
+    let (_, bench) = Workbench::new(&measure)?;
+    let budget = Duration::from_secs_f64(measure.seconds);
+    let tuned = bench.session().tune(bench.graph(), &bench.arguments(), budget)?;
+    output.line(format_args!("     model       best   gain  product"));
+    let mut found = Tiles::default();
+    for product in &tuned {
+        let ((model, before), (best, after)) = (product.model, product.best);
+        let [before, after] = [before, after].map(|time| time.as_nanos() as f64);
+        let gain = 100.0 * (1.0 - after / before.max(1.0));
+        let chosen = match model == best {
+            true => "the model's choice".to_owned(),
+            false => format!("{} for {}", described(&best), described(&model)),
+        };
+        let (before, after) = (shown(before), shown(after));
+        output.line(format_args!(
+            "{before:>10} {after:>10} {gain:>5.1}%  {}: {chosen}",
+            product.product
+        ));
+        found.insert(product.product.clone(), best);
+    }
+    let Some(file) = file.filter(|_| !found.is_empty()) else { return Ok(()) };
+    let mut tiles = if file.exists() { read(&file)? } else { Tiles::default() };
+    tiles.extend(found);
+    write(&file, &tiles)?;
+    output.line(format_args!("{} choices in {}", tiles.len(), file.display()));
+    Ok(())
+}
+
+fn described(choice: &Choice) -> String {
+    let Choice { rows, columns, pack_left, block, share } = choice;
+    let packed = if *pack_left { ", A packed" } else { "" };
+    let share = match share {
+        Share::Rows => "rows",
+        Share::Columns => "columns",
+    };
+    format!("{rows}x{columns}, {block} panels of B{packed}, {share} shared")
+}
+
+/// The name that means no file.
+const NONE: &str = "none";
+
+/// The tiles that a command goes by: those of the file that was named, or of the user's cache.
+pub fn tiles(named: Option<&Path>) -> Result<Option<Tiles>, Error> {
+    match named {
+        Some(file) if file == Path::new(NONE) => Ok(None),
+        Some(file) => read(file).map(Some),
+        None => match cache().filter(|file| file.exists()) {
+            Some(file) => read(&file).map(Some),
+            None => Ok(None),
+        },
+    }
+}
+
+fn read(file: &Path) -> Result<Tiles, Error> {
+    let wrong = |what: String| Error::usage(format!("the tiles of `{}`: {what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+    Tiles::from_json(&text).map_err(wrong)
+}
+
+/// Writes the whole file beside its place first, so that nobody reads half of it.
+fn write(file: &Path, tiles: &Tiles) -> Result<(), Error> {
+    let wrong = |e: std::io::Error| Error::other(format!("`{}`: {e}", file.display()));
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    let part = file.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&part, tiles.to_json()).map_err(wrong)?;
+    std::fs::rename(&part, file).map_err(wrong)
+}
+
+/// `tensc/tiles.json` in the user's cache folder, where the system has one.
+fn cache() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    Some(folder.join("tensc").join("tiles.json"))
+}
