@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernel", &["graph", "vector"]),
     ("codegen", &["kernel", "graph", "vector"]),
     ("pipeline", &["graph", "rewrite", "kernel", "codegen"]),
-    ("session", &["graph", "pipeline", "codegen"]),
+    ("session", &["graph", "kernel", "pipeline", "codegen"]),
     ("script", &["diag", "check", "graph", "session"]),
     ("module", &["diag", "syntax", "check", "graph", "session", "script"]),
     (

@@ -4,8 +4,8 @@
 //! compiled once for its content: two places that need the same computation at the same sizes share
 //! one executable, and nothing else ever causes a second compilation.
 //!
-//! Neighbours: `pipeline` compiles, `compiled` calls, `tune` measures tiles; above, `script` runs `main` and `module` is
-//! what a host program holds.
+//! Neighbours: `pipeline` compiles, `compiled` calls, `tune` measures tiles; above, `script` runs
+//! `main` and `module` is what a host program holds.
 
 mod compiled;
 pub mod sizes;

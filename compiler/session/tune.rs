@@ -9,7 +9,7 @@
 use super::{Argument, CallError, Compiled, Session};
 use crate::codegen::{self, Choice, ProductKind, Tiles};
 use crate::graph::Graph;
-use crate::kernel::{Product, Work};
+use crate::kernel::{Product, Program, Work};
 use crate::pipeline::{self, Unobserved};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ pub struct Tuned {
 struct Subject {
     kind: ProductKind,
     product: Product,
-    /// The kernels that are of this kind.
-    kernels: Vec<usize>,
+    /// The kernels that are of this kind, by their paths.
+    kernels: Vec<Vec<usize>>,
     model: Choice,
     now: Choice,
 }
@@ -93,22 +93,13 @@ impl Session {
     /// The kinds of products of a graph.
     fn subjects(&self, graph: &Graph) -> Result<Vec<Subject>, CallError> {
         let compiled = self.variant(graph, Tiles::default())?;
-        let mut subjects: Vec<Subject> = Vec::new();
-        let Some(executable) = compiled.executable() else { return Ok(subjects) };
-        for (number, kernel) in executable.program().kernels.iter().enumerate() {
-            let Work::Product(product) = &kernel.work else { continue };
+        let mut subjects = Vec::new();
+        if let Some(executable) = compiled.executable() {
             let options = &self.options().compile.emit;
-            let (kind, model) = codegen::model_choice(product, options);
-            match subjects.iter_mut().find(|s| s.kind == kind) {
-                Some(subject) => subject.kernels.push(number),
-                None => subjects.push(Subject {
-                    kind,
-                    product: product.clone(),
-                    kernels: vec![number],
-                    model,
-                    now: model,
-                }),
-            }
+            products(executable.program(), &mut Vec::new(), &mut |path, product| {
+                let (kind, model) = codegen::model_choice(product, options);
+                add(&mut subjects, kind, model, product, path);
+            });
         }
         Ok(subjects)
     }
@@ -147,17 +138,13 @@ impl Session {
                 let mut given: Vec<Argument<'_>> =
                     arguments.iter().cloned().map(Argument::Borrowed).collect();
                 let mut spent = vec![Duration::ZERO; subjects.len()];
-                compiled.call_timed(
-                    self.pool(),
-                    &mut given,
-                    &mut results,
-                    &mut |kernel, time| {
-                        let of = subjects.iter().position(|s| s.kernels.contains(&kernel));
-                        if let Some(number) = of {
-                            spent[number] += time;
-                        }
-                    },
-                )?;
+                compiled.call_timed(self.pool(), &mut given, &mut results, &mut |path, time| {
+                    let of = |s: &Subject| s.kernels.iter().any(|kernel| kernel == path);
+                    let of = subjects.iter().position(of);
+                    if let Some(number) = of {
+                        spent[number] += time;
+                    }
+                })?;
                 times.iter_mut().zip(spent).for_each(|(all, time)| all.push(time));
             }
             rounds += 1;
@@ -167,6 +154,35 @@ impl Session {
             all[all.len() / 2]
         };
         Ok(times.into_iter().map(|of| of.into_iter().map(median).collect()).collect())
+    }
+}
+
+/// Calls `found` with every product and its path: the numbers of the loops around it, and its own.
+fn products(program: &Program, path: &mut Vec<usize>, found: &mut dyn FnMut(&[usize], &Product)) {
+    for (number, kernel) in program.kernels.iter().enumerate() {
+        path.push(number);
+        match &kernel.work {
+            Work::Product(product) => found(path, product),
+            Work::Repeat(repeat) => products(&repeat.step, path, found),
+            Work::Nest(_) | Work::Call(_) => {}
+        }
+        path.pop();
+    }
+}
+
+fn add(
+    subjects: &mut Vec<Subject>,
+    kind: ProductKind,
+    model: Choice,
+    product: &Product,
+    path: &[usize],
+) {
+    match subjects.iter_mut().find(|s| s.kind == kind) {
+        Some(subject) => subject.kernels.push(path.to_vec()),
+        None => {
+            let (product, kernels) = (product.clone(), vec![path.to_vec()]);
+            subjects.push(Subject { kind, product, kernels, model, now: model });
+        }
     }
 }
 
