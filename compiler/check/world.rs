@@ -249,9 +249,17 @@ impl World {
         })
     }
 
-    /// The same for a name that some file has, where the use does not say which.
-    pub(crate) fn private_somewhere(&self, name: &ast::Ident) -> Option<Diagnostic> {
-        (0..self.modules.len()).find_map(|module| self.private(ModuleId::new(module), name))
+    /// The same for a name that some other file defines, where the use does not say which.
+    pub(crate) fn private_elsewhere(
+        &self,
+        module: ModuleId,
+        name: &ast::Ident,
+    ) -> Option<Diagnostic> {
+        let others = (0..self.modules.len()).map(ModuleId::new).filter(|&other| other != module);
+        let defines = |other: &ModuleId| {
+            self.member(*other, &name.name).is_some_and(|def| !matches!(def, Def::Missing))
+        };
+        others.filter(defines).find_map(|other| self.private(other, name))
     }
 
     /// Every name that [`World::lookup`] knows.

@@ -61,7 +61,8 @@ pub fn check_gradient(
             let have = found[element];
             let scale = 1.0 + have.abs().max(wanted.abs()).max(first.abs());
             // NaN is not close to anything.
-            if !((have - wanted).abs() <= test.tolerance * scale) {
+            let close = (have - wanted).abs() <= test.tolerance * scale;
+            if !close {
                 let place = place(element, gradient.shape());
                 let message = format!(
                     "the gradient of `{}` by `{name}{place}` is {have}, differences give {wanted}",

@@ -106,12 +106,15 @@ impl<'w> Walk<'w> {
                     let help = "write fn(x: f32[3]) = f(x, …), with the types of what is drawn";
                     failed = Some(self.report(diagnostic.help(help)));
                 }
-                break;
+                continue;
             };
             match self.declare(&param.name.name, ty, &mut input) {
                 Ok(value) => {
                     self.moving(&param.name.name, &value, false, &mut moving);
-                    arguments.push(Argument::made(value, at));
+                    let name = ast::Ident { name: param.name.name.clone(), span: at };
+                    let mut argument = Argument::made(value, at);
+                    argument.name = Some(name);
+                    arguments.push(argument);
                 }
                 Err(reported) => failed = Some(reported),
             }

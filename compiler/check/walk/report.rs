@@ -238,10 +238,10 @@ impl<'w> Walk<'w> {
 
     /// A name in a type that stands for nothing.
     pub(crate) fn unknown_type(&mut self, name: &ast::Ident) -> Reported {
-        if let Some(private) = self.world.private_somewhere(name) {
+        let module = self.module();
+        if let Some(private) = self.world.private_elsewhere(module, name) {
             return self.report(private);
         }
-        let module = self.module();
         let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
         let dtypes = tensc_runtime::DType::ALL.map(|d| d.name());
         let known = self.world.names(module).chain(generics).chain(dtypes);

@@ -247,10 +247,10 @@ impl<'w> Walk<'w> {
     }
 
     fn unknown_struct(&mut self, path: &ast::Path) -> super::Reported {
-        if let Some(private) = self.world.private_somewhere(path.last()) {
+        let module = self.module();
+        if let Some(private) = self.world.private_elsewhere(module, path.last()) {
             return self.report(private);
         }
-        let module = self.module();
         let names = self.world.structs().map(|s| s.decl.name.name.as_str());
         let near = nearest(&path.last().name, names.chain(self.world.names(module)));
         let message = format!("there is no struct `{path}`");
