@@ -25,6 +25,8 @@ enum Item {
     Gather(NodeId, Span),
     /// At a sum of indices of comprehensions; the axis goes.
     Form(Form, Leaf),
+    /// At `i * W + j`, where `j` runs to `W`: the axis is two, the second `W` long.
+    Split([(Form, Leaf); 2], Dim),
     /// A new axis of size 1, in front of the next.
     New,
 }
@@ -48,6 +50,7 @@ impl<'w> Walk<'w> {
         let x = self.to_tensor(base, None, base_span)?;
         let ty = self.node_ty(x).clone();
         let items = self.items(x, &ty, args, span)?;
+        let (x, items) = self.split(x, items, span)?;
         let (x, items) = self.at_forms(x, items, span)?;
         let ty = self.node_ty(x).clone();
         let x = self.sliced(x, &ty, &items, span)?;
@@ -63,6 +66,34 @@ impl<'w> Walk<'w> {
             (rest.clone().take(place)).chain(front).chain(rest.skip(place)).collect();
         let node = self.transpose(node, &perm, span)?;
         Ok(self.tensor(node))
+    }
+
+    /// Makes two axes of each that is indexed by `i * W + j`.
+    fn split(&mut self, x: NodeId, items: Vec<Item>, span: Span) -> Eval<(NodeId, Vec<Item>)> {
+        if !items.iter().any(|item| matches!(item, Item::Split(..))) {
+            return Ok((x, items));
+        }
+        let mut sizes = self.node_ty(x).shape.clone().into_iter();
+        let (mut shape, mut split) = (Vec::new(), Vec::with_capacity(items.len() + 1));
+        for item in items {
+            if matches!(item, Item::New) {
+                split.push(item);
+                continue;
+            }
+            let size = sizes.next().expect("one for each item");
+            match item {
+                Item::Split([(first, i), (second, j)], width) => {
+                    shape.push(size.div_exact(&width).expect("seen when it was found"));
+                    shape.push(width);
+                    split.extend([Item::Form(first, i), Item::Form(second, j)]);
+                }
+                other => {
+                    shape.push(size);
+                    split.push(other);
+                }
+            }
+        }
+        Ok((self.reshape(x, shape, span)?, split))
     }
 
     /// Takes out the axes that are indexed by sums of indices of comprehensions: these are views. A
@@ -265,6 +296,9 @@ impl<'w> Walk<'w> {
             Value::Tensor(leaf) if let Some(form) = self.form_of(*leaf, expr.span) => {
                 Ok(Item::Form(form, *leaf))
             }
+            Value::Tensor(leaf) if let Some(split) = self.split_of(*leaf, size, expr.span) => {
+                Ok(split)
+            }
             Value::Tensor(_) | Value::List(_) => {
                 let index = self.to_tensor(&value, None, expr.span)?;
                 let index = checked(self, index, size, expr.span)?;
@@ -272,6 +306,16 @@ impl<'w> Walk<'w> {
             }
             other => Err(self.expected("an index", other, expr.span)),
         }
+    }
+
+    /// `i * W + j` for an axis whose size is a multiple of `W`.
+    fn split_of(&self, leaf: Leaf, size: &Dim, span: Span) -> Option<Item> {
+        let (first, second, width) = self.split_form(leaf, span)?;
+        let rows = size.div_exact(&width)?;
+        // Where the indices run otherwise the axis is not so many rows of so many elements.
+        let fits =
+            self.may_run_to(&first.0, &rows, true)? && self.may_run_to(&second.0, &width, false)?;
+        fits.then_some(Item::Split([first, second], width))
     }
 
     fn slice(
@@ -369,7 +413,7 @@ impl<'w> Walk<'w> {
             let (start, len, step) = match item {
                 Item::Slice { start, len, step, .. } => (start.clone(), len.clone(), *step),
                 Item::At(at) => (at.clone(), Dim::Const(1), 1),
-                Item::Whole | Item::Gather(..) | Item::New | Item::Form(..) => {
+                Item::Whole | Item::Gather(..) | Item::New | Item::Form(..) | Item::Split(..) => {
                     (Dim::Const(0), ty.shape[axis].clone(), 1)
                 }
             };
@@ -458,7 +502,7 @@ impl<'w> Walk<'w> {
                     widths.next();
                     axis += 1;
                 }
-                Item::Form(..) => unreachable!("taken out before"),
+                Item::Form(..) | Item::Split(..) => unreachable!("taken out before"),
                 Item::Whole | Item::Slice { .. } | Item::Gather(..) => {
                     for _ in 0..*widths.next().expect("a width for each axis") {
                         origins.push((shape.len(), axis));

@@ -197,6 +197,55 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// `i * W + j` as its two indices and `W`, which is a name.
+    pub(in crate::check::walk) fn split_form(
+        &self,
+        leaf: Leaf,
+        span: Span,
+    ) -> Option<((Form, Leaf), (Form, Leaf), Dim)> {
+        let Leaf::Node(at, node) = leaf else { return None };
+        let level = at as usize;
+        let graph = &self.levels[level].graph;
+        let form = |node: NodeId| self.form_at(level, node, span, MAX_TERMS);
+        let alone = |node: NodeId| {
+            let form = form(node)?;
+            form.alone().is_some().then_some((form, Leaf::Node(at, node)))
+        };
+        let name = |node: NodeId| {
+            let form = form(node)?;
+            (form.terms.is_empty() && form.constant.known().is_none()).then_some(form.constant)
+        };
+        if !matches!(graph.op(node), Op::Map(MapOp::Add)) {
+            return None;
+        }
+        let terms = graph.operands(node);
+        [(terms[0], terms[1]), (terms[1], terms[0])].into_iter().find_map(|(rows, second)| {
+            let factors = graph.operands(rows);
+            if !matches!(graph.op(rows), Op::Map(MapOp::Mul)) {
+                return None;
+            }
+            let (first, width) = [(factors[0], factors[1]), (factors[1], factors[0])]
+                .into_iter()
+                .find_map(|(index, by)| Some((alone(index)?, name(by)?)))?;
+            Some((first, alone(second)?, width))
+        })
+    }
+
+    /// Whether the index that a form is alone runs to this size, or as far as it is told; with
+    /// `bounded` also to any bound that is written.
+    pub(in crate::check::walk) fn may_run_to(
+        &self,
+        form: &Form,
+        size: &Dim,
+        bounded: bool,
+    ) -> Option<bool> {
+        let index = self.levels[form.alone()? as usize].index.as_ref()?;
+        Some(match &index.range {
+            None => true,
+            Some(range) => range.size == *size || bounded && range.axis == "its bound",
+        })
+    }
+
     /// The node of the graph around that an input just brings in.
     fn imported_from(&self, level: usize, node: NodeId) -> Option<NodeId> {
         let graph = &self.levels[level].graph;
