@@ -22,7 +22,7 @@ fn arena(source: &str, function: &str) -> usize {
 fn source(f: &str) -> String {
     let blocks: Vec<String> = (0..BLOCKS).map(|i| format!("p.{i}")).collect();
     let chain = blocks.iter().fold("x".to_string(), |x, p| format!("f({p}, {x})"));
-    let types = vec!["Block"; BLOCKS].join(", ");
+    let types = ["Block"; BLOCKS].join(", ");
     format!(
         "struct Block {{ a: f32[64, 256], b: f32[256, 64] }}
          fn block(p: Block, x: f32[512, 64]) -> f32[512, 64] = x + tanh(x @ p.a) @ p.b

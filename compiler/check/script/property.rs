@@ -235,10 +235,10 @@ impl<'w> Walk<'w> {
     /// The floats of a value that are not frozen.
     fn moving(&self, path: &str, value: &Value<'w>, frozen: bool, all: &mut Vec<(String, NodeId)>) {
         match value {
-            Value::Tensor(Leaf::Node(_, node)) => {
-                if !frozen && self.node_ty(*node).dtype.is_float() {
-                    all.push((path.to_string(), *node));
-                }
+            Value::Tensor(Leaf::Node(_, node))
+                if !frozen && self.node_ty(*node).dtype.is_float() =>
+            {
+                all.push((path.to_string(), *node));
             }
             Value::Struct(def, _, parts) => {
                 let fields = &self.world.structure(*def).decl.fields;
