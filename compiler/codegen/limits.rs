@@ -26,6 +26,8 @@ pub struct Limits {
     pub threads: usize,
     /// Bytes of a result from which its stores go past the caches.
     pub streamed_bytes: usize,
+    /// Whether vectors of 256 bits are faster than those of 512 where memory sets the pace.
+    pub narrow_streams: bool,
 }
 
 impl Default for Limits {
@@ -39,6 +41,7 @@ impl Default for Limits {
             small: 16 << 10,
             threads: 1,
             streamed_bytes: 8 << 20,
+            narrow_streams: false,
         }
     }
 }
@@ -57,9 +60,20 @@ impl Limits {
             if let Some(bytes) = second_level().filter(|&bytes| bytes >= LARGE_SECOND_LEVEL) {
                 limits.wide_right_bytes = bytes / 16 * 3;
             }
+            limits.narrow_streams = is_amd();
             limits
         })
     }
+}
+
+/// By 10 to 30 % on Zen 4, whose paths to memory are 256 bits wide; on Intel's processors of the
+/// Sapphire Rapids generation it is the other way round, by 20 %.
+fn is_amd() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(vendor) = raw_cpuid::CpuId::new().get_vendor_info() {
+        return vendor.as_str() == "AuthenticAMD";
+    }
+    false
 }
 
 /// The processor's name for itself, or that of its architecture.

@@ -202,7 +202,7 @@ impl Compiler {
         }
         if self.isa != Isa::Portable && x86::supports(nest) {
             let aliases = Aliases::new(program, &kernel.work);
-            let isa = x86::choose(nest, self.isa);
+            let isa = x86::choose(nest, self.isa, self.limits.narrow_streams);
             let code = x86::emit(program, nest, aliases, isa, self.limits.streamed_bytes);
             self.scratch = self.scratch.max(x86::scratch(program, nest, isa));
             let text = || x86::asm::text(&code);

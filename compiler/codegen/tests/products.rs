@@ -216,6 +216,7 @@ const SMALL_BLOCKS: Limits = Limits {
     small: 16,
     threads: 2,
     streamed_bytes: usize::MAX,
+    narrow_streams: true,
 };
 
 #[test]

@@ -80,15 +80,14 @@ pub(in crate::codegen) fn scratch(program: &Program, nest: &kernel::Nest, isa: I
     rows * program.plan.row_bytes.next_multiple_of(64)
 }
 
-/// The instruction set to emit a nest in, at most `isa`. Where memory sets the pace, vectors of 256
-/// bits are faster than those of 512 (by 10 to 30 % where it was measured, on Zen 4): the bits are
-/// the same.
-pub(in crate::codegen) fn choose(nest: &kernel::Nest, isa: Isa) -> Isa {
+/// The instruction set to emit a nest in, at most `isa`: a narrower one where memory sets the pace,
+/// if it should be `narrow` there. The bits are the same.
+pub(in crate::codegen) fn choose(nest: &kernel::Nest, isa: Isa, narrow: bool) -> Isa {
     let rows: usize = nest.outer.iter().product();
     let points = |stage: &kernel::Stage| stage.lanes * stage.reduce.iter().product::<usize>();
     let short = nest.stages.iter().all(|stage| stage.body.program.insts.len() <= SHORT);
     let large = nest.stages.iter().any(|stage| rows * points(stage) >= LARGE);
-    if short && large { isa.min(Isa::Avx2) } else { isa }
+    if narrow && short && large { isa.min(Isa::Avx2) } else { isa }
 }
 
 /// The code of a nest; stores of results from `streamed_bytes` on go past the caches.
