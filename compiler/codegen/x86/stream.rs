@@ -82,7 +82,7 @@ pub(super) fn check(
     table: i32,
     plain: Label,
 ) {
-    const { assert!(LANE_BLOCK * 4 % LINE as usize == 0, "blocks of lanes begin at lines") };
+    const { assert!((LANE_BLOCK * 4).is_multiple_of(LINE as usize), "blocks of lanes begin at lines") };
     let pointer = |a: &mut Assembler, to: Gpr, buffer: BufferId| {
         let entry = i32::try_from(8 * buffer.0 as usize).expect("fewer than 2^28 buffers");
         a.load(to, frame(table), 8);
