@@ -148,9 +148,9 @@ table("EXP", "`(eʳ - 1 - r) / r²` for |r| ≤ ln 2 / 2, as it errs in `eʳ - 1
 table("EXP2", "`(2ʳ - 1) / r` for |r| ≤ 1/2, as it errs in `2ʳ`.",
       near0(lambda r: (2**r - 1) / r, ln2), lambda r: abs(r) / 2**r,
       [(mpf("-0.5"), mpf("0.5"))] * 2, (6, 12))
-table("EXP2_SQUARE", "`(2ʳ - 1 - r ln 2) / r²` for |r| ≤ 1/2, as it errs in `2ʳ`.",
-      near0(lambda r: (2**r - 1 - r * ln2) / r**2, ln2**2 / 2, "1e-25"),
-      lambda r: r**2 / 2**r, [(mpf("-0.5"), mpf("0.5"))] * 2, (5, 11))
+table("EXP2_CUBE", "`(2ʳ - 1 - r ln 2 - (r ln 2)²/2) / r³` for |r| ≤ 1/2, as it errs in `2ʳ`.",
+      near0(lambda r: (2**r - 1 - r * ln2 - (r * ln2)**2 / 2) / r**3, ln2**3 / 6, "1e-18"),
+      lambda r: abs(r**3) / 2**r, [(mpf("-0.5"), mpf("0.5"))] * 2, (5, 11))
 lo, hi = 1 / mp.sqrt(2) - 1 - mpf("1e-6"), mp.sqrt(2) - 1 + mpf("1e-6")
 table("LOG", "`(ln(1 + f) - f) / f²` for √½ ≤ 1 + f ≤ √2, as it errs in `ln(1 + f)`.",
       near0(lambda f: (mp.log1p(f) - f) / f**2, mpf(-1) / 2, "1e-25"),
@@ -206,6 +206,7 @@ cut("ATAN_THREE_HALVES", "atan(3/2) as the C library cuts it.", mp.atan(mpf("1.5
     ("0x1.f730bcp-1",) * 2)
 cut("ATAN_INFINITY", "π/2 as the C library cuts it.", mp.pi / 2, ("0x1.921fb4p+0",) * 2)
 split("THIRD", "1/3.", mpf(1) / 3, (24, 53), 2)
+split("HALF_LN_2_SQUARED", "(ln 2)²/2.", ln2**2 / 2, (24, 53), 2)
 
 bits = 64 * 20
 with mp.workprec(bits + 64):

@@ -1,11 +1,12 @@
 //! Powers: `|x|ʸ = 2^(y · log₂|x|)`, with the logarithm and the product to about twice the
-//! precision, since an absolute error of the exponent is a relative one of the result.
+//! precision, since an absolute error of the exponent is a relative one of the result. Nearly all
+//! results are the nearest number.
 //!
 //! A pair `(high, low)` stands for the sum of two floats, the second below the last place of the
 //! first.
 
 use super::Float;
-use super::coefficients::{EXP2_SQUARE, LN_2_FULL, LOG_RATIO, LOG2_E, THIRD};
+use super::coefficients::{EXP2_CUBE, HALF_LN_2_SQUARED, LN_2_FULL, LOG_RATIO, LOG2_E, THIRD};
 use super::exp::nearest;
 use super::log::Split;
 use crate::vector::{Builder, Type, Value};
@@ -84,14 +85,17 @@ fn exp2_pair(c: &Float<'_>, (high, low): (Value, Value)) -> Value {
     let high = c.at_least(c.at_most(high, bound), -bound);
     let n = nearest(c, high);
     let r = c.sub(high, n);
-    // 2ʳ = 1 + r ln 2 + r² · polynomial, all of them pairs.
+    // 2ʳ = 1 + r ln 2 + r² · (½ ln² 2 + r · polynomial), all of them pairs.
     let ln_2 = c.part(&LN_2_FULL, 0, 1.0);
     let (linear, lost) = c.two_product(r, ln_2);
     let linear_low = c.fma(low, ln_2, c.fma(r, c.part(&LN_2_FULL, 1, 1.0), lost));
-    let r = c.add(r, low);
+    let (r, r_low) = c.fast_two_sum(r, low);
     let (sum, first) = c.fast_two_sum(c.num(1.0), linear);
-    let (square, square_low) = c.two_product(r, r);
-    let (g, g_low) = c.poly_pair(r, &EXP2_SQUARE);
+    let (square, lost) = c.two_product(r, r);
+    let square_low = c.fma(c.add(r, r), r_low, lost);
+    let (tail, tail_low) = c.two_product(c.poly(r, &EXP2_CUBE), r);
+    let (g, lost) = c.fast_two_sum(c.part(&HALF_LN_2_SQUARED, 0, 1.0), tail);
+    let g_low = c.add(lost, c.add(tail_low, c.part(&HALF_LN_2_SQUARED, 1, 1.0)));
     let (rest, lost) = c.two_product(square, g);
     let rest_low = c.fma(square, g_low, c.fma(square_low, g, lost));
     let (sum, second) = c.fast_two_sum(sum, rest);

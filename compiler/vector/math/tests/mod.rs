@@ -66,7 +66,7 @@ const ROWS: &[Row] = &[
     Row { name: "tan", build: tan, double: f64::tan, pair: |x| { let (s, c) = x.sin_cos(); s / c },
           domain: (-4e6, 4e6), limits: (2.0, 2.0) },
     Row { name: "asin", build: asin, double: f64::asin, pair: Pair::asin,
-          domain: (-0.99999999, 0.99999999), limits: (0.6, 0.55) },
+          domain: (-0.99999999, 0.99999999), limits: (0.65, 0.55) },
     Row { name: "acos", build: acos, double: f64::acos, pair: Pair::acos,
           domain: (-0.99999999, 0.99999999), limits: (0.6, 0.55) },
     Row { name: "atan", build: atan, double: f64::atan, pair: Pair::atan,
@@ -76,7 +76,8 @@ const ROWS: &[Row] = &[
           domain: (1e-9, 1e12), limits: (2.0, 2.0) },
     Row { name: "acosh", build: acosh, double: acosh_of_f64,
           pair: |x| { let t = x - ONE; (t + (t * (x + ONE)).sqrt()).ln_1p() },
-          domain: (1.0 + 1e-9, 1e12), limits: (2.0, 2.0) },
+          // The steps of the C library have this error.
+          domain: (1.0 + 1e-9, 1e12), limits: (2.1, 2.5) },
     Row { name: "atanh", build: atanh, double: atanh_of_f64,
           pair: |x| ((x + x) / (ONE - x)).ln_1p().scale(-1),
           domain: (1e-9, 0.99999999), limits: (2.0, 2.0) },
