@@ -25,17 +25,21 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
     };
     let program = executable.program();
     let mut rows = Vec::new();
-    list(&module, program, &mut Vec::new(), 1.0, &mut rows);
+    list(&module, program, &mut Vec::new(), &mut rows);
     let roof = Roof::measure(bench.session())?;
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
+    let mut runs = vec![0u32; rows.len()];
     bench.call()?;
     let (begin, budget) = (Instant::now(), Duration::from_secs_f64(measure.seconds));
     while times.iter().any(|of| of.len() < 3) || begin.elapsed() < budget {
         // What a loop does not come to takes no time.
         let mut call = vec![Duration::ZERO; rows.len()];
+        runs.fill(0);
         bench.call_timed(&mut |path, time| {
             let row = rows.iter().position(|row| row.path == path);
-            call[row.expect("every kernel has its row")] += time;
+            let row = row.expect("every kernel has its row");
+            call[row] += time;
+            runs[row] += 1;
         })?;
         times.iter_mut().zip(call).for_each(|(of, time)| of.push(time));
         if rows.is_empty() {
@@ -54,7 +58,8 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
         rows.iter().filter(|row| outer(row)).count()
     ));
     output.line("      time   share  GFLOP/s     GB/s   roof  kernel");
-    for (Row { path, name, counts, lines }, ns) in rows.iter().zip(&medians) {
+    for (Row { path, name, lines, .. }, ns) in rows.iter().zip(&medians) {
+        let counts = done(path, &rows, &runs);
         let margin = "  ".repeat(path.len() - 1);
         let (flops, bytes) = (counts.flops / ns.max(1.0), counts.bytes / ns.max(1.0));
         let reached = (flops / roof.flops).max(bytes / roof.bytes);
@@ -73,27 +78,34 @@ struct Row {
     /// Its number, after those of the loops around it.
     path: Vec<usize>,
     name: String,
-    /// Of all steps.
-    counts: Counts,
+    /// Of one run; nothing for a loop, which is its kernels.
+    once: Counts,
     lines: String,
 }
 
-/// The kernels of a program that runs so many times, those of steps below their loop.
-fn list(
-    module: &Module,
-    program: &Program,
-    path: &mut Vec<usize>,
-    times: f64,
-    rows: &mut Vec<Row>,
-) {
+/// What the kernel of this path did in all its runs, the loops with what is inside of them: a loop
+/// may end early, or not be come to.
+fn done(path: &[usize], rows: &[Row], runs: &[u32]) -> Counts {
+    let mut done = Counts::default();
+    for (row, &runs) in rows.iter().zip(runs).filter(|(row, _)| row.path.starts_with(path)) {
+        done.flops += f64::from(runs) * row.once.flops;
+        done.bytes += f64::from(runs) * row.once.bytes;
+    }
+    done
+}
+
+/// The kernels of a program, those of steps below their loop.
+fn list(module: &Module, program: &Program, path: &mut Vec<usize>, rows: &mut Vec<Row>) {
     for (number, kernel) in program.kernels.iter().enumerate() {
         path.push(number);
-        let once = counts(program, kernel);
-        let counts = Counts { flops: times * once.flops, bytes: times * once.bytes };
+        let once = match &kernel.work {
+            Work::Repeat(_) => Counts::default(),
+            _ => counts(program, kernel),
+        };
         let lines = lines(module, &kernel.origins);
-        rows.push(Row { path: path.clone(), name: kernel.name.clone(), counts, lines });
+        rows.push(Row { path: path.clone(), name: kernel.name.clone(), once, lines });
         if let Work::Repeat(repeat) = &kernel.work {
-            list(module, &repeat.step, path, times * repeat.count as f64, rows);
+            list(module, &repeat.step, path, rows);
         }
         path.pop();
     }
