@@ -212,8 +212,14 @@ impl Lower<'_> {
     /// `x · 2ⁿ`. Without an instruction for it: adding a large number brings `n` into the low bits,
     /// and the halves of it are the exponents of two factors.
     fn scale(&mut self, x: &Lanes, n: &Lanes) -> Lanes {
+        let mut x = x.clone();
+        if self.is_tail() {
+            // A tiny result takes a hundred cycles, also in a lane that nobody looks at.
+            let (active, zero) = (self.active_lanes(), self.fill(x.ty, 0));
+            x = self.select(&active, &x, &zero);
+        }
         if self.has_masks() {
-            return self.zip_op(x, n, Op::Vscalefps, Op::Vscalefpd);
+            return self.zip_op(&x, n, Op::Vscalefps, Op::Vscalefpd);
         }
         let (mantissa, magic) = match x.bits {
             64 => (52, (1.5 * 2f64.powi(52) + 2046.0).to_bits()),
@@ -225,7 +231,7 @@ impl Lower<'_> {
         let left = by_bits(x.bits, Op::VpslldImm, Op::VpsllqImm);
         let half = self.map(&bits, |g, p| g.vi(right, &[p.into()], 1));
         let rest = self.zip_op(&bits, &half, Op::Vpsubd, Op::Vpsubq);
-        [half, rest].iter().fold(x.clone(), |x, exponent| {
+        [half, rest].iter().fold(x, |x, exponent| {
             let power = self.map(exponent, |g, p| g.vi(left, &[p.into()], mantissa));
             self.zip_op(&x, &power, Op::Vmulps, Op::Vmulpd)
         })
