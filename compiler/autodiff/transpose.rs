@@ -49,21 +49,11 @@ pub(super) fn transpose(
 /// them comes after it.
 fn through_loop(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [Option<NodeId>]) {
     let Op::Scan(scan) = b.op(id) else { unreachable!("the caller looked") };
-    let operands = b.operands(id);
-    let mut results = vec![None; scan.step.outputs().len()];
-    for (other, number) in b.graph(|graph| graph.loop_results(id)) {
-        // What was made after the linear part is none of it.
-        if linear.get(other.index()) == Some(&true) {
-            if other < id {
-                return;
-            }
-            results[number] = cotangents[other.index()];
-        }
-    }
-    if results.iter().all(Option::is_none) {
-        return;
-    }
+    let siblings = b.graph(|graph| graph.loop_results(id));
+    let count = scan.step.outputs().len();
+    let Some(results) = of_results(id, siblings, count, linear, cotangents) else { return };
     b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Cotangent));
+    let operands = b.operands(id);
     let by: Vec<bool> = operands.iter().map(|o| linear[o.index()]).collect();
     let pulled = scan::cotangents(b, &scan, &operands, &by, &results);
     for (operand, pulled) in operands.iter().zip(pulled) {
@@ -76,24 +66,37 @@ fn through_loop(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [
 /// Through all results of a call together, as through those of a loop.
 fn through_call(b: &Builder<'_>, id: NodeId, linear: &[bool], cotangents: &mut [Option<NodeId>]) {
     let Op::Call(call) = b.op(id) else { unreachable!("the caller looked") };
-    let mut results = vec![None; call.body.outputs().len()];
-    for (other, number) in b.graph(|graph| graph.call_results(id)) {
-        if linear.get(other.index()) == Some(&true) {
-            if other < id {
-                return;
-            }
-            results[number] = cotangents[other.index()];
-        }
-    }
-    if results.iter().all(Option::is_none) {
-        return;
-    }
+    let siblings = b.graph(|graph| graph.call_results(id));
+    let count = call.body.outputs().len();
+    let Some(results) = of_results(id, siblings, count, linear, cotangents) else { return };
     b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Cotangent));
     let operands = b.operands(id);
     let pulled = call::cotangents(b, &call, &operands, &results);
     for (operand, pulled) in operands[call.body.inputs().len()..].iter().zip(pulled) {
         accumulate(b, &mut cotangents[operand.index()], pulled);
     }
+}
+
+/// The cotangents of the results of one loop or call, by number: none where there is nothing to
+/// pull back, or where a result before `id` is still to come.
+fn of_results(
+    id: NodeId,
+    siblings: impl IntoIterator<Item = (NodeId, usize)>,
+    count: usize,
+    linear: &[bool],
+    cotangents: &[Option<NodeId>],
+) -> Option<Vec<Option<NodeId>>> {
+    let mut results = vec![None; count];
+    for (other, number) in siblings {
+        // What was made after the linear part is none of it.
+        if linear.get(other.index()) == Some(&true) {
+            if other < id {
+                return None;
+            }
+            results[number] = cotangents[other.index()];
+        }
+    }
+    results.iter().any(Option::is_some).then_some(results)
 }
 
 fn accumulate(b: &Builder<'_>, sum: &mut Option<NodeId>, term: NodeId) {

@@ -1,6 +1,7 @@
 //! Sizes that generated code keeps within, and what else it may know of the machine.
 //!
-//! Invariant: none of them changes a bit of a result.
+//! Invariant: what differs from machine to machine changes no bit of a result. The bytes of a
+//! block's depth, which the order of additions follows from, are the same everywhere.
 //!
 //! Neighbours: `product::tiling` divides products by them; `x86::stream` has stores that go past
 //! the caches.
@@ -77,12 +78,15 @@ fn is_amd() -> bool {
 }
 
 /// The processor's name for itself, or that of its architecture.
-pub fn processor() -> String {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(brand) = raw_cpuid::CpuId::new().get_processor_brand_string() {
-        return brand.as_str().trim().to_owned();
-    }
-    std::env::consts::ARCH.to_owned()
+pub fn processor() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(brand) = raw_cpuid::CpuId::new().get_processor_brand_string() {
+            return brand.as_str().trim().to_owned();
+        }
+        std::env::consts::ARCH.to_owned()
+    })
 }
 
 /// Bytes of a core's second-level cache, where the processor tells.

@@ -46,7 +46,7 @@ impl ProductKind {
     pub(in crate::codegen) fn of(product: &Product, isa: Isa, threads: usize) -> ProductKind {
         let pair = |(row, column): (i64, i64)| [row, column];
         ProductKind {
-            processor: super::super::limits::processor(),
+            processor: super::super::limits::processor().to_owned(),
             isa: isa.name().to_owned(),
             threads,
             dtype: product.dtype.to_string(),

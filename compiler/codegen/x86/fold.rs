@@ -8,11 +8,11 @@
 //! cheaper than to let a NaN win each time; one comparison looks at two elements.
 
 use super::asm::Width;
-use super::lower::{Lanes, Lower};
+use super::lower::{Lanes, Lower, Scene};
 use super::machine::{Class, Place, Reg};
 use super::table::Op;
 use crate::codegen::fold::{FOLD_LANES, has_index};
-use crate::vector::{Binary, Combine, Compare, Type, reference};
+use crate::vector::{Binary, Combine, Compare, Type, Value, reference};
 use smallvec::SmallVec;
 
 /// The state of one accumulator for a group of lanes.
@@ -218,6 +218,24 @@ impl Lower<'_> {
         self.result(&state)
     }
 
+    /// The results of all accumulators of the groups; where in the frame each then is.
+    pub fn trees(&mut self, folds: &[(Combine, Type)], groups: &[Vec<State>]) -> Vec<i32> {
+        let tree = |(i, &(combine, _)): (usize, &(Combine, Type))| {
+            let groups: Vec<State> = groups.iter().map(|group| group[i].clone()).collect();
+            let result = self.across(combine, &groups);
+            self.keep_row_value(&result)
+        };
+        folds.iter().enumerate().map(tree).collect()
+    }
+
+    /// Lowers the finish of a fold, for the one lane there is; where in the frame its yields are.
+    pub fn finish(&mut self, scene: &Scene) -> Vec<i32> {
+        self.active = 1;
+        let lowered = self.program(scene, |_| true);
+        let value = |y: &Value| lowered[y.0 as usize].as_ref().expect("a yield is a value");
+        scene.program.yields.iter().map(|y| self.keep_row_value(value(y))).collect()
+    }
+
     /// The lower (0) or upper (1) half of `lanes` lanes, in the lowest lanes of fewer registers.
     fn half_of(&mut self, x: &State, lanes: u32, half: usize) -> State {
         State {
@@ -252,9 +270,11 @@ impl Lower<'_> {
     }
 
     /// Writes lane 0 to the frame, as a parameter of the row is read: masks as an I32.
-    pub fn store_row_value(&mut self, x: &Lanes, at: i32) {
+    fn keep_row_value(&mut self, x: &Lanes) -> i32 {
+        let at = self.frame.take(8);
         let x = if x.ty == Type::Mask { self.convert(Type::I32, x) } else { x.clone() };
         let op = if x.bits == 64 { Op::VmovsdStore } else { Op::VmovssStore };
         self.effect(op, Width::X, &[Place::Frame(at).into(), x.parts[0].into()]);
+        at
     }
 }

@@ -9,13 +9,14 @@
 
 use super::asm::{Alu, Assembler, Condition, Gpr, Label, Mem};
 use super::frame::{Frame, frame};
+use super::lower::SlotView;
 use super::short::{self, Rows};
 use super::stage::StageWriter;
 use super::stream::{self, Fetches};
 use crate::codegen::alias::Aliases;
 use crate::codegen::target::Isa;
 use crate::kernel::{self, Access, BufferId, Fold, LANE_BLOCK, Place, Program, Split};
-use crate::vector::Stride;
+use crate::vector::{SlotDecl, Stride};
 
 /// Registers that carry the arguments, in the order of a `KernelFn`.
 const ARGUMENTS: [Gpr; 5] = [Gpr::RDI, Gpr::RSI, Gpr::RDX, Gpr::RCX, Gpr::R8];
@@ -76,8 +77,12 @@ const LARGE: usize = 1 << 18;
 
 /// Bytes of scratch memory that a thread needs for the nest.
 pub(in crate::codegen) fn scratch(program: &Program, nest: &kernel::Nest, isa: Isa) -> usize {
-    let rows = short::rows(nest, isa).map_or(1, |rows| rows.count);
-    rows * program.plan.row_bytes.next_multiple_of(64)
+    short::rows(nest, isa).map_or(1, |rows| rows.count) * row_bytes(program)
+}
+
+/// Bytes of the scratch memory of one row: whole cache lines.
+fn row_bytes(program: &Program) -> usize {
+    program.plan.row_bytes.next_multiple_of(64)
 }
 
 /// The instruction set to emit a nest in, at most `isa`: a narrower one where memory sets the pace,
@@ -264,7 +269,31 @@ impl<'n> Nest<'n> {
 
     /// Bytes of the scratch memory of one row.
     pub fn row_bytes(&self) -> usize {
-        self.program.plan.row_bytes.next_multiple_of(64)
+        row_bytes(self.program)
+    }
+
+    /// How a body sees a slot whose pointer has that number.
+    pub fn view(
+        &self,
+        access: &Access,
+        decl: &SlotDecl,
+        number: usize,
+        row_bytes: i64,
+    ) -> SlotView {
+        let size = decl.dtype.size() as i64;
+        let lane_stride = match decl.stride {
+            Stride::Splat => 0,
+            Stride::Unit => 1,
+            Stride::Far => access.strides.last().copied().unwrap_or(0),
+        };
+        SlotView {
+            number: number as u32,
+            lane_bytes: lane_stride * size,
+            row_bytes,
+            gather_bytes: access.gather.map_or(0, |(stride, _)| stride) * size,
+            readonly: self.aliases.readonly(access.buffer),
+            streams: self.streamed.contains(&access.buffer),
+        }
     }
 
     fn row(&mut self, nest: &'n kernel::Nest, mut row: Row) {

@@ -18,7 +18,6 @@ use super::machine::{Registers, Step};
 use super::nest::Nest;
 use super::order::{Group, abreast, interleave};
 use super::plan::{Plan, folds, settle_states, update_states};
-use super::stage::lane_bytes;
 use crate::codegen::target::Isa;
 use crate::kernel::{self, Access, Body, Fold, Place, Stage};
 use crate::vector::{Inst, SlotDecl, Stride};
@@ -133,20 +132,12 @@ impl<'n> Nest<'n> {
                 short.known.push((access, decl));
                 short.pointers.len() - 1
             });
-            let size = decl.dtype.size() as i64;
             let row_bytes = match access.strides[short.rows.axis] {
                 // What all rows would use in turn: each has its own.
                 0 if self.is_row(access) => self.row_bytes() as i64,
-                stride => stride * size,
+                stride => stride * decl.dtype.size() as i64,
             };
-            views.push(SlotView {
-                number: number as u32,
-                lane_bytes: lane_bytes(access, decl),
-                row_bytes,
-                gather_bytes: access.gather.map_or(0, |(stride, _)| stride) * size,
-                readonly: self.aliases.readonly(access.buffer),
-                streams: self.streamed.contains(&access.buffer),
-            });
+            views.push(self.view(access, decl, number, row_bytes));
         }
         views
     }
@@ -211,19 +202,11 @@ impl<'n> Nest<'n> {
         lower.active = lower.lanes;
         for state in &mut states {
             settle_states(&mut lower, state.iter_mut().flatten());
-            let mut cells = Vec::new();
-            for (i, &(combine, _)) in folds.iter().enumerate() {
-                let groups: Vec<State> = state.iter().map(|group| group[i].clone()).collect();
-                let result = lower.across(combine, &groups);
-                cells.push(lower.frame.take(8));
-                lower.store_row_value(&result, cells[i]);
-            }
-            results.push(cells);
+            results.push(lower.trees(&folds, state));
             trees.push(own(&mut lower));
         }
         short.steps.extend(interleave(trees, together));
         let mut finishes = Vec::new();
-        lower.active = 1;
         for (row, (values, cells)) in short.values.iter_mut().zip(results).enumerate() {
             lower.row = row as u32;
             let outer = finish.params.iter().map(|v| values[v.0 as usize]);
@@ -237,13 +220,7 @@ impl<'n> Nest<'n> {
                 reduce_moves: false,
                 invariant: &[],
             };
-            let lowered = lower.program(&scene, |_| true);
-            for y in &finish.program.yields {
-                let value = lowered[y.0 as usize].clone().expect("a yield is a value");
-                let at = lower.frame.take(8);
-                lower.store_row_value(&value, at);
-                values.push(at);
-            }
+            values.extend(lower.finish(&scene));
             finishes.push(own(&mut lower));
         }
         short.steps.extend(interleave(finishes, together));

@@ -23,7 +23,7 @@ use super::stream::Fetches;
 use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
-use crate::vector::{SlotDecl, Stride};
+use crate::vector::Stride;
 use rustc_hash::FxHashSet;
 
 /// A body at a row: where its slots are.
@@ -70,26 +70,18 @@ impl<'n> StageWriter<'_, 'n> {
         let mut views = Vec::with_capacity(body.slots.len());
         let mut pointers = Vec::with_capacity(body.slots.len());
         for (i, (access, decl)) in body.slots.iter().zip(&body.program.slots).enumerate() {
-            let size = decl.dtype.size() as i64;
             let at = self.nest.frame.take(8);
             self.nest.point(access, &self.row.positions);
             self.a().store(frame(at), Gpr::RAX, 8);
             bases.push(at);
-            views.push(SlotView {
-                number: i as u32,
-                lane_bytes: lane_bytes(access, decl),
-                row_bytes: 0,
-                gather_bytes: access.gather.map_or(0, |(stride, _)| stride) * size,
-                readonly: self.nest.aliases.readonly(access.buffer),
-                streams: self.nest.streamed.contains(&access.buffer),
-            });
+            views.push(self.nest.view(access, decl, i, 0));
             pointers.push(Pointer {
                 at: match POINTERS.get(i) {
                     Some(&register) => PointerAt::Register(register),
                     // Moving pointers of the group: apart from the base.
                     None => PointerAt::Frame(self.nest.frame.take(8)),
                 },
-                indexed: (decl.stride == Stride::Unit).then_some(size as u8),
+                indexed: (decl.stride == Stride::Unit).then_some(decl.dtype.size() as u8),
             });
         }
         Placed { body, bases, views, pointers: Pointers(pointers) }
@@ -234,15 +226,10 @@ impl<'n> StageWriter<'_, 'n> {
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));
         // The tree, and its results.
-        let results: Vec<i32> = folds.iter().map(|_| self.nest.frame.take(8)).collect();
-        let tree = {
+        let (tree, results) = {
             let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
-            for (i, &(combine, _)) in folds.iter().enumerate() {
-                let groups: Vec<State> = states.iter().map(|group| group[i].clone()).collect();
-                let result = lower.across(combine, &groups);
-                lower.store_row_value(&result, results[i]);
-            }
-            Written { steps: lower.steps, exports: Vec::new() }
+            let results = lower.trees(&folds, &states);
+            (Written { steps: lower.steps, exports: Vec::new() }, results)
         };
         let accumulators: Vec<Reg> =
             states.iter().flatten().flat_map(|s| s.parts().collect::<Vec<_>>()).collect();
@@ -278,7 +265,6 @@ impl<'n> StageWriter<'_, 'n> {
         let placed = self.place(finish);
         let mut registers = Registers::new(isa);
         let axes = self.finish_axes(stage);
-        let mut values = Vec::new();
         let scene = Scene {
             program: &finish.program,
             slots: &placed.views,
@@ -288,16 +274,8 @@ impl<'n> StageWriter<'_, 'n> {
             reduce_moves: false,
             invariant: &[],
         };
-        let yields: Vec<i32> =
-            finish.program.yields.iter().map(|_| self.nest.frame.take(8)).collect();
         let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
-        lower.active = 1;
-        let lowered = lower.program(&scene, |_| true);
-        for (&y, &at) in finish.program.yields.iter().zip(&yields) {
-            let value = lowered[y.0 as usize].clone().expect("a yield is a value");
-            lower.store_row_value(&value, at);
-            values.push(at);
-        }
+        let values = lower.finish(&scene);
         let written = Written { steps: lower.steps, exports: Vec::new() };
         self.a().mov_imm(INDEX, 0);
         self.load_pointers(&placed, false);
@@ -511,16 +489,6 @@ impl<'n> StageWriter<'_, 'n> {
         let zeros = vec![self.nest.zero; stage.reduce.len()];
         self.axes(&zeros)
     }
-}
-
-/// Bytes from lane to lane.
-pub(super) fn lane_bytes(access: &Access, decl: &SlotDecl) -> i64 {
-    let stride = match decl.stride {
-        Stride::Splat => 0,
-        Stride::Unit => 1,
-        Stride::Far => access.strides.last().copied().unwrap_or(0),
-    };
-    stride * decl.dtype.size() as i64
 }
 
 /// What is written for a number of groups of a fold over the reduce axes.
