@@ -171,7 +171,9 @@ fn from_files(
             true => (state, results.iter().position(|result| *result == name)),
             false => (constant, None),
         };
-        let value = data::load(&file)?.into_tensor().expect("an npy file holds one tensor");
+        let loaded = data::load(&file)?.into_tensor().expect("an npy file holds one tensor");
+        // Owned, as a program's own tensors are: the pages of a mapped file are small.
+        let value = loaded.view().to_tensor();
         parameters.push(Parameter { value, result });
     }
     Ok(parameters)

@@ -1,5 +1,5 @@
-//! Memory for compiled code: an aligned region for temporaries, and, for tests, a buffer
-//! between pages that nobody may touch.
+//! Memory for tensors and compiled code: an aligned region, and, for tests, a buffer between
+//! pages that nobody may touch.
 //!
 //! An [`Arena`] is zero when it is made, at no cost for parts that are never touched: large ones
 //! are mapped from the system, which gives zero pages on first use (huge ones if it can).
@@ -15,7 +15,8 @@ pub const ALIGN: usize = 64;
 /// The size of a huge page on x86-64; an arena at least as large is mapped, and aligned to it.
 const HUGE: usize = 2 << 20;
 
-/// A region of zeroed memory, aligned to [`ALIGN`] bytes, for the temporaries of compiled code.
+/// A region of memory, zeroed when made and aligned to [`ALIGN`] bytes: a tensor's elements, or the
+/// temporaries of compiled code.
 pub struct Arena {
     start: NonNull<u8>,
     len: usize,
@@ -23,6 +24,8 @@ pub struct Arena {
 }
 
 enum Backing {
+    /// No bytes need no memory.
+    Nothing,
     Heap(Layout),
     #[cfg(unix)]
     Mapped(#[allow(dead_code, reason = "held for what dropping it does")] Mapping),
@@ -38,22 +41,29 @@ impl Arena {
     /// A region of `bytes` bytes. Ends the process as a failed allocation does where there is no
     /// such memory.
     pub fn new(bytes: usize) -> Arena {
+        Arena::try_new(bytes).unwrap_or_else(|| handle_alloc_error(heap_layout(bytes)))
+    }
+
+    /// As [`Arena::new`], or `None` where there is no such memory.
+    pub fn try_new(bytes: usize) -> Option<Arena> {
+        if bytes == 0 {
+            let start = NonNull::<Line>::dangling().cast();
+            return Some(Arena { start, len: 0, backing: Backing::Nothing });
+        }
         #[cfg(unix)]
         if bytes >= HUGE {
             return Arena::mapped(bytes);
         }
         let layout = heap_layout(bytes);
         // SAFETY: the layout is not of size zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) });
-        let start = start.unwrap_or_else(|| handle_alloc_error(layout));
-        Arena { start, len: bytes, backing: Backing::Heap(layout) }
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Arena { start, len: bytes, backing: Backing::Heap(layout) })
     }
 
     #[cfg(unix)]
-    fn mapped(bytes: usize) -> Arena {
+    fn mapped(bytes: usize) -> Option<Arena> {
         // One huge page more than needed, so that the start can be moved to a border of them.
-        let mapping = bytes.checked_add(HUGE).and_then(|len| Mapping::new(len, ACCESSIBLE));
-        let mapping = mapping.unwrap_or_else(|| handle_alloc_error(heap_layout(bytes)));
+        let mapping = Mapping::new(bytes.checked_add(HUGE)?, ACCESSIBLE)?;
         let skipped = mapping.base.as_ptr().align_offset(HUGE);
         // SAFETY: `skipped < HUGE`, so this stays inside the mapping with `bytes` bytes to go.
         let start = unsafe { mapping.base.add(skipped) };
@@ -62,7 +72,7 @@ impl Arena {
         unsafe {
             libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
         }
-        Arena { start, len: bytes, backing: Backing::Mapped(mapping) }
+        Some(Arena { start, len: bytes, backing: Backing::Mapped(mapping) })
     }
 
     /// The first byte.
@@ -98,9 +108,18 @@ impl Drop for Arena {
         match &self.backing {
             // SAFETY: `start` came from `alloc_zeroed` with this layout.
             Backing::Heap(layout) => unsafe { dealloc(self.start.as_ptr(), *layout) },
+            Backing::Nothing => {}
             #[cfg(unix)]
             Backing::Mapped(_) => {}
         }
+    }
+}
+
+impl Clone for Arena {
+    fn clone(&self) -> Arena {
+        let mut copy = Arena::new(self.len);
+        copy.as_mut_slice().copy_from_slice(self.as_slice());
+        copy
     }
 }
 
@@ -110,9 +129,13 @@ impl fmt::Debug for Arena {
     }
 }
 
-/// The layout of `bytes` bytes, of at least one; panics where no address space has that many.
+/// What an empty arena's pointer is aligned like.
+#[repr(align(64))]
+struct Line;
+
+/// The layout of `bytes` bytes; panics where no address space has that many.
 fn heap_layout(bytes: usize) -> Layout {
-    Layout::from_size_align(bytes.max(1), ALIGN).expect("an arena fits the address space")
+    Layout::from_size_align(bytes, ALIGN).expect("an arena fits the address space")
 }
 
 #[cfg(unix)]

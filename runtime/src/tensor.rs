@@ -1,10 +1,11 @@
-//! Dense row-major tensors: owned (64-byte aligned), mapped from a file, or borrowed.
+//! Dense row-major tensors: owned (an [`Arena`]), mapped from a file, or borrowed.
 //!
 //! Invariants: `data.len() == shape.elements() * dtype.size()`; a `bool` tensor holds only the
 //! bytes 0 and 1; the first byte is aligned for the element type.
 
 #![allow(unsafe_code, reason = "typed slices over untyped storage; each block argues its safety")]
 
+use crate::arena::Arena;
 use crate::dtype::{DType, Element};
 use memmap2::Mmap;
 use smallvec::SmallVec;
@@ -78,13 +79,9 @@ impl fmt::Display for Shape {
     }
 }
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
 #[derive(Clone)]
 enum Storage {
-    Owned(Arc<Vec<Line>>),
+    Owned(Arc<Arena>),
     Mapped { map: Arc<Mmap>, offset: usize },
 }
 
@@ -101,8 +98,7 @@ impl Tensor {
     pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         let bytes = shape.elements().checked_mul(dtype.size()).expect("tensor size overflows");
-        let lines = vec![Line([0; 64]); bytes.div_ceil(64)];
-        Tensor { dtype, shape, storage: Storage::Owned(Arc::new(lines)) }
+        Tensor { dtype, shape, storage: Storage::Owned(Arc::new(Arena::new(bytes))) }
     }
 
     /// A tensor of `values` in row-major order. Panics where their number is not that of `shape`.
@@ -150,20 +146,17 @@ impl Tensor {
         assert_ne!(dtype, DType::Bool, "bool bytes must be checked");
         let shape = shape.into();
         let bytes = shape.elements().checked_mul(dtype.size()).expect("tensor size overflows");
-        let mut lines: Vec<Line> = Vec::new();
-        let mut filled = 0;
-        while filled < bytes {
+        let mut read = Arena::new(0);
+        while read.len() < bytes {
+            let filled = read.len();
             let upto = bytes.min(filled.saturating_mul(2).max(FIRST));
-            let len = upto.div_ceil(64);
-            lines.try_reserve_exact(len - lines.len()).map_err(io::Error::other)?;
-            lines.resize(len, Line([0; 64]));
-            // SAFETY: the lines are initialised bytes, and `upto <= lines.len() * 64`.
-            let room =
-                unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), upto) };
-            source.read_exact(&mut room[filled..])?;
-            filled = upto;
+            let mut wider = Arena::try_new(upto).ok_or(io::ErrorKind::OutOfMemory)?;
+            let (before, room) = wider.as_mut_slice().split_at_mut(filled);
+            before.copy_from_slice(read.as_slice());
+            source.read_exact(room)?;
+            read = wider;
         }
-        Ok(Tensor { dtype, shape, storage: Storage::Owned(Arc::new(lines)) })
+        Ok(Tensor { dtype, shape, storage: Storage::Owned(Arc::new(read)) })
     }
 
     /// A `u8` tensor as `bool`, or the index and value of its first byte that is neither 0 nor 1.
@@ -212,10 +205,7 @@ impl Tensor {
     pub fn as_bytes(&self) -> &[u8] {
         let bytes = self.len() * self.dtype.size();
         match &self.storage {
-            // SAFETY: `zeros` made at least `bytes` bytes, all initialised; u8 needs no alignment.
-            Storage::Owned(lines) => unsafe {
-                std::slice::from_raw_parts(lines.as_ptr().cast::<u8>(), bytes)
-            },
+            Storage::Owned(arena) => &arena.as_slice()[..bytes],
             Storage::Mapped { map, offset } => &map[*offset..*offset + bytes],
         }
     }
@@ -230,10 +220,8 @@ impl Tensor {
             owned.bytes_mut().copy_from_slice(self.as_bytes());
             *self = owned;
         }
-        let Storage::Owned(lines) = &mut self.storage else { unreachable!("made owned above") };
-        let lines = Arc::make_mut(lines);
-        // SAFETY: as in `as_bytes`; `make_mut` gives the only reference.
-        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), bytes) }
+        let Storage::Owned(arena) = &mut self.storage else { unreachable!("made owned above") };
+        &mut Arc::make_mut(arena).as_mut_slice()[..bytes]
     }
 
     /// The elements. Panics where `T` is not the element type.
@@ -266,7 +254,7 @@ impl Tensor {
     /// Whether this handle is the only one on owned storage, so that it may be written in place.
     pub fn is_unique(&mut self) -> bool {
         match &mut self.storage {
-            Storage::Owned(lines) => Arc::get_mut(lines).is_some(),
+            Storage::Owned(arena) => Arc::get_mut(arena).is_some(),
             Storage::Mapped { .. } => false,
         }
     }
