@@ -1,5 +1,6 @@
 //! Random graphs through every executor: the interpreter, code without optimisation, optimised
-//! code, at one and two threads, for every instruction set this machine has.
+//! code, at one and two threads, for every instruction set this machine has, with every buffer
+//! between pages that may not be touched.
 //!
 //! Tolerances, relative to the largest magnitude of the result (the interpreter sums in `f64`), by
 //! the narrowest float the graph computes in: `f64` 1e-10, `f32` 2e-5, `bf16` and `f16` a few units
@@ -25,6 +26,7 @@ fn ways() -> Vec<Way> {
             options.compile.optimise = optimise;
             options.compile.emit.isa = isa;
             options.compile.verify = true;
+            options.guard = true;
             let optimised = if optimise { "optimised" } else { "plain" };
             let name = format!("{optimised} {} code at {threads} threads", isa.name());
             ways.push(Way { name, session: Session::new(options) });

@@ -40,6 +40,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "compiler/main.rs",
     "compiler/codegen/calls.rs",
     "compiler/codegen/executable.rs",
+    "compiler/codegen/guard.rs",
     "compiler/codegen/module.rs",
     "compiler/codegen/tests/support.rs",
     "benches/products.rs",

@@ -8,7 +8,7 @@
 use super::KernelText;
 use super::calls::{self, Buffers};
 use super::module::Code;
-use crate::kernel::{Buffer, BufferId, Kernel, Place, Program, Repeat, Work};
+use crate::kernel::{Buffer, BufferId, Place, Program, Repeat, Work};
 use std::time::{Duration, Instant};
 use tensc_runtime::{Arena, Pool};
 
@@ -62,16 +62,19 @@ pub struct Executable {
 
 /// The memory of one run at a time: temporaries, and scratch for each thread.
 pub struct Workspace {
-    memory: Memory,
-    arena: Arena,
-    threads: Vec<Thread>,
+    pub(super) memory: Memory,
+    pub(super) threads: Vec<Thread>,
+    /// What the pointers of the others lead to.
+    _arenas: Vec<Arena>,
 }
 
 /// Where the buffers of a program are.
-struct Memory {
-    table: Vec<*mut u8>,
+pub(super) struct Memory {
+    pub table: Vec<*mut u8>,
     /// For each kernel that repeats a program, that one's.
     inside: Vec<Option<Memory>>,
+    /// Whether the arena's buffers have places of their own, not those of the plan.
+    apart: bool,
 }
 
 // SAFETY: the pointers of the table are written at the start of a run and used in it only;
@@ -80,9 +83,15 @@ unsafe impl Send for Workspace {}
 
 /// What a thread has for itself, apart from its neighbours' cache lines.
 #[repr(align(128))]
-struct Thread {
-    scratch: Arena,
+pub(super) struct Thread {
+    scratch: *mut u8,
     fault: u64,
+}
+
+impl Thread {
+    pub fn new(scratch: *mut u8) -> Thread {
+        Thread { scratch, fault: NO_FAULT }
+    }
 }
 
 /// A pointer that tasks of one run share, each using its own part of what it points to.
@@ -130,10 +139,17 @@ impl Executable {
 
     /// Memory for runs on up to `threads` threads.
     pub fn workspace(&self, threads: usize) -> Workspace {
-        let mut arena = Arena::new(self.program.plan.bytes);
-        let memory = Memory::new(&self.program, arena.as_mut_ptr());
-        let thread = |_| Thread { scratch: Arena::new(self.scratch), fault: NO_FAULT };
-        Workspace { memory, arena, threads: (0..threads.max(1)).map(thread).collect() }
+        let mut arenas = vec![Arena::new(self.program.plan.bytes)];
+        let memory = Memory::planned(&self.program, arenas[0].as_mut_ptr());
+        arenas.extend((0..threads.max(1)).map(|_| Arena::new(self.scratch)));
+        let threads = arenas[1..].iter_mut().map(|a| Thread::new(a.as_mut_ptr())).collect();
+        Workspace { memory, threads, _arenas: arenas }
+    }
+
+    /// Bytes of scratch memory a thread needs.
+    #[cfg(unix)]
+    pub(super) fn scratch(&self) -> usize {
+        self.scratch
     }
 
     /// Runs the program.
@@ -156,9 +172,23 @@ impl Executable {
     ) -> Result<(), Fault> {
         self.bind(workspace, inputs, outputs);
         let Workspace { memory, threads, .. } = workspace;
-        let mut run = Run { pool, threads, watch: None };
         // SAFETY: the table is complete, by this function's contract.
-        unsafe { run.steps(&self.program, &self.steps, memory) }
+        unsafe { self.run_in(pool, memory, threads) }
+    }
+
+    /// Runs the program in memory whose table is complete.
+    ///
+    /// # Safety
+    /// `memory` and `threads` were made for this executable, and the table holds a pointer for
+    /// each buffer, as for `run`.
+    pub(super) unsafe fn run_in(
+        &self,
+        pool: &Pool,
+        memory: &mut Memory,
+        threads: &mut [Thread],
+    ) -> Result<(), Fault> {
+        // SAFETY: passed on.
+        unsafe { Run { pool, threads, watch: None }.steps(&self.program, &self.steps, memory) }
     }
 
     /// As [`Executable::run`]; tells `observe` the number of each kernel and how long it took: of
@@ -192,7 +222,6 @@ impl Executable {
         assert_eq!(outputs.len(), program.outputs.len(), "number of outputs");
         let table = &mut workspace.memory.table;
         assert_eq!(table.len(), program.buffers.len(), "this executable's workspace");
-        assert_eq!(workspace.arena.len(), program.plan.bytes, "this executable's workspace");
         for (id, &pointer) in program.inputs.iter().zip(inputs) {
             table[id.0 as usize] = pointer.cast_mut();
         }
@@ -203,27 +232,39 @@ impl Executable {
 }
 
 impl Memory {
-    fn new(program: &Program, arena: *mut u8) -> Memory {
-        let start = |buffer: &Buffer| match &buffer.place {
-            Place::Constant(tensor) => tensor.as_bytes().as_ptr().cast_mut(),
-            Place::Arena | Place::Input(_) | Place::Output(_) | Place::Row => std::ptr::null_mut(),
-        };
-        let inside = |kernel: &Kernel| match &kernel.work {
-            Work::Repeat(repeat) => Some(Memory::new(&repeat.step, std::ptr::null_mut())),
-            Work::Nest(_) | Work::Product(_) | Work::Call(_) => None,
-        };
-        let mut memory = Memory {
-            table: program.buffers.iter().map(start).collect(),
-            inside: program.kernels.iter().map(inside).collect(),
-        };
+    /// Every buffer where the plan has it.
+    fn planned(program: &Program, arena: *mut u8) -> Memory {
+        let mut memory = Memory::new(program, false, &mut |_| std::ptr::null_mut());
         memory.place(program, arena);
         memory
     }
 
-    /// Puts the buffers of the arena into it.
+    /// Every buffer of the arena where `start` says, those of repeated programs too; `apart` where
+    /// they are to stay there.
+    pub fn new(
+        program: &Program,
+        apart: bool,
+        start: &mut dyn FnMut(&Buffer) -> *mut u8,
+    ) -> Memory {
+        let mut table = Vec::with_capacity(program.buffers.len());
+        for buffer in &program.buffers {
+            table.push(match &buffer.place {
+                Place::Constant(tensor) => tensor.as_bytes().as_ptr().cast_mut(),
+                Place::Arena => start(buffer),
+                Place::Input(_) | Place::Output(_) | Place::Row => std::ptr::null_mut(),
+            });
+        }
+        let inside = program.kernels.iter().map(|kernel| match &kernel.work {
+            Work::Repeat(repeat) => Some(Memory::new(&repeat.step, apart, start)),
+            Work::Nest(_) | Work::Product(_) | Work::Call(_) => None,
+        });
+        Memory { table, inside: inside.collect(), apart }
+    }
+
+    /// Puts the buffers of the arena into it, unless they are apart.
     fn place(&mut self, program: &Program, arena: *mut u8) {
         for (at, buffer) in program.buffers.iter().enumerate() {
-            if matches!(buffer.place, Place::Arena) {
+            if !self.apart && matches!(buffer.place, Place::Arena) {
                 let offset = program.plan.offsets[at].expect("the plan places the arena");
                 self.table[at] = arena.wrapping_add(offset);
             }
@@ -346,7 +387,7 @@ impl Run<'_> {
         step: &Step,
         memory: &mut Memory,
     ) -> Result<(), Fault> {
-        let Memory { table, inside } = memory;
+        let Memory { table, inside, .. } = memory;
         let function = match (&step.entry, &program.kernels[number].work) {
             (Entry::Native(function), _) => *function,
             (Entry::Call, Work::Call(call)) => {
@@ -369,7 +410,7 @@ impl Run<'_> {
         };
         if parts == 1 {
             let thread = &mut self.threads[0];
-            let (scratch, fault) = (thread.scratch.as_mut_ptr(), &raw mut thread.fault);
+            let (scratch, fault) = (thread.scratch, &raw mut thread.fault);
             let table = table.as_ptr();
             // SAFETY: the function does tasks of this program's kernel, whose memory the table and
             // the scratch are.
@@ -381,7 +422,7 @@ impl Run<'_> {
             self.pool.run(parts, |part| {
                 // SAFETY: `part < parts <= threads.len()`, and no other task uses this element.
                 let thread = unsafe { &mut *threads.at(part) };
-                let (scratch, fault) = (thread.scratch.as_mut_ptr(), &raw mut thread.fault);
+                let (scratch, fault) = (thread.scratch, &raw mut thread.fault);
                 let table = table.at(0).cast_const();
                 // SAFETY: as above; different tasks of a kernel write different memory.
                 unsafe { function(table, border(part), border(part + 1), scratch, fault) };

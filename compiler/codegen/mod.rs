@@ -25,6 +25,8 @@ mod convert;
 mod emit;
 mod executable;
 mod fold;
+#[cfg(unix)]
+mod guard;
 mod lanes;
 mod limits;
 mod memory;
@@ -36,6 +38,8 @@ mod work;
 mod x86;
 
 pub use executable::{Executable, Fault, KernelFn, Workspace};
+#[cfg(unix)]
+pub use guard::Guard;
 pub use product::{Choice, ProductKind, Share, Tiles};
 pub use target::{Isa, Options};
 

@@ -9,6 +9,8 @@
 )]
 
 use super::witness::Witness;
+#[cfg(unix)]
+use crate::codegen::Guard;
 use crate::codegen::{Executable, Fault, Workspace};
 use crate::graph::interpret::interpret;
 use crate::graph::{Graph, NodeId, Op, Origin};
@@ -16,6 +18,8 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+#[cfg(unix)]
+use tensc_runtime::GuardedBuffer;
 use tensc_runtime::{DType, Pool, Shape, Tensor, TensorView};
 
 /// What a call is given for an input.
@@ -46,10 +50,10 @@ impl Argument<'_> {
             Argument::Owned(tensor) => tensor.clone(),
         }
     }
-    fn as_ptr(&self) -> *const u8 {
+    fn as_bytes(&self) -> &[u8] {
         match self {
-            Argument::Borrowed(view) => view.as_bytes().as_ptr(),
-            Argument::Owned(tensor) => tensor.as_bytes().as_ptr(),
+            Argument::Borrowed(view) => view.as_bytes(),
+            Argument::Owned(tensor) => tensor.as_bytes(),
         }
     }
 }
@@ -114,7 +118,12 @@ impl std::error::Error for CallError {}
 const OUT_OF_RANGE: &str = "an index is out of range";
 
 enum Engine {
-    Code { executable: Executable, idle: Mutex<Vec<Workspace>>, witness: Option<Witness> },
+    Code {
+        executable: Executable,
+        idle: Mutex<Vec<Workspace>>,
+        witness: Option<Witness>,
+        guard: bool,
+    },
     Interpreter(Graph),
 }
 
@@ -129,11 +138,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    pub(super) fn jit(graph: &Graph, executable: Executable) -> Compiled {
+    pub(super) fn jit(graph: &Graph, executable: Executable, guard: bool) -> Compiled {
         let donations = executable.program().plan.donations.iter();
         let donated: Vec<usize> = donations.map(|(input, _)| *input as usize).collect();
         let witness = Witness::of(graph, &donated);
-        Compiled::new(graph, Engine::Code { executable, idle: Mutex::default(), witness })
+        Compiled::new(graph, Engine::Code { executable, idle: Mutex::default(), witness, guard })
     }
 
     pub(super) fn interpreted(graph: &Graph) -> Compiled {
@@ -239,15 +248,32 @@ impl Compiled {
             let (expected, found) = (self.outputs.len(), results.len());
             return Err(CallError::Count { expected, found });
         }
-        let (executable, idle, witness) = match &self.engine {
+        let (executable, idle, witness, guard) = match &self.engine {
             Engine::Interpreter(graph) => {
                 let values = interpreted_call(graph, arguments)?;
                 results.iter_mut().zip(values).for_each(|(result, value)| *result = Some(value));
                 return Ok(());
             }
-            Engine::Code { executable, idle, witness } => (executable, idle, witness),
+            Engine::Code { executable, idle, witness, guard } => {
+                (executable, idle, witness, *guard)
+            }
         };
-        let inputs: SmallVec<[*const u8; 16]> = arguments.iter().map(Argument::as_ptr).collect();
+        #[cfg(unix)]
+        if guard {
+            let bytes: Vec<&[u8]> = arguments.iter().map(Argument::as_bytes).collect();
+            let found = run_guarded(pool, executable, &bytes);
+            // Whatever a fault was is told below, by a run that meets it again.
+            if let Ok(found) = found {
+                for ((place, (_, dtype, shape)), found) in
+                    results.iter_mut().zip(&self.outputs).zip(found)
+                {
+                    *place = Some(tensor_of(*dtype, shape, &found));
+                }
+                return Ok(());
+            }
+        }
+        let inputs: SmallVec<[*const u8; 16]> =
+            arguments.iter().map(|argument| argument.as_bytes().as_ptr()).collect();
         for (input, output) in &executable.program().plan.donations {
             let argument = &mut arguments[*input as usize];
             if let Argument::Owned(tensor) = argument
@@ -293,7 +319,7 @@ impl Compiled {
         let given = arguments.iter().map(|a| (a.dtype(), a.shape()));
         self.check_types(&self.inputs, given)?;
         self.check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
-        let Engine::Code { executable, idle, witness } = &self.engine else {
+        let Engine::Code { executable, idle, witness, .. } = &self.engine else {
             let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
             let values = self.call(pool, arguments)?;
             results.iter_mut().zip(values).for_each(|(result, value)| *result = value);
@@ -350,6 +376,29 @@ fn run(
     };
     lock(idle).push(workspace);
     done
+}
+
+/// The outputs' bytes, found twice the same, with a guard on either side of each buffer.
+#[cfg(unix)]
+fn run_guarded(
+    pool: &Pool,
+    executable: &Executable,
+    inputs: &[&[u8]],
+) -> Result<Vec<GuardedBuffer>, Fault> {
+    let below = executable.run_guarded(pool, inputs, Guard::Below)?;
+    let above = executable.run_guarded(pool, inputs, Guard::Above)?;
+    let same = below.iter().zip(&above).all(|(x, y)| x.as_slice() == y.as_slice());
+    assert!(same, "compiled code gives the same bits wherever its memory lies");
+    Ok(above)
+}
+
+#[cfg(unix)]
+fn tensor_of(dtype: DType, shape: &Shape, bytes: &GuardedBuffer) -> Tensor {
+    let mut tensor = Tensor::zeros(dtype, shape.clone());
+    assert_eq!(bytes.len(), tensor.as_bytes().len(), "an output is of its size");
+    // SAFETY: as many bytes on either side; what compiled code wrote are valid elements.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), tensor.as_mut_ptr(), bytes.len()) };
+    tensor
 }
 
 /// The error of a call that met an index out of range.

@@ -40,12 +40,21 @@ pub struct Options {
     pub backend: Backend,
     /// How machine code is made.
     pub compile: pipeline::Options,
+    /// Makes every call twice with each buffer between pages that may not be touched (see
+    /// [`codegen::Guard`](crate::codegen::Guard)), and compares the bits: for tests of the
+    /// compiler. Nothing where the system has no such pages.
+    pub guard: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Options { threads, backend: Backend::Jit, compile: pipeline::Options::default() }
+        Options {
+            threads,
+            backend: Backend::Jit,
+            compile: pipeline::Options::default(),
+            guard: false,
+        }
     }
 }
 
@@ -100,7 +109,8 @@ impl Session {
             Backend::Jit if Compiled::is_trivial(graph) => Compiled::interpreted(graph),
             Backend::Jit => {
                 let executable = pipeline::compile(graph, &self.options.compile, observer);
-                Compiled::jit(graph, executable.map_err(|e| CallError::Memory(e.to_string()))?)
+                let executable = executable.map_err(|e| CallError::Memory(e.to_string()))?;
+                Compiled::jit(graph, executable, self.options.guard)
             }
         });
         self.cache().insert(key, Arc::clone(&compiled));

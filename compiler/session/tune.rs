@@ -109,7 +109,8 @@ impl Session {
         let mut options = self.options().compile.clone();
         options.emit.tiles = Some(Arc::new(tiles));
         let executable = pipeline::compile(graph, &options, &mut Unobserved);
-        Ok(Compiled::jit(graph, executable.map_err(|e| CallError::Memory(e.to_string()))?))
+        let executable = executable.map_err(|e| CallError::Memory(e.to_string()))?;
+        Ok(Compiled::jit(graph, executable, false))
     }
 
     /// The median time of each subject in each variant.

@@ -1,6 +1,6 @@
 //! The engines that every program runs on, and what it means that their results agree.
 
-use tensc::codegen;
+use tensc::codegen::{self, Isa};
 use tensc::pipeline;
 use tensc::session::{Backend, Options, Session};
 use tensc::{DType, Tensor};
@@ -11,12 +11,13 @@ pub struct Engine {
     pub session: Session,
 }
 
-/// The interpreter first: the others are held against it.
-pub fn engines() -> Vec<Engine> {
+/// The interpreter first: the others, code for `isa`, are held against it. Optimised code runs with
+/// every buffer between pages that may not be touched.
+pub fn engines(isa: Isa) -> Vec<Engine> {
     let jit = |name, threads, optimise, divide_all| {
-        let emit = codegen::Options { divide_all, ..codegen::Options::default() };
+        let emit = codegen::Options { isa, divide_all, ..codegen::Options::default() };
         let compile = pipeline::Options { optimise, emit, ..pipeline::Options::default() };
-        let options = Options { threads, backend: Backend::Jit, compile };
+        let options = Options { threads, backend: Backend::Jit, compile, guard: optimise };
         Engine { name, session: Session::new(options) }
     };
     let interpreter = Options { threads: 1, backend: Backend::Interpreter, ..Options::default() };

@@ -6,13 +6,14 @@ use crate::program::Program;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use tensc::codegen::Isa;
 use tensc::script::Transcript;
 use tensc::{Module, RunOptions, Tensor};
 use tensc_runtime::data;
 
 #[test]
 fn failures() {
-    let engines = engines();
+    let engines = engines(Isa::widest());
     insta::with_settings!({
         snapshot_path => "fail/snapshots", prepend_module_to_snapshot => false,
         omit_expression => true,

@@ -5,6 +5,7 @@ use crate::engines::{Engine, ONE_THREAD, TWO_THREADS, difference, engines, same_
 use crate::program::Program;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tensc::codegen::{self, Isa};
 use tensc::script::Transcript;
 use tensc::session::sizes::Sizes;
 use tensc::{CallError, Function, Module, RunOptions, Tensor, TensorView};
@@ -15,7 +16,18 @@ const SIZES: [i64; 5] = [2, 5, 1, 17, 64];
 
 #[test]
 fn programs_agree_on_every_engine() {
-    let engines = engines();
+    agree(codegen::Options::default().isa);
+}
+
+/// `cargo test --release --test suite every_instruction_set -- --ignored`
+#[test]
+#[ignore = "minutes: every program for every instruction set of this machine"]
+fn programs_agree_for_every_instruction_set() {
+    Isa::available().for_each(agree);
+}
+
+fn agree(isa: Isa) {
+    let engines = engines(isa);
     let mut wrong = String::new();
     for program in Program::all("run") {
         // A broken invariant of the compiler panics: the program that shows it is named as well.
@@ -24,7 +36,7 @@ fn programs_agree_on_every_engine() {
             writeln!(wrong, "{}: {complaint}", program.name()).expect("a string grows");
         }
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(wrong.is_empty(), "code for {}:\n{wrong}", isa.name());
 }
 
 fn check(program: &Program, engines: &[Engine]) -> Vec<String> {
