@@ -4,7 +4,7 @@
 //! buffers whose ranges overlap, and an output that takes the place of a donated input.
 
 use super::emit::stores;
-use crate::kernel::{Body, BufferId, Fold, Place, Program, Work};
+use crate::kernel::{Body, BufferId, Fold, Operand, Place, Program, Work};
 
 /// The buffers that one kernel writes.
 pub(super) struct Aliases<'a> {
@@ -68,7 +68,11 @@ pub(super) fn each_body(work: &Work, f: &mut dyn FnMut(&Body)) {
                 }
             }
         }
-        Work::Product(product) => f(&product.epilogue),
+        Work::Product(product) => {
+            let operands = [&product.left, &product.right];
+            operands.into_iter().filter_map(Operand::body).for_each(&mut *f);
+            f(&product.epilogue);
+        }
         Work::Call(_) | Work::Repeat(_) => {}
     }
 }

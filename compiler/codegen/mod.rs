@@ -244,6 +244,14 @@ impl Compiler {
             calls.push(match *part {
                 product::Part::Micro(_, key) => self.micro_kernel(key)?,
                 product::Part::Turn(_, turn) => self.turn(turn)?,
+                product::Part::Make(side, last) => {
+                    let (small, nest) = product::prologue(program, product, &tiling, side, last);
+                    let name = format!("{}_prologue", kernel.name);
+                    let kernel = Kernel { name, work: Work::Nest(nest), ..kernel.clone() };
+                    let Work::Nest(nest) = &kernel.work else { unreachable!("it was made here") };
+                    let made = self.nest(&small, &kernel, nest)?.function;
+                    made.expect("a panel has elements")
+                }
                 product::Part::Finish(last) => {
                     let parts = product::finish(program, product, &tiling, last);
                     let (small, nest) = parts.expect("it was asked for before");

@@ -276,7 +276,7 @@ fn counted(n: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Access, Body, BufferId, Fold, Nest, Product, Split, Stage};
+    use crate::kernel::{Access, Body, BufferId, Fold, Nest, Operand, Product, Split, Stage};
     use crate::vector;
     use tensc_runtime::DType;
 
@@ -303,7 +303,8 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
 
     fn product(origins: Vec<Origin>) -> Kernel {
         let batch = [].into_iter().collect();
-        let (left, right, epilogue) = (access(), access(), body());
+        let operand = || Operand::Stored(access());
+        let (left, right, epilogue) = (operand(), operand(), body());
         let work =
             Product { batch, m: 32, n: 10, k: 784, dtype: DType::F32, left, right, epilogue };
         Kernel {

@@ -7,7 +7,7 @@
 
 use super::touch::{call_buffers, finish_extents, stage_extents};
 use super::walk::points;
-use super::{Body, Call, Fold, Kernel, LANE_BLOCK, Nest, Product, Program, Split, Work};
+use super::{Body, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Product, Program, Split, Work};
 use crate::graph::ops::Draw;
 use crate::vector::{Binary, Inst, Stride, Type, Unary};
 use tensc_runtime::DType;
@@ -111,10 +111,16 @@ pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
         }
         Work::Product(product) => {
             add(&product.epilogue, &super::touch::epilogue_extents(product));
-            let batch = points(&product.batch) as f64;
-            let (m, n, k) = (product.m as f64, product.n as f64, product.k as f64);
-            counts.flops += 2.0 * batch * m * n * k;
-            counts.bytes += batch * product.dtype.size() as f64 * (m * k + k * n);
+            let mut stored = 0;
+            for (operand, extents) in super::touch::operands(product) {
+                match operand {
+                    Operand::Stored(_) => stored += points(&extents),
+                    Operand::Made(prologue) => add(&prologue.body, &extents),
+                }
+            }
+            let elements = points(&super::touch::epilogue_extents(product)) as f64;
+            counts.flops += 2.0 * elements * product.k as f64;
+            counts.bytes += (product.dtype.size() * stored) as f64;
         }
         Work::Call(call) => {
             let (_, out) = call_buffers(call);
@@ -173,9 +179,20 @@ fn product_ns(product: &Product) -> f64 {
     let size = product.dtype.size() as f64;
     let rate = if product.dtype == DType::F64 { FMA / 2.0 } else { FMA };
     let whole = points(&super::touch::epilogue_extents(product));
-    let epilogue = batch * m * body_ns(&product.epilogue, n);
-    let bytes = batch * size * (m * k + k * n) + traffic(&product.epilogue, whole);
-    ROW_NS + (batch * m * n * k / rate + epilogue).max(memory_ns(bytes))
+    let mut around = batch * m * body_ns(&product.epilogue, n);
+    let mut bytes = traffic(&product.epilogue, whole);
+    for (operand, extents) in super::touch::operands(product) {
+        let elements = points(&extents);
+        match operand {
+            Operand::Stored(_) => bytes += size * elements as f64,
+            Operand::Made(prologue) => {
+                let lanes = extents.last().map_or(1.0, |&n| n as f64);
+                around += elements as f64 / lanes * body_ns(&prologue.body, lanes);
+                bytes += traffic(&prologue.body, elements);
+            }
+        }
+    }
+    ROW_NS + (batch * m * n * k / rate + around).max(memory_ns(bytes))
 }
 
 fn call_ns(program: &Program, call: &Call) -> f64 {

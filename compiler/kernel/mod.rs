@@ -156,6 +156,43 @@ pub struct Nest {
     pub split: Split,
 }
 
+/// A matrix that a product multiplies, over the axes batch…, then its own two.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Operand {
+    /// Elements in memory.
+    Stored(Access),
+    /// Elements made as panels of the matrix are packed, perhaps several times.
+    Made(Prologue),
+}
+
+/// What makes the elements of an operand: a body that stores nothing and yields the element.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Prologue {
+    /// Its slots walk over the axes of the operand, the last two in the other order if it is
+    /// turned. Lanes go along the last.
+    pub body: Body,
+    /// Whether lanes go along the first of the operand's own axes.
+    pub turned: bool,
+}
+
+impl Operand {
+    /// The body that makes the elements, if they are not in memory.
+    pub fn body(&self) -> Option<&Body> {
+        match self {
+            Operand::Stored(_) => None,
+            Operand::Made(prologue) => Some(&prologue.body),
+        }
+    }
+
+    /// Everything that is read.
+    pub fn accesses(&self) -> &[Access] {
+        match self {
+            Operand::Stored(access) => std::slice::from_ref(access),
+            Operand::Made(prologue) => &prologue.body.slots,
+        }
+    }
+}
+
 /// `C = epilogue(A × B)` for each point of the batch axes. The epilogue's program has the
 /// accumulator as parameter 0, and lanes along `n`.
 #[derive(Clone, PartialEq, Debug)]
@@ -171,9 +208,9 @@ pub struct Product {
     /// `F32` or `F64`: of A, B and the accumulator.
     pub dtype: DType,
     /// A over axes batch…, m, k.
-    pub left: Access,
+    pub left: Operand,
     /// B over axes batch…, k, n.
-    pub right: Access,
+    pub right: Operand,
     /// What is done with each element of the product; its slots walk over axes batch…, m, n. It
     /// stores the result; its only parameter is the accumulator.
     pub epilogue: Body,

@@ -7,8 +7,8 @@
 //! Neighbours: `vector::reference` runs the bodies; `plan` made the offsets.
 
 use super::{
-    Access, Body, BufferId, Call, Fold, Nest, Place, Product, Program, Repeat, RowValue, Stage,
-    Work,
+    Access, Body, BufferId, Call, Fold, Nest, Operand, Place, Product, Program, Repeat, RowValue,
+    Stage, Work,
 };
 use crate::graph::ops::Draw;
 use crate::graph::{Op, Origin, TensorType};
@@ -242,12 +242,26 @@ impl<'p> Machine<'p> {
             for k in 0..product.k {
                 let left: Vec<usize> = batch.iter().copied().chain([place[0], k]).collect();
                 let right: Vec<usize> = batch.iter().copied().chain([k, place[1]]).collect();
-                let a = Lane::widen(self.load(&product.left, product.dtype, &left, 0));
-                let b = Lane::widen(self.load(&product.right, product.dtype, &right, 0));
+                let a = self.operand(&product.left, product.dtype, left);
+                let b = self.operand(&product.right, product.dtype, right);
                 sum = lane::binary(Binary::Add, sum, lane::binary(Binary::Mul, a, b));
             }
             self.body(&product.epilogue, point, &[sum], &mut []);
         });
+    }
+
+    /// An element of an operand of this type.
+    fn operand(&mut self, operand: &Operand, dtype: DType, mut point: Vec<usize>) -> Lane {
+        match operand {
+            Operand::Stored(access) => Lane::widen(self.load(access, dtype, &point, 0)),
+            Operand::Made(prologue) => {
+                let last = point.len() - 1;
+                if prologue.turned {
+                    point.swap(last - 1, last);
+                }
+                self.body(&prologue.body, &point, &[], &mut [])[0]
+            }
+        }
     }
 
     fn call(&mut self, call: &Call) {

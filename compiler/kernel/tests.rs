@@ -338,9 +338,7 @@ fn products_of_half_floats_go_by_way_of_f32() {
 output \"z\" = %2
 ";
     insta::assert_snapshot!(outlined(text), @r"
-    pack: nest of 1
-    pack: nest of 1
-    matmul: product 32x32x32
+    pack_matmul: product 32x32x32
     ");
 }
 

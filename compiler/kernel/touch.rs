@@ -2,7 +2,7 @@
 //! the verifier, fusion and the cost model all look at kernels through it.
 
 use super::walk::{injective, range};
-use super::{Access, Body, BufferId, Call, Fold, Kernel, Nest, Product, Stage, Work};
+use super::{Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Product, Stage, Work};
 use crate::vector::{Inst, Slot};
 use smallvec::SmallVec;
 
@@ -59,11 +59,15 @@ pub fn touches(kernel: &Kernel) -> Vec<Touch<'_>> {
             }
         }
         Work::Product(product) => {
-            for (access, extents) in operands(product) {
-                let buffer = access.buffer;
-                let access = Some(access);
+            for (operand, extents) in operands(product) {
                 let site = Site::Operand;
-                touches.push(Touch { buffer, access, extents, writes: false, site });
+                match operand {
+                    Operand::Stored(access) => {
+                        let (buffer, access) = (access.buffer, Some(access));
+                        touches.push(Touch { buffer, access, extents, writes: false, site });
+                    }
+                    Operand::Made(made) => of_body(&mut touches, &made.body, &extents, |_| site),
+                }
             }
             let extents = epilogue_extents(product);
             of_body(&mut touches, &product.epilogue, &extents, Site::Epilogue);
@@ -105,10 +109,14 @@ pub fn epilogue_extents(product: &Product) -> SmallVec<[usize; 6]> {
     product.batch.iter().copied().chain([product.m, product.n]).collect()
 }
 
-/// The operands of a product with the extents of their axes.
-pub fn operands(product: &Product) -> [(&Access, SmallVec<[usize; 6]>); 2] {
-    let with = |inner: [usize; 2]| product.batch.iter().copied().chain(inner).collect();
-    [(&product.left, with([product.m, product.k])), (&product.right, with([product.k, product.n]))]
+/// The operands of a product with the extents of the axes that their accesses walk over.
+pub fn operands(product: &Product) -> [(&Operand, SmallVec<[usize; 6]>); 2] {
+    let &Product { m, n, k, ref left, ref right, .. } = product;
+    [(left, [m, k]), (right, [k, n])].map(|(operand, [first, second])| {
+        let turned = matches!(operand, Operand::Made(prologue) if prologue.turned);
+        let inner = if turned { [second, first] } else { [first, second] };
+        (operand, product.batch.iter().copied().chain(inner).collect())
+    })
 }
 
 /// The buffers a runtime function reads, and the one it writes.

@@ -4,10 +4,9 @@
 
 use super::super::body::{self, Argument, Scene, SlotAt};
 use super::super::emit::{Emitter, Range};
-use super::super::lanes::plain;
 use super::super::memory::Address;
 use super::loops::{Loops, Tile, when};
-use super::tiling::strides;
+use super::tiling::{Side, strides};
 use super::{Batch, Part};
 use crate::vector::{SlotDecl, Stride};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -36,15 +35,9 @@ impl Loops<'_> {
     /// Calls the function of the epilogue: a `KernelFn` whose tasks are rows of the tile, whose
     /// table has the first element of each slot, and whose scratch memory is the tile.
     fn call_finish(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, scratch: ir::Value) {
-        let table = e.b.ins().iadd_imm_s(e.scratch, self.scratch.table_at as i64);
-        let (mr, nr) = (self.t.mr as i64, self.t.nr as i64);
-        for (i, access) in self.product.epilogue.slots.iter().enumerate() {
-            let (row, column) = strides(access);
-            let size = e.size_of(access.buffer);
-            let steps = [row * mr, column * nr];
-            let start = e.walk(batch.slots[i].pointer, &steps, &[tile.row, tile.column], size);
-            e.b.ins().store(plain(), start, table, 8 * i as i32);
-        }
+        let row = e.b.ins().imul_imm_s(tile.row, self.t.mr as i64);
+        let column = e.b.ins().imul_imm_s(tile.column, self.t.nr as i64);
+        let table = self.table(e, &self.product.epilogue.slots, &batch.slots, [row, column]);
         let rows = self.rows_of(e, tile);
         let (zero, fault) = (e.int(0), e.fault);
         self.full_or_edge(e, tile.column, self.t.n_panels, self.t.n_edge, |e, edge| {
@@ -57,13 +50,24 @@ impl Loops<'_> {
 
     /// Rows of a tile.
     fn rows_of(&self, e: &mut Emitter, tile: &Tile) -> ir::Value {
-        let rows = e.int(self.t.mr as i64);
-        if self.t.m_edge == 0 {
-            return rows;
+        self.extent(e, tile.row, self.t.m_panels, self.t.widths(Side::Left))
+    }
+
+    /// How wide a panel is: like the others, or, the last one, smaller if there is an edge.
+    pub fn extent(
+        &self,
+        e: &mut Emitter,
+        panel: ir::Value,
+        panels: usize,
+        (width, edge): (usize, usize),
+    ) -> ir::Value {
+        let full = e.int(width as i64);
+        if edge == 0 {
+            return full;
         }
-        let last = e.b.ins().icmp_imm_s(IntCC::Equal, tile.row, self.t.m_panels as i64 - 1);
-        let edge = e.int(self.t.m_edge as i64);
-        e.b.ins().select(last, edge, rows)
+        let last = e.b.ins().icmp_imm_s(IntCC::Equal, panel, panels as i64 - 1);
+        let edge = e.int(edge as i64);
+        e.b.ins().select(last, edge, full)
     }
 
     /// Runs the epilogue on the first `columns` columns of a tile, row by row.

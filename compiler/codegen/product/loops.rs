@@ -1,12 +1,13 @@
 //! The loops around micro-kernels: blocks of columns, of rows, of depth; panels; tiles.
 //!
-//! Neighbours: `tiling` has decided everything; `pack` copies panels, `finish` runs epilogues.
+//! Neighbours: `tiling` has decided everything; `pack` copies panels, `prologue` makes them,
+//! `finish` runs epilogues.
 
 use super::super::emit::{Emitter, Range};
 use super::micro::Role;
 use super::pack::{self, Panel};
-use super::tiling::{PackRight, Scratch, Share, Tiling, strides};
-use super::{Batch, MICRO_PARAMS, Part};
+use super::tiling::{PackRight, Scratch, Share, Side, Tiling, strides};
+use super::{Batch, First, MICRO_PARAMS, Part};
 use crate::kernel::Product;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder};
@@ -21,13 +22,13 @@ pub(super) struct Loops<'a> {
 
 /// A block of the depth.
 #[derive(Clone, Copy)]
-struct Depth {
+pub(super) struct Depth {
     /// First step.
-    from: ir::Value,
+    pub from: ir::Value,
     /// Number of steps.
-    count: ir::Value,
+    pub count: ir::Value,
     /// Which block it is.
-    number: ir::Value,
+    pub number: ir::Value,
 }
 
 /// A range of panels.
@@ -54,8 +55,8 @@ impl Loops<'_> {
     ) {
         let batch = Batch {
             positions: positions.to_vec(),
-            left: e.point(&self.product.left, positions),
-            right: e.point(&self.product.right, positions),
+            left: First::of(e, &self.product.left, positions),
+            right: First::of(e, &self.product.right, positions),
             slots: e.slots(&self.product.epilogue, positions),
         };
         let shared = Panels { from: begin, to: end };
@@ -165,11 +166,14 @@ impl Loops<'_> {
     }
 
     fn pack_left(&self, e: &mut Emitter, batch: &Batch, rows: Panels, depth: Depth) {
-        let (row, column) = strides(&self.product.left);
         let size = self.t.size;
         e.each(rows.range(1), |e, panel| {
-            let from = self.corner(e, batch.left, panel, row * self.t.mr as i64, depth, column);
             let to = self.packed_left(e, rows, panel);
+            let (start, (row, column)) = match &batch.left {
+                First::Made(slots) => return self.make(e, Side::Left, slots, panel, depth, to),
+                First::Stored(start, strides) => (*start, *strides),
+            };
+            let from = self.corner(e, start, panel, row * self.t.mr as i64, depth, column);
             self.full_or_edge(e, panel, self.t.m_panels, self.t.m_edge, |e, edge| {
                 let width = if edge { self.t.m_edge } else { self.t.mr };
                 let (across_bytes, step_bytes) = (row * size as i64, column * size as i64);
@@ -192,22 +196,20 @@ impl Loops<'_> {
         if self.product.k == 0 {
             return;
         }
-        let (row, column) = strides(&self.product.right);
-        let size = self.t.size as i64;
-        let copy = |e: &mut Emitter, panel: ir::Value, number: ir::Value, edge: bool| {
-            let from = self.corner(e, batch.right, panel, column * self.t.nr as i64, depth, row);
-            let to = self.packed_right(e, number);
-            let width = if edge { self.t.n_edge } else { self.t.nr };
-            let (across_bytes, step_bytes) = (column * size, row * size);
-            let (depth, size, padded) = (depth.count, self.t.size, self.t.nr);
-            let turn =
-                |&&(part, _): &&(Part, _)| matches!(part, Part::Turn(last, _) if last == edge);
-            if let Some(&(_, turn)) = self.parts.iter().find(turn) {
-                e.b.ins().call(turn, &[from, to, depth]);
-                return;
+        let (start, (row, column)) = match &batch.right {
+            First::Made(slots) => {
+                return e.each(columns.range(1), |e, panel| {
+                    let number = e.b.ins().isub(panel, columns.from);
+                    let to = self.packed_right(e, number);
+                    self.make(e, Side::Right, slots, panel, depth, to);
+                });
             }
-            let panel = Panel { from, to, depth, across_bytes, step_bytes, width, padded, size };
-            pack::emit(e, &panel);
+            First::Stored(start, strides) => (*start, *strides),
+        };
+        let copy = |e: &mut Emitter, panel: ir::Value, number: ir::Value, edge: bool| {
+            let from = self.corner(e, start, panel, column * self.t.nr as i64, depth, row);
+            let to = self.packed_right(e, number);
+            self.copy_right(e, from, (row, column), depth, to, edge);
         };
         match self.t.pack_right {
             PackRight::Before => e.each(columns.range(1), |e, panel| {
@@ -226,6 +228,28 @@ impl Loops<'_> {
             }
             PackRight::Never | PackRight::OnTheWay => {}
         }
+    }
+
+    /// Copies a panel of B with these strides, by wide code if there is some.
+    pub fn copy_right(
+        &self,
+        e: &mut Emitter,
+        from: ir::Value,
+        (row, column): (i64, i64),
+        depth: Depth,
+        to: ir::Value,
+        last: bool,
+    ) {
+        let turn = |&&(part, _): &&(Part, _)| matches!(part, Part::Turn(of, _) if of == last);
+        if let Some(&(_, turn)) = self.parts.iter().find(turn) {
+            e.b.ins().call(turn, &[from, to, depth.count]);
+            return;
+        }
+        let (size, padded) = (self.t.size, self.t.nr);
+        let width = if last { self.t.n_edge } else { padded };
+        let (across_bytes, step_bytes) = (column * size as i64, row * size as i64);
+        let depth = depth.count;
+        pack::emit(e, &Panel { from, to, depth, across_bytes, step_bytes, width, padded, size });
     }
 
     /// Emits `body` for full panels and, if the last one is smaller, again for that.
@@ -265,17 +289,17 @@ impl Loops<'_> {
         if self.t.pack_left {
             return self.packed_left(e, rows, row);
         }
-        let (row_stride, column_stride) = strides(&self.product.left);
-        self.corner(e, batch.left, row, row_stride * self.t.mr as i64, depth, column_stride)
+        let (start, (row_stride, column_stride)) = batch.left.in_memory();
+        self.corner(e, start, row, row_stride * self.t.mr as i64, depth, column_stride)
     }
 
     fn right_panel(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, depth: Depth) -> Right {
         let zero = e.int(0);
         let packed_row = e.int((self.t.nr * self.t.size) as i64);
         let in_place = |e: &mut Emitter| {
-            let (row, column) = strides(&self.product.right);
+            let (start, (row, column)) = batch.right.in_memory();
             let step = column * self.t.nr as i64;
-            let place = self.corner(e, batch.right, tile.column, step, depth, row);
+            let place = self.corner(e, start, tile.column, step, depth, row);
             (place, e.int(row * self.t.size as i64))
         };
         match self.t.pack_right {
@@ -388,7 +412,7 @@ impl Loops<'_> {
         let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
         let micro = |&(part, function): &(Part, ir::FuncRef)| match part {
             Part::Micro(role, _) => Some((role, function)),
-            Part::Turn(..) | Part::Finish(_) => None,
+            Part::Turn(..) | Part::Make(..) | Part::Finish(_) => None,
         };
         let mut left: Vec<(Role, ir::FuncRef)> = self.parts.iter().filter_map(micro).collect();
         // A panel that is alone in its range has no use for a copy, and there may be none that

@@ -46,7 +46,7 @@ impl Key {
     pub fn of(tiling: &Tiling, role: Role, strides: (i64, i64)) -> Key {
         let size = tiling.size as i64;
         let rows = if role.last_rows { tiling.m_edge } else { tiling.mr };
-        let (row, column) = if tiling.pack_left { (1, rows as i64) } else { strides };
+        let (row, column) = if tiling.pack_left { tiling.left_strides(rows) } else { strides };
         Key {
             isa: tiling.isa,
             rows,

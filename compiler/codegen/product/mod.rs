@@ -2,10 +2,11 @@
 //!
 //! In the words of BLIS: panels of `MR` rows of A and `NR` columns of B meet in a micro-kernel that
 //! keeps a tile of C in registers. Blocks of panels are packed into the thread's scratch memory
-//! where that pays (`tiling` decides); rows of B that are contiguous are packed by the
-//! micro-kernels of the first row of tiles, on the way. Where the depth takes several blocks, tiles
-//! wait in memory for the next: in C if nothing else becomes of them, otherwise in scratch memory.
-//! After the last block the epilogue runs on each tile, row by row, before it leaves the cache.
+//! where that pays (`tiling` decides); rows of B that are contiguous are packed by the micro-
+//! kernels of the first row of tiles, on the way; what a prologue makes of an operand, it makes in
+//! the packed panels. Where the depth takes several blocks, tiles wait in memory for the next: in C
+//! if nothing else becomes of them, otherwise in scratch memory. After the last block the epilogue
+//! runs on each tile, row by row, before it leaves the cache.
 //!
 //! Invariant: an element of C is the sum over the blocks of depth, in order, of the sums over each
 //! block in ascending order. The blocks depend on the extents only, so that neither the division of
@@ -18,6 +19,7 @@ mod loops;
 mod micro;
 mod over_tile;
 mod pack;
+mod prologue;
 mod shape;
 mod tiles;
 mod tiling;
@@ -31,34 +33,49 @@ pub(super) use tiling::Tiling;
 use super::body::SlotAt;
 use super::emit::{Emitter, Range};
 use super::x86;
-use crate::kernel::{Nest, Product, Program};
+use crate::kernel::{Nest, Operand, Product, Program};
 use cranelift_codegen::ir::{self, InstBuilder};
 use loops::Loops;
-use over_tile::over_tile;
-use tiling::strides;
+use over_tile::{over_panel, over_tile};
+use tiling::{Along, Side, operand_strides, strides};
 use x86::product_pack::Turn;
 
 /// A function that a product calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Part {
     /// A micro-kernel.
     Micro(Role, Key),
     /// Packs a panel of B; whether it is the last and smaller one.
     Turn(bool, Turn),
+    /// Makes the elements of a panel of a side; whether its vectors are the last and fewer ones.
+    Make(Side, bool),
     /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
     Finish(bool),
 }
 
 /// The functions that a product calls.
 pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Vec<Part> {
-    let left = strides(&product.left);
+    let left = operand_strides(&product.left, product.k);
     let micro = |role: Role| Part::Micro(role, Key::of(tiling, role, left));
-    let (row, column) = strides(&product.right);
+    let (row, column) = match tiling.right_made {
+        Some(Along::Depth) => (1, tiling.kc as i64),
+        Some(Along::Across) => (tiling.nr as i64, 1),
+        None => operand_strides(&product.right, product.n),
+    };
     let turn = |last: bool| Part::Turn(last, tiling.turn(last, column));
     let mut parts: Vec<Part> = tiling.roles().into_iter().map(micro).collect();
     if row == 1 && tiling.turns() && tiling.turn(false, column).is_possible() {
         parts.extend((tiling.full_columns() > 0).then(|| turn(false)));
         parts.extend((tiling.n_edge > 0).then(|| turn(true)));
+    }
+    for (side, along) in [(Side::Left, tiling.left_made), (Side::Right, tiling.right_made)] {
+        let (full, edge) = match along {
+            None => continue,
+            Some(Along::Depth) => (true, tiling.depths().1),
+            Some(Along::Across) => (tiling.has_full(side), tiling.widths(side).1),
+        };
+        parts.extend(full.then_some(Part::Make(side, false)));
+        parts.extend((edge > 0).then_some(Part::Make(side, true)));
     }
     if tiling.masked() && !tiling.plain && finish(program, product, tiling, false).is_some() {
         parts.extend((tiling.full_columns() > 0).then_some(Part::Finish(false)));
@@ -79,6 +96,17 @@ pub(super) fn finish(
     over_tile(program, product, tiling, columns).filter(|(_, nest)| x86::supports(nest))
 }
 
+/// The prologue of a side as a nest over a panel: one with fewer vectors at the end, or any other.
+pub(super) fn prologue(
+    program: &Program,
+    product: &Product,
+    tiling: &Tiling,
+    side: Side,
+    last: bool,
+) -> (Program, Nest) {
+    over_panel(program, product, tiling, side, last).expect("this side has a prologue")
+}
+
 /// How many tasks a product has.
 pub(super) fn tasks(product: &Product, tiling: &Tiling) -> u64 {
     let batches: usize = product.batch.iter().product();
@@ -96,8 +124,9 @@ pub(super) fn emit(
     parts: &[(Part, ir::FuncRef)],
 ) {
     e.open_buffers(&product.epilogue);
-    e.start_of(product.left.buffer);
-    e.start_of(product.right.buffer);
+    for access in product.left.accesses().iter().chain(product.right.accesses()) {
+        e.start_of(access.buffer);
+    }
     let batches: usize = product.batch.iter().product();
     let loops = Loops { product, t: tiling, scratch: tiling.scratch(), parts };
     let panels = tiling.shared_panels() as i64;
@@ -129,10 +158,35 @@ pub(super) fn emit(
     });
 }
 
-/// The operands of one batch: first elements, and the slots of the epilogue at row 0.
+/// The operands of one batch, and the slots of the epilogue at row 0.
 struct Batch {
     positions: Vec<ir::Value>,
-    left: ir::Value,
-    right: ir::Value,
+    left: First,
+    right: First,
     slots: Vec<SlotAt>,
+}
+
+/// An operand at its first element.
+enum First {
+    /// The element, and the strides along the operand's own axes.
+    Stored(ir::Value, (i64, i64)),
+    /// The slots of the prologue.
+    Made(Vec<SlotAt>),
+}
+
+impl First {
+    fn of(e: &mut Emitter, operand: &Operand, positions: &[ir::Value]) -> First {
+        match operand {
+            Operand::Stored(access) => First::Stored(e.point(access, positions), strides(access)),
+            Operand::Made(prologue) => First::Made(e.slots(&prologue.body, positions)),
+        }
+    }
+
+    /// The first element and the strides of an operand that is read where it is.
+    fn in_memory(&self) -> (ir::Value, (i64, i64)) {
+        match self {
+            First::Stored(start, strides) => (*start, *strides),
+            First::Made(_) => unreachable!("what is made is packed"),
+        }
+    }
 }

@@ -9,8 +9,8 @@ use super::super::limits::Limits;
 use super::super::target::Isa;
 use super::super::x86::product::{lanes, most_rows};
 use super::shape::Tile;
-use super::tiling::{Share, Tiling, strides, wide_tiles};
-use crate::kernel::Product;
+use super::tiling::{Share, Tiling, operand_strides, wide_tiles};
+use crate::kernel::{Operand, Product};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +39,13 @@ pub struct ProductKind {
     pub right: [i64; 2],
     /// Instructions of the epilogue.
     pub epilogue: usize,
+    /// Instructions of the prologues of A and B, 0 where there is none.
+    #[serde(default)]
+    pub prologues: [usize; 2],
+}
+
+fn made(operand: &Operand) -> usize {
+    operand.body().map_or(0, |body| body.program.insts.len())
 }
 
 impl ProductKind {
@@ -54,9 +61,10 @@ impl ProductKind {
             m: product.m,
             n: product.n,
             k: product.k,
-            left: pair(strides(&product.left)),
-            right: pair(strides(&product.right)),
+            left: pair(operand_strides(&product.left, product.k)),
+            right: pair(operand_strides(&product.right, product.n)),
             epilogue: product.epilogue.program.insts.len(),
+            prologues: [&product.left, &product.right].map(made),
         }
     }
 }

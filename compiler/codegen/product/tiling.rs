@@ -6,7 +6,7 @@ use super::super::x86::product_pack::Turn;
 use super::micro::Role;
 use super::shape::{self, Tile};
 use super::tiles::Choice;
-use crate::kernel::{Access, Product};
+use crate::kernel::{Access, Operand, Product};
 use crate::vector::{Inst, Stride};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -32,6 +32,24 @@ pub enum PackRight {
     OnTheWay,
 }
 
+/// Along which axis of an operand its prologue makes elements, a vector at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Along {
+    /// The depth.
+    Depth,
+    /// The other one: rows of A, columns of B.
+    Across,
+}
+
+/// A side of the product.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// A.
+    Left,
+    /// B.
+    Right,
+}
+
 /// The decisions for one product. A panel is as many rows (of A) or columns (of B) as a tile has.
 #[derive(Clone, Debug)]
 pub struct Tiling {
@@ -54,6 +72,9 @@ pub struct Tiling {
     /// Rows and columns of the last panel where it is smaller, otherwise 0.
     pub m_edge: usize,
     pub n_edge: usize,
+    /// How elements of A and of B are made, where they are not in memory; then all are packed.
+    pub left_made: Option<Along>,
+    pub right_made: Option<Along>,
     /// Whether panels of A are copied together.
     pub pack_left: bool,
     /// Whether panels of B are.
@@ -66,7 +87,7 @@ pub struct Tiling {
     pub share: Share,
     /// Whether full tiles may be stored to C as they are.
     pub plain: bool,
-    /// Slots of the epilogue.
+    /// Slots of the body that has the most.
     pub slots: usize,
 }
 
@@ -78,7 +99,7 @@ impl Tiling {
         };
         let Choice { rows, columns, pack_left, block, share } = choice;
         let mut t = Tiling::with_tile(product, isa, limits, Tile { rows, columns });
-        t.pack_left = pack_left && product.k > 0;
+        t.pack_left = (pack_left || t.left_made.is_some()) && product.k > 0;
         t.share = share;
         if t.packs_right() {
             t.right_block = block.min(t.n_panels).max(1);
@@ -119,6 +140,8 @@ impl Tiling {
             n_panels,
             m_edge: m % mr,
             n_edge: n % nr,
+            left_made: made(&product.left, Along::Depth, Along::Across),
+            right_made: made(&product.right, Along::Across, Along::Depth),
             pack_left,
             pack_right,
             left_block: left_block.max(1),
@@ -126,7 +149,7 @@ impl Tiling {
             waiting: m_panels.max(1),
             share: Share::Rows,
             plain,
-            slots: product.epilogue.slots.len(),
+            slots: slots(product),
         };
         if t.tiles_wait() {
             t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
@@ -199,6 +222,36 @@ impl Tiling {
         self.mr * self.nr * self.size
     }
 
+    /// Elements from row to row and from step to step of depth of a packed panel of A.
+    pub fn left_strides(&self, rows: usize) -> (i64, i64) {
+        match self.left_made {
+            Some(Along::Depth) => (self.kc as i64, 1),
+            Some(Along::Across) | None => (1, rows as i64),
+        }
+    }
+
+    /// The panels of a side that its elements are made in: how wide they are, how wide the last is
+    /// where it is smaller, otherwise 0.
+    pub fn widths(&self, side: Side) -> (usize, usize) {
+        match side {
+            Side::Left => (self.mr, self.m_edge),
+            Side::Right => (self.nr, self.n_edge),
+        }
+    }
+
+    /// Whether some panel of a side is not smaller than the others.
+    pub fn has_full(&self, side: Side) -> bool {
+        match side {
+            Side::Left => self.m_panels > usize::from(self.m_edge > 0),
+            Side::Right => self.full_columns() > 0,
+        }
+    }
+
+    /// As `widths`, of the blocks of depth.
+    pub fn depths(&self) -> (usize, usize) {
+        (self.kc, if self.last_kc == self.kc { 0 } else { self.last_kc })
+    }
+
     /// Bytes of a packed panel of A.
     pub fn left_panel_bytes(&self) -> usize {
         self.mr * self.kc * self.size
@@ -225,8 +278,8 @@ impl Tiling {
     /// The micro-kernels that are called.
     pub fn roles(&self) -> Vec<Role> {
         let mut roles = Vec::new();
-        let full_rows = self.m_panels > usize::from(self.m_edge > 0);
-        let full_columns = self.full_columns() > 0;
+        let full_rows = self.has_full(Side::Left);
+        let full_columns = self.has_full(Side::Right);
         for last_rows in [false, true] {
             for last_columns in [false, true] {
                 let rows = if last_rows { self.m_edge > 0 } else { full_rows };
@@ -257,8 +310,11 @@ impl Tiling {
         let waiting_at = right_at + line(right);
         let tile_at = waiting_at + line(tiles * self.tile_bytes());
         let table_at = tile_at + line(self.tile_bytes());
-        let bytes = table_at + line(8 * self.slots);
-        Scratch { right_at, waiting_at, tile_at, table_at, bytes }
+        let rows_at = table_at + line(8 * self.slots);
+        let turned = self.right_made == Some(Along::Depth);
+        let rows = if turned { self.nr * self.kc * self.size } else { 0 };
+        let bytes = rows_at + line(rows);
+        Scratch { right_at, waiting_at, tile_at, table_at, rows_at, bytes }
     }
 }
 
@@ -267,8 +323,10 @@ pub struct Scratch {
     pub right_at: usize,
     pub waiting_at: usize,
     pub tile_at: usize,
-    /// The first elements of the epilogue's slots.
+    /// The first elements of a body's slots.
     pub table_at: usize,
+    /// Columns of B as they are made, before they are turned.
+    pub rows_at: usize,
     pub bytes: usize,
 }
 
@@ -302,10 +360,34 @@ pub fn strides(access: &Access) -> (i64, i64) {
     (row, column)
 }
 
+/// The strides of an operand: those it would have in memory, if it is made.
+pub fn operand_strides(operand: &Operand, columns: usize) -> (i64, i64) {
+    match operand {
+        Operand::Stored(access) => strides(access),
+        Operand::Made(prologue) if prologue.turned => (1, columns as i64),
+        Operand::Made(_) => (columns as i64, 1),
+    }
+}
+
+fn made(operand: &Operand, straight: Along, turned: Along) -> Option<Along> {
+    match operand {
+        Operand::Stored(_) => None,
+        Operand::Made(prologue) => Some(if prologue.turned { turned } else { straight }),
+    }
+}
+
+/// Slots of the body that has the most.
+fn slots(product: &Product) -> usize {
+    let prologues = [&product.left, &product.right].into_iter().filter_map(Operand::body);
+    let bodies = prologues.chain([&product.epilogue]);
+    bodies.map(|body| body.slots.len()).max().unwrap_or(0)
+}
+
 /// How many rows of A may be read at once where they are: as many as there are ways in the sets
 /// of the first-level cache that they fall into, less some for B and C.
 fn most_streams(product: &Product) -> usize {
-    let (row, column) = strides(&product.left);
+    let Operand::Stored(left) = &product.left else { return usize::MAX };
+    let (row, column) = strides(left);
     let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
     let sets = (SET_BYTES >> row_bytes.trailing_zeros().min(SET_BYTES.ilog2())).max(1) as usize;
     let few = product.n <= FEW_COLUMNS && column == 1 && row_bytes >= 64;
@@ -329,7 +411,8 @@ const FEW_COLUMNS: usize = 64;
 /// packing where few cache sets would have to hold them, where they are far apart along the
 /// depth, or where A is large; and only if enough tiles use the copy.
 fn packs_left(product: &Product, nr: usize, isa: Isa, limits: &Limits) -> bool {
-    let (row, column) = strides(&product.left);
+    let Operand::Stored(left) = &product.left else { return true };
+    let (row, column) = strides(left);
     let bytes = |stride: i64| stride.unsigned_abs().saturating_mul(product.dtype.size() as u64);
     let row_bytes = bytes(row);
     // Distances within a panel are displacements of 32 bits.
@@ -349,7 +432,8 @@ fn packs_left(product: &Product, nr: usize, isa: Isa, limits: &Limits) -> bool {
 /// Rows of B must be contiguous to be read without a copy, and then are where few tiles or little
 /// memory make up for the distance between rows.
 fn packs_right(product: &Product, mr: usize, isa: Isa, limits: &Limits) -> PackRight {
-    let (_, column) = strides(&product.right);
+    let Operand::Stored(right) = &product.right else { return PackRight::Before };
+    let (_, column) = strides(right);
     let worth = product.m > 4 * mr && product.k * product.n > limits.small;
     match (column == 1, isa) {
         (false, _) => PackRight::Before,

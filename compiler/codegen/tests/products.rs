@@ -2,7 +2,7 @@
 
 use super::support::{Close, Maker, Rng, access, check_within, map_stage, tame};
 use crate::codegen::limits::Limits;
-use crate::kernel::{Access, Body, BufferId, Product, Split, Work};
+use crate::kernel::{Access, Body, BufferId, Operand, Product, Prologue, Split, Work};
 use crate::vector::{Builder, Program, Stride, Type};
 use smallvec::SmallVec;
 use tensc_runtime::DType;
@@ -39,13 +39,16 @@ struct Case {
     k: usize,
     left: Layout,
     right: Layout,
+    /// Whether the operands are made by prologues.
+    made: [bool; 2],
     epilogue: Epilogue,
 }
 
 impl Case {
     fn plain(dtype: DType, m: usize, n: usize, k: usize) -> Case {
         let (left, right) = (Layout::Normal, Layout::Normal);
-        Case { dtype, batch: vec![], m, n, k, left, right, epilogue: Epilogue::Plain }
+        let (made, epilogue) = ([false; 2], Epilogue::Plain);
+        Case { dtype, batch: vec![], m, n, k, left, right, made, epilogue }
     }
 
     fn check(&self) {
@@ -57,6 +60,17 @@ impl Case {
         let mut rng = Rng(self.m as u64 * 31 + self.n as u64 * 7 + self.k as u64);
         let left = self.operand(&mut maker, &mut rng, self.m, self.k, self.left);
         let right = self.operand(&mut maker, &mut rng, self.k, self.n, self.right);
+        let [make_left, make_right] = self.made;
+        let left = if make_left {
+            self.prologue(&mut maker, &mut rng, left, self.left == Layout::Transposed)
+        } else {
+            Operand::Stored(left)
+        };
+        let right = if make_right {
+            self.prologue(&mut maker, &mut rng, right, self.right == Layout::Transposed)
+        } else {
+            Operand::Stored(right)
+        };
         let epilogue = self.epilogue(&mut maker, &mut rng);
         let product = Product {
             batch: SmallVec::from_slice(&self.batch),
@@ -94,6 +108,28 @@ impl Case {
         let mut strides = self.batch_strides(each);
         strides.extend([row, column]);
         access(id, offset, &strides)
+    }
+
+    /// Half floats of a row or a column, as lanes go, added to the positive elements of a matrix.
+    fn prologue(&self, maker: &mut Maker, rng: &mut Rng, of: Access, turned: bool) -> Operand {
+        let mut matrix = of;
+        let last = matrix.strides.len() - 1;
+        if turned {
+            matrix.strides.swap(last - 1, last);
+        }
+        let long = self.m.max(self.n).max(self.k);
+        let halves = maker.input(tame(DType::BF16, long, rng));
+        let mut along = vec![0; last];
+        along.push(1);
+        let (b, ty) = (Builder::new(), Type::of(self.dtype));
+        let stride = if matrix.strides[last] == 1 { Stride::Unit } else { Stride::Far };
+        let x = b.load(b.slot(self.dtype, stride));
+        let half = b.load(b.slot(DType::BF16, Stride::Unit));
+        let sum = b.add(b.max(x, b.f(ty, 0.0)), b.convert(ty, half));
+        b.yields(sum);
+        let slots = vec![matrix, access(halves, 0, &along)];
+        let body = Body { program: b.finish(), slots, params: Vec::new() };
+        Operand::Made(Prologue { body, turned })
     }
 
     fn batch_strides(&self, each: i64) -> Vec<i64> {
@@ -297,6 +333,28 @@ fn panels_are_turned_over() {
     }
 }
 
+/// Elements made where they are packed: vectors along either axis, panels and blocks of any size.
+#[test]
+fn operands_are_made_in_their_panels() {
+    for dtype in [DType::F32, DType::F64] {
+        for made in [[true, false], [false, true], [true, true]] {
+            for left in LAYOUTS {
+                for right in LAYOUTS {
+                    for (m, n, k) in [(7, 10, 6), (1, 21, 4), (33, 5, 29), (40, 70, 33)] {
+                        let case = Case { left, right, made, ..Case::plain(dtype, m, n, k) };
+                        case.check();
+                        case.check_within(SMALL_BLOCKS);
+                    }
+                }
+            }
+        }
+    }
+    let (made, epilogue, batch) = ([true; 2], Epilogue::Bias, vec![2, 3]);
+    Case { made, epilogue, batch, ..Case::plain(DType::F32, 9, 10, 7) }.check();
+    let case = Case::plain(DType::F32, 50, 60, 500);
+    Case { made, right: Layout::Transposed, ..case }.check();
+}
+
 /// An epilogue that stores where it loads, as an update of parameters does.
 #[test]
 fn parameters_are_updated_in_place() {
@@ -313,6 +371,7 @@ fn parameters_are_updated_in_place() {
             let (mut maker, mut rng) = (Maker::default(), Rng(n as u64));
             let left = case.operand(&mut maker, &mut rng, m, k, Layout::Transposed);
             let right = case.operand(&mut maker, &mut rng, k, n, Layout::Normal);
+            let (left, right) = (Operand::Stored(left), Operand::Stored(right));
             let before = maker.input(tame(dtype, m * n, &mut rng));
             let parameters = maker.arena(dtype, m * n);
             copy(&mut maker, dtype, m * n, before, parameters);

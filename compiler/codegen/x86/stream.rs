@@ -42,7 +42,9 @@ pub(super) fn streamed(program: &Program, nest: &kernel::Nest, bytes: usize) -> 
         for kernel in &program.kernels {
             each_body(&kernel.work, &mut |body| fits &= whole_lines(program, body, buffer));
             if let Work::Product(product) = &kernel.work {
-                fits &= product.left.buffer != buffer && product.right.buffer != buffer;
+                let operands = [&product.left, &product.right];
+                let mut reads = operands.into_iter().flat_map(|operand| operand.accesses());
+                fits &= reads.all(|access| access.buffer != buffer);
             }
         }
         fits

@@ -3,9 +3,9 @@
 use super::Pair;
 use super::respace::{Respace, walk_of};
 use super::weave::{Part, Weave};
-use crate::kernel::touch::{epilogue_extents, finish_extents, stage_extents};
+use crate::kernel::touch::{epilogue_extents, finish_extents, operands, stage_extents};
 use crate::kernel::walk::Walk;
-use crate::kernel::{Access, Body, Fold, Kernel, Nest, Stage, Work};
+use crate::kernel::{Access, Body, Fold, Kernel, Nest, Operand, Prologue, Stage, Work};
 use crate::vector::{self, Inst, Type, Value};
 use tensc_runtime::DType;
 
@@ -104,6 +104,69 @@ pub fn prepend(pair: &Pair<'_>) -> Joined {
     nest.stages[number].body = weave_parts(&part, &second, per_lane);
     let kernel = Kernel { work: Work::Nest(nest), ..pair.guest.clone() };
     Some((kernel, "a map is computed where it is reduced, and not read back".to_owned()))
+}
+
+/// Instructions of a prologue: fewer than a product has for each element of an operand.
+const SIMPLE: usize = 16;
+
+/// Columns of a product up to which it packs A once.
+const ONE_BLOCK: usize = 256;
+
+/// The host, a map, where the product that alone reads what it makes packs its operand.
+pub fn pack(pair: &Pair<'_>) -> Joined {
+    let (nest, stage) = as_map(pair.host)?;
+    let Work::Product(product) = &pair.guest.work else { return None };
+    let mut stored = stores(&stage.body);
+    let (made, None) = (stored.next()?, stored.next()) else { return None };
+    if !pair.private(made.buffer) || loads(&product.epilogue).any(|a| a.buffer == made.buffer) {
+        return None;
+    }
+    let mut uses = operands(product).into_iter().enumerate().filter_map(|(side, operand)| {
+        let reads = |access: &&Access| access.buffer == made.buffer;
+        Some((side, operand.0.accesses().iter().find(reads)?, operand))
+    });
+    let ((side, read, (operand, mut extents)), None) = (uses.next()?, uses.next()) else {
+        return None;
+    };
+    let Operand::Stored(_) = operand else { return None };
+    // Each block of columns packs A again; B is packed once.
+    if side == 0 && product.n > ONE_BLOCK {
+        return None;
+    }
+    // Lanes go along the axis whose elements are neighbours.
+    let mut read = read.clone();
+    let last = extents.len() - 1;
+    let turned = read.strides[last] != 1;
+    if turned {
+        extents.swap(last - 1, last);
+        read.strides.swap(last - 1, last);
+    }
+    let respace = relate(&stage_extents(nest, stage), made, &extents, &read)?;
+    let part = respace.free.is_empty().then(|| part_in(&stage.body, &respace))??;
+    let inputs =
+        (part.accesses.iter().enumerate()).filter(|(slot, _)| is_loaded(&stage.body, *slot));
+    let program = &stage.body.program;
+    let simple =
+        |inst: &Inst| !matches!(inst, Inst::Index(_) | Inst::Gather(..) | Inst::CheckIndex { .. });
+    if !inputs.map(|(_, access)| access).all(near)
+        || program.insts.len() > SIMPLE
+        || !program.insts.iter().all(simple)
+    {
+        return None;
+    }
+    let mut weave = Weave::default();
+    let values = weave.part(&part, &[]);
+    weave.drop_stores(|_| true);
+    let element = program.insts.iter().find_map(|inst| match *inst {
+        Inst::Store(_, value) => Some(values[value.0 as usize]),
+        _ => None,
+    });
+    weave.b.yields(element?);
+    let prologue = Prologue { body: weave.finish(Vec::new()), turned };
+    let mut product = product.clone();
+    *[&mut product.left, &mut product.right][side] = Operand::Made(prologue);
+    let kernel = Kernel { work: Work::Product(product), ..pair.guest.clone() };
+    Some((kernel, "the operand is made as it is packed, and not stored".to_owned()))
 }
 
 /// The nest and its stage, if the kernel is a map: one stage that folds nothing.

@@ -6,6 +6,7 @@
 //! - **append**: a map whose points are those of a body that makes one of its operands joins that
 //!   body: the epilogue of a product, the finish of a reduction, another map;
 //! - **prepend**: a map joins the body of the reduction that consumes it;
+//! - **pack**: a map whose result is an operand of one product becomes its prologue;
 //! - **rows**: a map or a reduction over rows joins the nest that goes over the same rows before
 //!   it, as one more stage; so softmax, log-sum-exp and layer norm become one nest.
 //!
@@ -98,8 +99,10 @@ fn partner(program: &Program, host: usize) -> Option<(usize, Kernel, String)> {
         if pair.wastes_lanes() {
             continue;
         }
-        let joined =
-            join::append(&pair).or_else(|| join::prepend(&pair)).or_else(|| rows::join(&pair));
+        let joined = join::append(&pair)
+            .or_else(|| join::prepend(&pair))
+            .or_else(|| rows::join(&pair))
+            .or_else(|| join::pack(&pair));
         if let Some((mut kernel, why)) = joined {
             kernel.name = joint_name(&pair.host.name, &pair.guest.name);
             kernel.after = after(&kernel, &pair);

@@ -6,7 +6,7 @@ use super::weave::{Part, Weave};
 use crate::kernel::touch::{call_buffers, stage_extents, touches};
 use crate::kernel::walk::{dense_strides, points};
 use crate::kernel::{
-    Access, Body, BufferId, Call, Fold, Kernel, Nest, Place, Program, Repeat, Split, Work,
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Program, Repeat, Split, Work,
 };
 use crate::vector::Value;
 use rustc_hash::FxHashSet;
@@ -57,7 +57,15 @@ fn drop_unread(program: &mut Program) -> bool {
 /// Calls `f` on every body of a kernel, with the number of its axes.
 fn for_bodies(kernel: &mut Kernel, mut f: impl FnMut(&mut Body, usize)) {
     match &mut kernel.work {
-        Work::Product(product) => f(&mut product.epilogue, product.batch.len() + 2),
+        Work::Product(product) => {
+            let rank = product.batch.len() + 2;
+            for operand in [&mut product.left, &mut product.right] {
+                if let Operand::Made(prologue) = operand {
+                    f(&mut prologue.body, rank);
+                }
+            }
+            f(&mut product.epilogue, rank);
+        }
         Work::Nest(nest) => {
             for stage in &mut nest.stages {
                 let rank = nest.outer.len() + stage.reduce.len() + 1;
@@ -212,8 +220,11 @@ fn drop_buffers(program: &mut Program) {
         match &mut kernel.work {
             Work::Nest(_) => {}
             Work::Product(product) => {
-                renumber(&mut product.left.buffer);
-                renumber(&mut product.right.buffer);
+                for operand in [&mut product.left, &mut product.right] {
+                    if let Operand::Stored(access) = operand {
+                        renumber(&mut access.buffer);
+                    }
+                }
             }
             Work::Call(call) => renumber_call(call, renumber),
             Work::Repeat(repeat) => repeat.buffers_mut().for_each(renumber),

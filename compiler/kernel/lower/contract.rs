@@ -14,7 +14,7 @@ use super::view::{Base, View};
 use crate::graph::NodeId;
 use crate::graph::ops::{Axes, Contraction};
 use crate::kernel::walk::{Strides, Walk, dense_strides, joins, points};
-use crate::kernel::{Access, Place, Product, Work};
+use crate::kernel::{Access, Operand, Place, Product, Work};
 use crate::vector::{Combine, Type};
 use std::cmp::Reverse;
 use tensc_runtime::{DType, Scalar};
@@ -123,8 +123,8 @@ impl Lowering<'_> {
             n: form.columns.extent,
             k: form.sum.extent,
             dtype,
-            left: access(&left, |a| a.left, [&form.rows, &form.sum]),
-            right: access(&right, |a| a.right, [&form.sum, &form.columns]),
+            left: Operand::Stored(access(&left, |a| a.left, [&form.rows, &form.sum])),
+            right: Operand::Stored(access(&right, |a| a.right, [&form.sum, &form.columns])),
             epilogue: epilogue.finish(Vec::new()),
         };
         self.kernel(&self.name(id), Work::Product(product), &[self.origin]);

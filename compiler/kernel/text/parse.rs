@@ -3,8 +3,8 @@
 use crate::graph::Origin;
 use crate::graph::ops::Draw;
 use crate::kernel::{
-    Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Place, Product, Program, Repeat,
-    RowValue, Split, Stage, State, Work,
+    Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Product, Program,
+    Prologue, Repeat, RowValue, Split, Stage, State, Work,
 };
 use crate::vector;
 use std::fmt;
@@ -311,15 +311,25 @@ impl<'t> Parser<'t> {
         let n = line.number()?;
         line.expect("k")?;
         let k = line.number()?;
-        let mut operand = |what: &str| {
-            let mut line = self.some_line()?;
-            line.expect(what)?;
-            let access = line.access()?;
-            line.end().map(|()| access)
-        };
-        let (left, right) = (operand("left")?, operand("right")?);
+        let (left, right) = (self.operand("left")?, self.operand("right")?);
         let epilogue = self.body("epilogue")?;
         Ok(Product { batch: batch.into(), m, n, k, dtype, left, right, epilogue })
+    }
+
+    fn operand(&mut self, what: &str) -> Parsed<Operand> {
+        let mut line = self.some_line()?;
+        line.expect(what)?;
+        if !line.rest.starts_with("made") {
+            let access = line.access()?;
+            return line.end().map(|()| Operand::Stored(access));
+        }
+        line.expect("made")?;
+        let turned = !line.rest.is_empty();
+        if turned {
+            line.expect("turned")?;
+        }
+        line.end()?;
+        Ok(Operand::Made(Prologue { body: self.body("prologue")?, turned }))
     }
 
     fn body(&mut self, what: &str) -> Parsed<Body> {

@@ -2,8 +2,8 @@
 
 use crate::graph::ops::Draw;
 use crate::kernel::{
-    Access, Body, BufferId, Call, Fold, Kernel, Nest, Place, Product, Program, Repeat, RowValue,
-    Split, Stage, State, Work,
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Product, Program, Repeat,
+    RowValue, Split, Stage, State, Work,
 };
 use std::fmt;
 use tensc_runtime::along::Around;
@@ -134,8 +134,8 @@ impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (batch, m, n, k) = (list(&self.batch), self.m, self.n, self.k);
         writeln!(f, "product {} batch {batch} m {m} n {n} k {k}", self.dtype)?;
-        writeln!(f, "  left {}", self.left)?;
-        writeln!(f, "  right {}", self.right)?;
+        operand(f, "left", &self.left)?;
+        operand(f, "right", &self.right)?;
         body(f, "epilogue", &self.epilogue)
     }
 }
@@ -184,6 +184,16 @@ impl fmt::Display for Call {
 
 fn sizes(around: &Around) -> String {
     list(&[around.outer, around.n, around.inner])
+}
+
+fn operand(f: &mut fmt::Formatter<'_>, what: &str, operand: &Operand) -> fmt::Result {
+    match operand {
+        Operand::Stored(access) => writeln!(f, "  {what} {access}"),
+        Operand::Made(prologue) => {
+            writeln!(f, "  {what} made{}", if prologue.turned { " turned" } else { "" })?;
+            body(f, "prologue", &prologue.body)
+        }
+    }
 }
 
 fn body(f: &mut fmt::Formatter<'_>, what: &str, body: &Body) -> fmt::Result {

@@ -20,8 +20,8 @@ use super::touch::{
 };
 use super::walk::{injective, points, range};
 use super::{
-    Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Place, Product, Program,
-    Repeat, RowValue, Split, Work,
+    Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Place, Product,
+    Program, Repeat, RowValue, Split, Work,
 };
 use crate::vector::{self, Inst, Stride, Type};
 use std::fmt;
@@ -317,12 +317,19 @@ fn in_bounds(program: &Program, access: &Access, extents: &[usize]) -> Result<()
 fn check_product(program: &Program, kernel: &Kernel, product: &Product) -> Result<(), String> {
     let float = matches!(product.dtype, DType::F32 | DType::F64);
     ensure!(float, "a product of {}", product.dtype);
-    for (access, extents) in super::touch::operands(product) {
+    for (operand, extents) in super::touch::operands(product) {
         ensure!(!extents.contains(&0), "a product with an empty axis");
-        ensure!(access.gather.is_none(), "a product does not gather operands");
-        let buffer = declared(program, access.buffer)?;
-        ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
-        in_bounds(program, access, &extents)?;
+        match operand {
+            Operand::Stored(access) => {
+                ensure!(access.gather.is_none(), "a product does not gather operands");
+                let buffer = declared(program, access.buffer)?;
+                ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
+                in_bounds(program, access, &extents)?;
+            }
+            Operand::Made(prologue) => {
+                check_prologue(program, &prologue.body, &extents, product.dtype)?;
+            }
+        }
     }
     let extents = super::touch::epilogue_extents(product);
     let lane = extents.len() - 1;
@@ -331,15 +338,37 @@ fn check_product(program: &Program, kernel: &Kernel, product: &Product) -> Resul
     ensure!(product.epilogue.params.is_empty(), "a product has no row values");
     let plain = &product.epilogue.program;
     ensure!(plain.accumulators.is_empty() && plain.yields.is_empty(), "an epilogue that folds");
-    for access in [&product.left, &product.right].into_iter().chain(&product.epilogue.slots) {
+    let operands = product.left.accesses().iter().chain(product.right.accesses());
+    for access in operands.clone().chain(&product.epilogue.slots) {
         let row = matches!(declared(program, access.buffer)?.place, Place::Row);
         ensure!(!row, "a product uses row buffer b{}", access.buffer.0);
     }
     let stored = touches(kernel);
-    let operands = [product.left.buffer, product.right.buffer];
-    let spoiled = stored.iter().find(|t| t.writes && operands.contains(&t.buffer));
-    ensure!(spoiled.is_none(), "a product writes over its operand");
+    let spoils = |t: &Touch<'_>| t.writes && operands.clone().any(|a| a.buffer == t.buffer);
+    ensure!(!stored.iter().any(spoils), "a product writes over its operand");
     check_stores(program, kernel)
+}
+
+/// A body that does nothing but make an element: panels are packed in any order and several times.
+fn check_prologue(
+    program: &Program,
+    body: &Body,
+    extents: &[usize],
+    dtype: DType,
+) -> Result<(), String> {
+    check_body(program, body, extents, &[], Some(extents.len() - 1))?;
+    let vector = &body.program;
+    let simple =
+        |inst: &Inst| !matches!(inst, Inst::Store(..) | Inst::Index(_) | Inst::CheckIndex { .. });
+    ensure!(vector.insts.iter().all(simple), "a prologue stores, or asks where it is");
+    ensure!(body.params.is_empty() && vector.accumulators.is_empty(), "a prologue that folds");
+    let types = vector::verify::types(vector).map_err(|v| v.to_string())?;
+    let one = match vector.yields[..] {
+        [value] => types[value.0 as usize] == Some(Type::of(dtype)),
+        _ => false,
+    };
+    ensure!(one, "a prologue yields one element of {dtype}");
+    Ok(())
 }
 
 fn check_call(program: &Program, call: &Call) -> Result<(), String> {
