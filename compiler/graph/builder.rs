@@ -14,6 +14,7 @@ use super::{Dim, Graph, MapOp, NodeId, Op, Operands, Origin, TensorType};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::{SmallVec, smallvec};
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use tensc_runtime::along::Running;
 use tensc_runtime::{DType, Scalar, Tensor};
@@ -105,24 +106,46 @@ impl<'g> Builder<'g> {
     /// A copy of `other`'s live nodes on `arguments`; the nodes that stand for its outputs. Origins
     /// are those of `other`.
     pub fn inline(&self, other: &Graph, arguments: &[NodeId]) -> Vec<NodeId> {
-        assert_eq!(arguments.len(), other.inputs().len(), "one argument for each input");
-        let mut map: Vec<Option<NodeId>> = vec![None; other.len()];
         for ((name, input), &argument) in other.inputs().iter().zip(arguments) {
             assert_eq!(*other.ty(*input), self.ty(argument), "type of argument {name}");
+        }
+        let copy = |id: NodeId, operands: &[NodeId]| {
+            Ok::<_, Infallible>(self.add_op(other.op(id).clone(), operands))
+        };
+        let Ok(results) = self.rebuild(other, arguments, copy);
+        results
+    }
+
+    /// The live nodes of `other` made anew, in order: `make` is given each with the nodes that stand
+    /// for its operands. `arguments` stand for the inputs; gives the nodes that stand for the
+    /// outputs. Origins are those of `other`.
+    ///
+    /// # Errors
+    /// The first of `make`.
+    pub fn rebuild<E>(
+        &self,
+        other: &Graph,
+        arguments: &[NodeId],
+        mut make: impl FnMut(NodeId, &[NodeId]) -> Result<NodeId, E>,
+    ) -> Result<Vec<NodeId>, E> {
+        assert_eq!(arguments.len(), other.inputs().len(), "one argument for each input");
+        let mut map: Vec<Option<NodeId>> = vec![None; other.len()];
+        for ((_, input), &argument) in other.inputs().iter().zip(arguments) {
             map[input.index()] = Some(argument);
         }
+        let stands = |map: &[Option<NodeId>], id: NodeId| map[id.index()].expect("in order");
         let live = other.live();
         let origin = self.origin();
         for id in other.nodes().filter(|id| live[id.index()]) {
             if map[id.index()].is_none() {
                 let operands: Operands =
-                    other.operands(id).iter().map(|o| map[o.index()].expect("in order")).collect();
+                    other.operands(id).iter().map(|&o| stands(&map, o)).collect();
                 self.set_origin(other.node(id).origin);
-                map[id.index()] = Some(self.add_op(other.op(id).clone(), &operands));
+                map[id.index()] = Some(make(id, &operands)?);
             }
         }
         self.set_origin(origin);
-        other.outputs().iter().map(|(_, n)| map[n.index()].expect("outputs are live")).collect()
+        Ok(other.outputs().iter().map(|&(_, node)| stands(&map, node)).collect())
     }
 }
 

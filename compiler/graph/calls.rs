@@ -4,6 +4,7 @@ use super::ops::Scan;
 use super::{Builder, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 impl Graph {
@@ -21,43 +22,37 @@ impl Graph {
         let mut graph = Graph::new();
         let mut from: Vec<NodeId> = Vec::new();
         let b = Builder::new(&mut graph);
-        let mut map: Vec<Option<NodeId>> = vec![None; self.len()];
+        let mut inputs = Vec::with_capacity(self.inputs().len());
         for (name, input) in self.inputs() {
             b.set_origin(self.node(*input).origin);
-            map[input.index()] = Some(b.input(name, self.ty(*input).clone()));
+            inputs.push(b.input(name, self.ty(*input).clone()));
             from.push(*input);
         }
         // Results of one call, and loops of one step, are told apart late.
         let mut bodies: FxHashMap<(*const Graph, Operands), Vec<NodeId>> = FxHashMap::default();
         let mut steps: FxHashMap<*const Graph, Arc<Graph>> = FxHashMap::default();
-        let live = self.live();
-        for id in self.nodes().filter(|id| live[id.index()]) {
-            if map[id.index()].is_some() {
-                continue;
-            }
-            b.set_origin(self.node(id).origin);
-            let operands: Operands =
-                self.operands(id).iter().map(|o| map[o.index()].expect("in order")).collect();
-            map[id.index()] = Some(match self.op(id) {
+        let Ok(results) = b.rebuild(self, &inputs, |id, operands| {
+            let made = match self.op(id) {
                 Op::Call(call) if call.is_value() => {
-                    let key = (Arc::as_ptr(&call.body), operands.clone());
+                    let key = (Arc::as_ptr(&call.body), operands.into());
                     let results = bodies
                         .entry(key)
-                        .or_insert_with(|| b.inline(&call.body.written_out(), &operands));
+                        .or_insert_with(|| b.inline(&call.body.written_out(), operands));
                     results[call.result]
                 }
                 Op::Scan(scan) if scan.step.has_calls() => {
                     let key = Arc::as_ptr(&scan.step);
                     let written = || Arc::new(scan.step.written_out().into_owned());
                     let step = Arc::clone(steps.entry(key).or_insert_with(written));
-                    b.add_op(Op::Scan(Scan { step, ..scan.clone() }), &operands)
+                    b.add_op(Op::Scan(Scan { step, ..scan.clone() }), operands)
                 }
-                op => b.add_op(op.clone(), &operands),
-            });
+                op => b.add_op(op.clone(), operands),
+            };
             from.resize(b.graph(Graph::len), id);
-        }
-        for (name, node) in self.outputs() {
-            b.output(name, map[node.index()].expect("outputs are live"));
+            Ok::<_, Infallible>(made)
+        });
+        for ((name, _), result) in self.outputs().iter().zip(results) {
+            b.output(name, result);
         }
         drop(b);
         (graph, from)

@@ -1,7 +1,7 @@
 //! From named sizes to integers, and the name of what comes out.
 
 use super::ops::Scan;
-use super::{Builder, Dim, DimVar, Graph, NodeId, Op, Operands, Origin};
+use super::{Builder, Dim, DimVar, Graph, Op, Origin};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Graph {
         let mut graph = Graph::new();
         let b = Builder::new(&mut graph);
         let mut replace = |dim: &Dim| dim.substitute(&|var| values(var).map(Dim::Const));
-        let mut map: Vec<Option<NodeId>> = vec![None; self.len()];
+        let mut inputs = Vec::with_capacity(self.inputs().len());
         for (name, input) in self.inputs() {
             let (ty, origin) = (self.ty(*input).map_dims(&mut replace), self.node(*input).origin);
             // The shape rule refuses negative and oversized types.
@@ -43,55 +43,30 @@ impl Graph {
                 .infer(&[])
                 .map_err(|e| SizeError { message: format!("`{name}`: {e}"), origin })?;
             b.set_origin(origin);
-            map[input.index()] = Some(b.input(name.clone(), ty));
+            inputs.push(b.input(name.clone(), ty));
         }
-        let live = self.live();
-        for id in self.nodes() {
-            if !live[id.index()] || map[id.index()].is_some() {
-                continue;
-            }
-            let (op, origin) = (self.op(id).map_dims(&mut replace), self.node(id).origin);
-            b.set_origin(origin);
-            map[id.index()] = Some(match op {
-                Op::Size(Dim::Const(n), _) if n < 0 => {
+        let results = b.rebuild(self, &inputs, |id, operands| {
+            let origin = self.node(id).origin;
+            let op = match (self.op(id).map_dims(&mut replace), self.op(id)) {
+                (Op::Size(Dim::Const(n), _), _) if n < 0 => {
                     let message = format!("a size becomes negative: {n}");
                     return Err(SizeError { message, origin });
                 }
-                Op::Size(dim @ Dim::Const(_), dtype) => b.size(&dim, dtype),
-                Op::Scan(scan) => {
-                    // What `map_dims` made of the step keeps sizes that are constants now.
-                    let Op::Scan(before) = self.op(id) else { unreachable!("it was one") };
+                (Op::Size(dim @ Dim::Const(_), dtype), _) => return Ok(b.size(&dim, dtype)),
+                // What `map_dims` makes of graphs inside keeps sizes that are constants now.
+                (Op::Scan(scan), Op::Scan(before)) => {
                     let step = Arc::new(before.step.with_sizes(values)?);
-                    let operands: Operands = self
-                        .operands(id)
-                        .iter()
-                        .map(|o| map[o.index()].expect("in order"))
-                        .collect();
-                    b.try_add(Op::Scan(Scan { step, ..scan }), &operands)
-                        .map_err(|e| SizeError { message: e.message, origin })?
+                    Op::Scan(Scan { step, ..scan })
                 }
-                Op::Call(_) => {
-                    let Op::Call(before) = self.op(id) else { unreachable!("it was one") };
-                    let call = before.map_graphs(&mut |graph| graph.with_sizes(values))?;
-                    let operands: Operands = self
-                        .operands(id)
-                        .iter()
-                        .map(|o| map[o.index()].expect("in order"))
-                        .collect();
-                    b.try_add(Op::Call(call), &operands)
-                        .map_err(|e| SizeError { message: e.message, origin })?
+                (Op::Call(_), Op::Call(before)) => {
+                    Op::Call(before.map_graphs(&mut |graph| graph.with_sizes(values))?)
                 }
-                op => {
-                    let operands = self.operands(id);
-                    let operands: Operands =
-                        operands.iter().map(|o| map[o.index()].expect("in order")).collect();
-                    b.try_add(op, &operands)
-                        .map_err(|e| SizeError { message: e.message, origin })?
-                }
-            });
-        }
-        for (name, node) in self.outputs() {
-            b.output(name.clone(), map[node.index()].expect("outputs are live"));
+                (op, _) => op,
+            };
+            b.try_add(op, operands).map_err(|e| SizeError { message: e.message, origin })
+        })?;
+        for ((name, _), result) in self.outputs().iter().zip(results) {
+            b.output(name.clone(), result);
         }
         Ok(graph)
     }

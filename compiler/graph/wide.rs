@@ -1,7 +1,7 @@
 //! A graph in float64: what the tests of properties compare with differences.
 
 use super::ops::{LiteralTensor, Scan, TypeError};
-use super::{Builder, Graph, NodeId, Op, Operands, TensorType};
+use super::{Builder, Graph, Op, TensorType};
 use std::sync::Arc;
 use tensc_runtime::{DType, Scalar, Tensor};
 
@@ -14,23 +14,15 @@ impl Graph {
     pub fn in_f64(&self) -> Result<Graph, TypeError> {
         let mut graph = Graph::new();
         let b = Builder::new(&mut graph);
-        let mut map: Vec<Option<NodeId>> = vec![None; self.len()];
+        let mut inputs = Vec::with_capacity(self.inputs().len());
         for (name, input) in self.inputs() {
             b.set_origin(self.node(*input).origin);
-            map[input.index()] = Some(b.input(name, wide_type(self.ty(*input))));
+            inputs.push(b.input(name, wide_type(self.ty(*input))));
         }
-        let live = self.live();
-        for id in self.nodes().filter(|id| live[id.index()]) {
-            if map[id.index()].is_some() {
-                continue;
-            }
-            b.set_origin(self.node(id).origin);
-            let operands: Operands =
-                self.operands(id).iter().map(|o| map[o.index()].expect("in order")).collect();
-            map[id.index()] = Some(b.try_add(wide_op(self.op(id))?, &operands)?);
-        }
-        for (name, node) in self.outputs() {
-            b.output(name, map[node.index()].expect("outputs are live"));
+        let results =
+            b.rebuild(self, &inputs, |id, operands| b.try_add(wide_op(self.op(id))?, operands))?;
+        for ((name, _), result) in self.outputs().iter().zip(results) {
+            b.output(name, result);
         }
         drop(b);
         Ok(graph)
