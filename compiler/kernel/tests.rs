@@ -337,9 +337,7 @@ fn products_of_half_floats_go_by_way_of_f32() {
 %2: bf16[32, 32] = contract(%0, %1) {sum: [1]x[1]}
 output \"z\" = %2
 ";
-    insta::assert_snapshot!(outlined(text), @r"
-    pack_matmul: product 32x32x32
-    ");
+    insta::assert_snapshot!(outlined(text), @"pack_pack_matmul: product 32x32x32");
 }
 
 #[test]

@@ -205,9 +205,15 @@ impl<'c> Groups<'c> {
         let by_left = by(left, &self.contraction.left_sum);
         let by_right = by(right, &self.contraction.right_sum);
         let as_written: Vec<usize> = (0..by_left.len()).collect();
+        // What only has to be of another type, or does not lie in memory, keeps its order.
+        let as_is = |view: &View| {
+            let mut order: Vec<usize> = (0..view.shape.len()).collect();
+            order.sort_by_key(|&axis| Reverse(view.walk.strides[axis].abs()));
+            (!usable(view)).then_some(order)
+        };
         let candidates = [
-            (None, None, &by_left),
-            (None, None, &by_right),
+            (as_is(left), as_is(right), &by_left),
+            (as_is(left), as_is(right), &by_right),
             (None, Some(self.right_order(&by_left)), &by_left),
             (Some(self.left_order(&by_right)), None, &by_right),
             (Some(self.left_order(&as_written)), Some(self.right_order(&as_written)), &as_written),
