@@ -4,11 +4,13 @@
 //! polynomial for `eʳ`. Where the result is known to be normal, `n` comes out of the low bits of a
 //! float and goes into the exponent of one; elsewhere `Scale` rounds once. `sigmoid` and `tanh` are
 //! quotients of `2ⁿ + eʳ`: the sum is `2ⁿ + 1`, nearly always exact, and `eʳ - 1`, so that it
-//! rounds once.
+//! rounds once. `expm1` of `f64` has the steps of the C library (fdlibm), so that results are its.
 
 use super::Float;
-use super::coefficients::{EXP, EXP2, LN_2_FULL, LOG2_E, SINH};
+use super::coefficients::{EXP, EXPM1, LN_2_CUT, LN_2_FULL, LOG2_E, SINH};
+use super::pow::exp2_pair;
 use crate::vector::{Builder, Type, Value};
+use std::f64::consts::LN_2;
 
 /// `eˣ`.
 pub fn exp(b: &Builder, x: Value) -> Value {
@@ -18,16 +20,16 @@ pub fn exp(b: &Builder, x: Value) -> Value {
 /// `2ˣ`.
 pub fn exp2(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
-    let x = c.at_least(c.at_most(x, c.pick(129.0, 1025.0)), c.pick(-151.0, -1076.0));
-    let n = nearest(&c, x);
-    let r = c.sub(x, n);
-    c.scale(c.fma(c.poly(r, &EXP2), r, c.num(1.0)), n)
+    exp2_pair(&c, (x, c.num(0.0)))
 }
 
 /// `eˣ - 1`, exact to the last places near 0.
 pub fn expm1(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
-    let clamped = c.at_least(c.at_most(x, c.pick(89.0, 710.0)), c.pick(-30.0, -50.0));
+    if c.ty == Type::F64 {
+        return expm1_in_steps(&c, x);
+    }
+    let clamped = c.at_least(c.at_most(x, 89.0), -30.0);
     // Half of the result: 2ⁿ itself may be too large where the result is not.
     let Reduced { shifted, r, .. } = reduce(&c, clamped, 1.0, c.bias - 1);
     let half = c.float(c.shl(c.bits(shifted), c.int(c.mantissa)));
@@ -56,7 +58,7 @@ pub fn sigmoid(b: &Builder, x: Value) -> Value {
 pub fn tanh(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     if c.ty == Type::F64 {
-        return tanh_corrected(&c, x);
+        return tanh_nearly_rounded(&c, x);
     }
     let half = c.num(0.5);
     let a = c.at_most(c.abs(x), 10.0);
@@ -68,21 +70,80 @@ pub fn tanh(b: &Builder, x: Value) -> Value {
     c.with_sign(magnitude, x)
 }
 
-/// The hyperbolic tangent by another way, for `f64`, where the quotient of `tanh` errs by 2.06 in
-/// the last place: with `t = e^2|x| - 1` it is `t / (t + 2)`, and `1 - 2 / (t + 2)`.
-fn tanh_corrected(c: &Float<'_>, x: Value) -> Value {
-    let (one, two) = (c.num(1.0), c.num(2.0));
-    let a = c.at_most(c.abs(x), 20.0);
-    let Reduced { shifted, r, .. } = reduce(c, a, 2.0, c.bias);
+/// `eˣ - 1` with `x = k ln 2 + r`, where `r - low` is the whole rest: from
+/// `r (eʳ + 1) / (eʳ - 1) = 2 + r²/6 · (1 + …)`, of which the polynomial is the last factor, comes
+/// `eʳ - 1 = r + r²/2 - …`, and its `2ᵏ`-fold in the order that loses least for each `k`.
+fn expm1_in_steps(c: &Float<'_>, x: Value) -> Value {
+    let (zero, half, one, two) = (c.num(0.0), c.num(0.5), c.num(1.0), c.num(2.0));
+    let clamped = c.at_least(c.at_most(x, 710.0), -50.0);
+    let signed_half = c.select(c.lt(x, zero), c.num(-0.5), half);
+    let turns = c.trunc(c.fma_apart(c.part(&LOG2_E, 0, 1.0), clamped, signed_half));
+    let k = c.select(c.gt(c.abs(x), c.num(0.5 * LN_2)), turns, zero);
+    let high = c.sub(clamped, c.mul(k, c.part(&LN_2_CUT, 0, 1.0)));
+    let low = c.mul(k, c.part(&LN_2_CUT, 1, 1.0));
+    let r = c.sub(high, low);
+    let lost = c.sub(c.sub(high, r), low);
+
+    let half_r = c.mul(r, half);
+    let z = c.mul(r, half_r);
+    let ratio = c.fma_apart(z, c.poly(z, &EXPM1), one);
+    let t = c.sub(c.num(3.0), c.mul(ratio, half_r));
+    let e = c.mul(z, c.div(c.sub(ratio, t), c.sub(c.num(6.0), c.mul(r, t))));
+    let unscaled = c.sub(r, c.sub(c.mul(r, e), z));
+    let e = c.sub(c.sub(c.mul(r, c.sub(e, lost)), lost), z);
+
+    // 2⁻ᵏ, where k is not negative.
+    let small = c.scale(one, c.sub(zero, c.max(k, zero)));
+    let less = c.sub(e, r);
+    let (down, up) = (c.lt(k, zero), c.gt(k, c.num(56.0)));
+    let whole = c.scale(c.sub(one, less), k);
+    let power = c.scale(one, c.at_most(k, 20.0));
+    let some = c.mul(c.sub(c.sub(one, small), less), power);
+    let many = c.scale(c.add(c.sub(r, c.add(e, small)), one), k);
+    let doubled = c.select(
+        c.lt(r, c.num(-0.25)),
+        c.mul(c.num(-2.0), c.sub(e, c.add(r, half))),
+        c.fma_apart(two, c.sub(r, e), one),
+    );
+    let halved = c.sub(c.mul(half, c.sub(r, e)), half);
+    let result = c.select(c.lt(k, c.num(20.0)), some, many);
+    let result = c.select(c.or(down, up), c.sub(whole, one), result);
+    let result = c.select(c.eq(k, c.num(-1.0)), halved, result);
+    let result = c.select(c.eq(k, one), doubled, result);
+    let result = c.select(c.eq(k, zero), unscaled, result);
+    let tiny = c.lt(c.abs(x), c.num(Float::exp2i(-2 - c.mantissa)));
+    c.select(tiny, x, result)
+}
+
+/// The hyperbolic tangent of `f64`, nearly as if rounded once: with `t = e^2|x| - 1` it is
+/// `t / (t + 2)` up to `t = 2`, then `1 - 2 / (t + 2)`, and rounding errors are kept on the way.
+fn tanh_nearly_rounded(c: &Float<'_>, x: Value) -> Value {
+    let (half, one, two) = (c.num(0.5), c.num(1.0), c.num(2.0));
+    let a = c.mul(c.at_most(c.abs(x), 22.0), two);
+    let magic = c.num(c.magic() + c.bias as f64);
+    let shifted = c.fma(a, c.part(&LOG2_E, 0, 1.0), magic);
+    let n = c.sub(shifted, magic);
     let power = c.float(c.shl(c.bits(shifted), c.int(c.mantissa)));
-    let t = c.fma(expm1_small(c, c.mul(r, two)), power, c.sub(power, one));
+    let near = c.fma(n, c.part(&LN_2_FULL, 0, -1.0), a);
+    let r = c.fma(n, c.part(&LN_2_FULL, 1, -1.0), near);
+    let r_low = c.fma(n, c.part(&LN_2_FULL, 1, -1.0), c.sub(near, r));
+    // 2ⁿ (1 + r + …) - 1
+    let (sum, lost) = c.fast_two_sum(c.sub(power, one), c.mul(power, r));
+    let rest = c.fma(c.mul(r, r), c.poly(r, &EXP), r_low);
+    let (t, t_low) = c.fast_two_sum(sum, c.fma(power, rest, lost));
+
     let is_large = c.gt(t, two);
     let (divisor, lost) = c.fast_two_sum(two, t);
-    let q = c.div(c.select(is_large, two, t), divisor);
-    let large = c.sub(one, q);
-    // For small t, one more step of the division: 1 / divisor is (1 - q) / 2.
-    let left = c.fma(c.neg(q), lost, c.fma(c.neg(q), divisor, t));
-    let small = c.fma(left, c.fma(q, c.num(-0.5), c.num(0.5)), q);
+    let divisor_low = c.add(lost, t_low);
+    let dividend = c.select(is_large, two, t);
+    let dividend_low = c.select(is_large, c.num(0.0), t_low);
+    let q = c.div(dividend, divisor);
+    // One more step of the division: 1 / (t + 2) is q / 2, or (1 - q) / 2.
+    let left =
+        c.add(c.fma(c.neg(q), divisor, dividend), c.fma(c.neg(q), divisor_low, dividend_low));
+    let (far, lost) = c.fast_two_sum(one, c.neg(q));
+    let small = c.fma(left, c.mul(far, half), q);
+    let large = c.add(far, c.fma(left, c.mul(q, c.num(-0.5)), lost));
     c.with_sign(c.select(is_large, large, small), x)
 }
 

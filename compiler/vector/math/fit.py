@@ -145,9 +145,9 @@ h = ln2 / 2 * mpf("1.0005")
 table("EXP", "`(eʳ - 1 - r) / r²` for |r| ≤ ln 2 / 2, as it errs in `eʳ - 1`.",
       near0(lambda r: (mp.expm1(r) - r) / r**2, mpf(1) / 2, "1e-25"),
       near0(lambda r: abs(r**2 / mp.expm1(r)), 0, "1e-60"), [(-h, h)] * 2, (5, 10))
-table("EXP2", "`(2ʳ - 1) / r` for |r| ≤ 1/2, as it errs in `2ʳ`.",
-      near0(lambda r: (2**r - 1) / r, ln2), lambda r: abs(r) / 2**r,
-      [(mpf("-0.5"), mpf("0.5"))] * 2, (6, 12))
+table("EXPM1", "`((6/r) ((eʳ + 1)/(eʳ - 1) - 2/r) - 1) / z` in `z = r²/2`, for |r| ≤ ln 2 / 2.",
+      near0(lambda z: (6 / mp.sqrt(2 * z) * (1 / mp.tanh(mp.sqrt(z / 2)) - 2 / mp.sqrt(2 * z)) - 1) / z,
+            mpf(-1) / 30, "1e-20"), lambda z: z, [(mpf(0), h * h / 2)] * 2, (2, 5))
 table("EXP2_CUBE", "`(2ʳ - 1 - r ln 2 - (r ln 2)²/2) / r³` for |r| ≤ 1/2, as it errs in `2ʳ`.",
       near0(lambda r: (2**r - 1 - r * ln2 - (r * ln2)**2 / 2) / r**3, ln2**3 / 6, "1e-18"),
       lambda r: abs(r**3) / 2**r, [(mpf("-0.5"), mpf("0.5"))] * 2, (5, 11))
@@ -159,6 +159,8 @@ table("LOG_CUBE", "`(ln(1 + f) - f + f²/2) / f³` for √½ ≤ 1 + f ≤ √2,
       near0(lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3, mpf(1) / 3, "1e-18"),
       near0(lambda f: abs(f**3 / mp.log1p(f)), 0, "1e-60"), [(lo, hi)] * 2, (9, 20))
 s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mpf("1.00001")
+table("CBRT", "The cube root of `1 + f` for √½ ≤ 1 + f ≤ √2.",
+      lambda f: mp.cbrt(1 + f), lambda f: 1 / mp.cbrt(1 + f), [(lo, hi)] * 2, (4, 4))
 table("LOG_RATIO", "`(artanh(s)/s - 1 - s²/3) / s⁴` in `s²`, for |s| ≤ (√2 - 1)/(√2 + 1).",
       near0(lambda z: (mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1 - z / 3) / z**2, mpf(1) / 5, "1e-15"),
       lambda z: z**2, [(mpf(0), s * s)] * 2, (3, 7))

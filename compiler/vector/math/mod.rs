@@ -32,7 +32,7 @@ pub use erf::erf;
 pub use exp::{cosh, exp, exp2, expm1, sigmoid, sinh, tanh};
 pub use log::{log, log1p, log2, log10};
 pub use pow::pow;
-pub use root::{hypot, rsqrt};
+pub use root::{cbrt, hypot, rsqrt};
 pub use trig::{cos, cos_within, sin, sin_within, tan};
 
 use super::{Builder, Type, Value};

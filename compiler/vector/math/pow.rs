@@ -80,7 +80,7 @@ fn times(c: &Float<'_>, y: Value, (high, low): (Value, Value)) -> (Value, Value)
 }
 
 /// `2^(high + low)`.
-fn exp2_pair(c: &Float<'_>, (high, low): (Value, Value)) -> Value {
+pub(super) fn exp2_pair(c: &Float<'_>, (high, low): (Value, Value)) -> Value {
     let bound = c.pick(160.0, 1100.0);
     // Beyond, the result is 0 or ∞, and `low` may be NaN.
     let low = c.select(c.lt(c.abs(high), c.num(bound)), low, c.num(0.0));

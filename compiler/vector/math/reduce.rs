@@ -6,7 +6,8 @@
 //! `x = M · 2ᵉ`, the window starts at a bit that `e` tells, and is
 //!
 //! - a word `w₀` whose product with `M` modulo 2^width holds two bits of quadrant and a fraction;
-//! - two floats `u`, `v` of the digits that follow, whose products with `M` are added.
+//! - three floats `u`, `v`, `t` of the digits that follow, whose products with `M` are added; the
+//!   last matters next to multiples of π/2.
 //!
 //! The window is cut out by a barrel shifter of selects: no table is indexed. Everything stays in
 //! lanes of the argument's width, and there is no conversion between integers and floats.
@@ -68,7 +69,7 @@ fn reduce_far(c: &Float<'_>, a: Value) -> Reduced {
     let scaled = c.float(c.or(fraction, c.int(c.bias << m)));
 
     let [w0, w1, w2] = window(c, c.sub(c.shr(bits, c.int(m)), c.int(c.bias + limit(c))));
-    // Digits as floats below 1: the bits of 1.digits, less 1. For `v`, which is cut short, half of
+    // Digits as floats below 1: the bits of 1.digits, less 1. For `t`, which is cut short, half of
     // the unit that was cut is added.
     let digits = |word: Value, less: f64| {
         let one = c.int(c.bias << m);
@@ -76,7 +77,8 @@ fn reduce_far(c: &Float<'_>, a: Value) -> Reduced {
     };
     let u = digits(w1, 1.0);
     let following = c.or(c.shl(w1, c.int(m)), c.shr(w2, c.int(width - m)));
-    let v = digits(following, 1.0 - Float::exp2i(-m - 1));
+    let v = digits(following, 1.0);
+    let t = digits(c.shl(w2, c.int(2 * m - width)), 1.0 - Float::exp2i(2 * (m - width) - 1));
 
     // M · u is below 2^(mantissa + 1). Its even part joins the integer; what is left is small.
     let (product, lost) = c.two_product(whole, u);
@@ -103,6 +105,8 @@ fn reduce_far(c: &Float<'_>, a: Value) -> Reduced {
     let pi_2 = c.part(&FRAC_PI_2, 0, 1.0);
     let (angle, lost) = c.two_product(high, pi_2);
     let low = c.fma(high, c.part(&FRAC_PI_2, 1, 1.0), lost);
+    let least = c.mul(scaled, t);
+    let low = c.fma(least, c.part(&FRAC_PI_2, 0, unit * Float::exp2i(-m)), low);
     let low = c.fma(rest, c.part(&FRAC_PI_2, 0, unit), low);
     let (r, low) = c.fast_two_sum(angle, low);
     Reduced { quadrant: c.shr(sum, c.int(width - 2)), r, low }

@@ -61,9 +61,15 @@ fn unsigned_cos(c: &Float<'_>, reduced: &Reduced) -> Value {
 
 /// The sine of `r` in a quadrant: `sin r`, `cos r`, `-sin r`, `-cos r`.
 fn sin_in_quadrant(c: &Float<'_>, quadrant: Value, &Reduced { r, low, .. }: &Reduced) -> Value {
-    let z = c.mul(r, r);
-    let sin = c.add(r, c.fma(c.mul(r, z), c.poly(z, &SIN), low));
-    let cos = c.fma(c.fma(c.poly(z, &COS), z, c.num(-0.5)), z, c.num(1.0));
+    let (z, z_low) = c.two_product(r, r);
+    let (one, half) = (c.num(1.0), c.num(0.5));
+    let half_z = c.mul(z, half);
+    let sin = c.add(r, c.fma(c.mul(r, z), c.poly(z, &SIN), c.fma(c.neg(low), half_z, low)));
+    // 1 - r²/2, what rounding took from it, and the rest.
+    let near = c.sub(one, half_z);
+    let lost = c.sub(c.sub(one, near), half_z);
+    let lost = c.sub(lost, c.fma(z_low, half, c.mul(r, low)));
+    let cos = c.add(near, c.fma(c.mul(z, z), c.poly(z, &COS), lost));
     let result = c.select(is_odd(c, quadrant), cos, sin);
     // Bit 1 of the quadrant is the sign.
     let sign = c.and(c.shl(quadrant, c.int(c.width() - 2)), c.sign_bit());

@@ -72,6 +72,13 @@ elementwise! {
         partials: [Times(|g, y| g.scale(-0.5, g.div(y, a)))],
         cost: 11, sample: [(0.3, 3.0)],
     }
+    Cbrt "cbrt" (a): Float -> Same, "The cube root, with the sign of `a`." {
+        float: { a.cbrt() },
+        int: _,
+        lower: |p| math::cbrt(p, a),
+        partials: [Times(|g, y| g.reciprocal(g.scale(3.0, g.square(y))))],
+        cost: 60, sample: [(0.3, 3.0)],
+    }
     Exp "exp" (a): Float -> Same, "e to the power of `a`." {
         float: { a.exp() },
         int: _,
@@ -84,7 +91,7 @@ elementwise! {
         int: _,
         lower: |p| math::exp2(p, a),
         partials: [Times(|g, y| g.scale(LN_2, y))],
-        cost: 12, sample: [(-2.0, 2.0)],
+        cost: 46, sample: [(-2.0, 2.0)],
     }
     Expm1 "expm1" (a): Float -> Same, "`exp(a) - 1`, accurate near 0." {
         float: { a.exp_m1() },
