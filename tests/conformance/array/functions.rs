@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tensc::{DType, Session, Tensor};
 
 /// NumPy's name and the expression of `.tx` over `x`.
-const UNARY: [(&str, &str); 34] = [
+const UNARY: [(&str, &str); 43] = [
     ("abs", "abs(x)"),
     ("absolute", "abs(x)"),
     ("arccos", "acos(x)"),
@@ -18,12 +18,17 @@ const UNARY: [(&str, &str); 34] = [
     ("arcsinh", "asinh(x)"),
     ("arctan", "atan(x)"),
     ("arctanh", "atanh(x)"),
+    ("cbrt", "cbrt(x)"),
     ("ceil", "ceil(x)"),
+    ("conjugate", "x"),
     ("cos", "cos(x)"),
     ("cosh", "cosh(x)"),
+    ("deg2rad", "radians(x)"),
+    ("degrees", "degrees(x)"),
     ("exp", "exp(x)"),
     ("exp2", "exp2(x)"),
     ("expm1", "expm1(x)"),
+    ("fabs", "abs(x)"),
     ("floor", "floor(x)"),
     ("isfinite", "is_finite(x)"),
     ("isinf", "is_inf(x)"),
@@ -32,7 +37,11 @@ const UNARY: [(&str, &str); 34] = [
     ("log10", "log10(x)"),
     ("log1p", "log1p(x)"),
     ("log2", "log2(x)"),
+    ("logical_not", "x == 0.0"),
     ("negative", "-x"),
+    ("positive", "x"),
+    ("rad2deg", "degrees(x)"),
+    ("radians", "radians(x)"),
     ("reciprocal", "reciprocal(x)"),
     ("rint", "round(x)"),
     ("sign", "sign(x)"),
@@ -47,28 +56,40 @@ const UNARY: [(&str, &str); 34] = [
 ];
 
 /// NumPy's name and the expression of `.tx` over `x` and `y`.
-const BINARY: [(&str, &str); 21] = [
+const BINARY: [(&str, &str); 33] = [
     ("add", "x + y"),
     ("arctan2", "atan2(x, y)"),
+    ("atan2", "atan2(x, y)"),
     ("copysign", "copysign(x, y)"),
     ("divide", "x / y"),
     ("equal", "x == y"),
+    ("float_power", "x ** y"),
+    ("floor_divide", "floor_divide(x, y)"),
     ("fmax", "fmax(x, y)"),
     ("fmin", "fmin(x, y)"),
     ("fmod", "x % y"),
     ("greater", "x > y"),
     ("greater_equal", "x >= y"),
+    ("heaviside", "heaviside(x, y)"),
     ("hypot", "hypot(x, y)"),
     ("less", "x < y"),
     ("less_equal", "x <= y"),
     ("logaddexp", "logaddexp(x, y)"),
+    ("logaddexp2", "logaddexp2(x, y)"),
+    ("logical_and", "(x != 0.0) & (y != 0.0)"),
+    ("logical_or", "(x != 0.0) | (y != 0.0)"),
+    ("logical_xor", "(x != 0.0) ^ (y != 0.0)"),
     ("maximum", "max(x, y)"),
     ("minimum", "min(x, y)"),
+    ("mod", "remainder(x, y)"),
     ("multiply", "x * y"),
+    ("nextafter", "nextafter(x, y)"),
     ("not_equal", "x != y"),
     ("pow", "x ** y"),
     ("power", "x ** y"),
+    ("remainder", "remainder(x, y)"),
     ("subtract", "x - y"),
+    ("true_divide", "x / y"),
 ];
 
 fn unary(name: &str) -> Option<&'static str> {
