@@ -23,6 +23,8 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.optim.muon", include_str!("../std/optim/muon.tx")),
     ("std.optim.rmsprop_centred", include_str!("../std/optim/rmsprop_centred.tx")),
     ("std.optim.adadelta", include_str!("../std/optim/adadelta.tx")),
+    ("std.optim.amsgrad", include_str!("../std/optim/amsgrad.tx")),
+    ("std.optim.average", include_str!("../std/optim/average.tx")),
     ("std.optim.clip", include_str!("../std/optim/clip.tx")),
     ("std.optim.schedule", include_str!("../std/optim/schedule.tx")),
     ("std.activation", include_str!("../std/activation.tx")),
@@ -37,4 +39,8 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.linalg", include_str!("../std/linalg.tx")),
     ("std.special", include_str!("../std/special.tx")),
     ("std.stats", include_str!("../std/stats.tx")),
+    ("std.metric", include_str!("../std/metric.tx")),
+    ("std.noise", include_str!("../std/noise.tx")),
+    ("std.augment", include_str!("../std/augment.tx")),
+    ("std.penalty", include_str!("../std/penalty.tx")),
 ];
