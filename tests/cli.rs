@@ -471,6 +471,19 @@ fn tune_keeps_what_it_measured_for_later_runs() {
         assert!(kept.contains("\"m\":40,\"n\":50,\"k\":30"), "{kept}");
         let used = ["bench", "model.tx", "--seconds", "0", "--tiles", "tiles.json"];
         assert_success(&tensc(&dir, &used));
+        // The user's cache, which nobody named, is no reason to stop.
+        let cache = folder(&[("tensc/tiles.json", "[{}]")]);
+        for name in ["bench", "tune", "bench"] {
+            let mut run = command(&dir, &[name, "model.tx", "--seconds", "0"]);
+            let out = run.env("XDG_CACHE_HOME", cache.path()).output().expect("it runs");
+            assert_success(&out);
+            let told =
+                stderr(&out).contains("warning: the tiles of") && stderr(&out).contains("field");
+            let written =
+                fs::read_to_string(cache.path().join("tensc/tiles.json")).expect("it stays");
+            // What `tune` wrote replaces it.
+            assert_eq!(told, written == "[{}]" || name == "tune", "{name}: {}", stderr(&out));
+        }
     }
     for (file, what) in [("broken.json", "missing field"), ("none.json", "No such file")] {
         let out = tensc(&dir, &["bench", "model.tx", "--seconds", "0", "--tiles", file]);

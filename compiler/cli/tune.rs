@@ -15,7 +15,9 @@ use tensc::codegen::{Choice, Share, Tiles};
 /// Measures, prints a table of the products, and adds what was found to the file.
 pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
     // The model's choices are what others are compared with.
-    let file = match measure.engine.tiles.replace(PathBuf::from(NONE)) {
+    let named = measure.engine.tiles.replace(PathBuf::from(NONE));
+    let is_named = named.is_some();
+    let file = match named {
         Some(file) => Some(file).filter(|file| file != Path::new(NONE)),
         None => cache(),
     };
@@ -40,7 +42,11 @@ pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
         found.insert(product.product.clone(), best);
     }
     let Some(file) = file.filter(|_| !found.is_empty()) else { return Ok(()) };
-    let mut tiles = if file.exists() { read(&file)? } else { Tiles::default() };
+    let mut tiles = match (file.exists(), is_named) {
+        (false, _) => Tiles::default(),
+        (true, true) => read(&file)?,
+        (true, false) => cached(&file),
+    };
     tiles.extend(found);
     write(&file, &tiles)?;
     output.line(format_args!("{} choices in {}", tiles.len(), file.display()));
@@ -65,11 +71,17 @@ pub fn tiles(named: Option<&Path>) -> Result<Option<Tiles>, Error> {
     match named {
         Some(file) if file == Path::new(NONE) => Ok(None),
         Some(file) => read(file).map(Some),
-        None => match cache().filter(|file| file.exists()) {
-            Some(file) => read(&file).map(Some),
-            None => Ok(None),
-        },
+        None => Ok(cache().filter(|file| file.exists()).map(|file| cached(&file))),
     }
+}
+
+/// The tiles of the user's cache. Nobody asked for that file, so one that cannot be read stops no
+/// command.
+fn cached(file: &Path) -> Tiles {
+    read(file).unwrap_or_else(|error| {
+        eprintln!("warning: {error}: the model chooses instead");
+        Tiles::default()
+    })
 }
 
 fn read(file: &Path) -> Result<Tiles, Error> {
