@@ -27,6 +27,13 @@ impl<'w> Walk<'w> {
         if left.0.is_error() || right.0.is_error() {
             return Err(self.reported());
         }
+        // Whether something is `None` is known.
+        if let BinaryOp::Eq | BinaryOp::Ne = op
+            && let (Value::Unit, _) | (_, Value::Unit) = (&left.0, &right.0)
+        {
+            let both = matches!((&left.0, &right.0), (Value::Unit, Value::Unit));
+            return Ok(Value::Static(Static::Bool(both == (op == BinaryOp::Eq))));
+        }
         if let (Value::Static(a), Value::Static(b)) = (&left.0, &right.0)
             && let Some(known) = self.fold(op, a, b, span)?
         {
