@@ -116,9 +116,8 @@ impl<'g> Builder<'g> {
         results
     }
 
-    /// The live nodes of `other` made anew, in order: `make` is given each with the nodes that stand
-    /// for its operands. `arguments` stand for the inputs; gives the nodes that stand for the
-    /// outputs. Origins are those of `other`.
+    /// The live nodes of `other` made anew, in order, by `make`, which is given each with what
+    /// stands for its operands; gives what stands for the outputs. Origins are those of `other`.
     ///
     /// # Errors
     /// The first of `make`.
