@@ -156,12 +156,12 @@ fn named<T: Copy>(names: Names<T>, name: &str) -> Option<T> {
     names.iter().find(|(other, _)| *other == name).map(|row| row.1)
 }
 
-/// A line that is not understood.
+/// A line of a text form, of a program or of a graph, that is not understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParseError {
     /// The line, from 1.
     pub line: usize,
-    /// What was expected there.
+    /// What is wrong, or was expected there; one sentence without a full stop.
     pub message: String,
 }
 

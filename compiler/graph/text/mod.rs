@@ -19,7 +19,8 @@ mod cursor;
 mod parse;
 mod print;
 
-pub use parse::{ParseError, parse};
+pub use crate::vector::ParseError;
+pub use parse::parse;
 pub use print::with_origins;
 
 #[cfg(test)]

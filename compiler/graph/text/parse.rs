@@ -6,29 +6,12 @@ use crate::graph::ops::{
     Call, Contraction, Draw, LiteralTensor, MapOp, Op, ROWS, Rule, Scan, Window,
 };
 use crate::graph::{Dim, DimVar, Graph, NodeId, Operands, Origin, TensorType};
+use crate::vector::ParseError;
 use smallvec::SmallVec;
-use std::fmt;
 use std::sync::Arc;
 use tensc_runtime::along::Running;
 use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Element, Scalar, Tensor, with_element};
-
-/// Why a text is no graph.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ParseError {
-    /// One-based.
-    pub line: usize,
-    /// One sentence without a full stop.
-    pub message: String,
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.message)
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 /// The graph that the text says. Comments (`// …`) and blank lines are skipped.
 ///

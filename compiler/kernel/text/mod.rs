@@ -27,4 +27,5 @@
 mod parse;
 mod print;
 
-pub use parse::{ParseError, parse};
+pub use crate::vector::ParseError;
+pub use parse::parse;

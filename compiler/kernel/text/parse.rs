@@ -6,30 +6,12 @@ use crate::kernel::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Product, Program,
     Prologue, Repeat, RowValue, Split, Stage, State, Work,
 };
-use crate::vector;
-use std::fmt;
+use crate::vector::{self, ParseError};
 use std::iter::Peekable;
 use std::str::{FromStr, Lines};
 use tensc_runtime::along::{Around, Running};
 use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Element, Shape, Tensor, with_element};
-
-/// Why a text is no program.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ParseError {
-    /// One-based.
-    pub line: usize,
-    /// One sentence without a full stop.
-    pub message: String,
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.message)
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 /// The program that the text says. It is well formed as a text; `verify` says whether it is right.
 ///
@@ -357,9 +339,8 @@ impl<'t> Parser<'t> {
                 text.push('\n');
             }
         }
-        let program: vector::Program = text
-            .parse()
-            .map_err(|e: vector::ParseError| format!("in the body after line {first}: {e}"))?;
+        let program: vector::Program =
+            text.parse().map_err(|e: ParseError| format!("in the body after line {first}: {e}"))?;
         Ok(Body { program, slots, params })
     }
 }
