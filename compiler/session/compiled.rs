@@ -319,7 +319,7 @@ impl Compiled {
         let given = arguments.iter().map(|a| (a.dtype(), a.shape()));
         self.check_types(&self.inputs, given)?;
         self.check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
-        let Engine::Code { executable, idle, witness, .. } = &self.engine else {
+        let Engine::Code { executable, idle, witness, guard: false } = &self.engine else {
             let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
             let values = self.call(pool, arguments)?;
             results.iter_mut().zip(values).for_each(|(result, value)| *result = value);
