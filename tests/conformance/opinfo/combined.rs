@@ -14,16 +14,21 @@ pub const ROWS: &[Row] = &[
     code("histc", "input bins=100 min:low=0 max:high=0", |c| {
         let (low, high, bins) = (c.float("low")?, c.float("high")?, c.int("bins")?);
         if low == high {
-            return Err("histc: the range depends on the data".to_string());
+            let edges = super::special::even_edges(c, bins, 1.0)?;
+            return Ok(format!("stats.weights_between(input, ones_like(input), {edges})"));
         }
         Ok(format!("{}(stats.histogram(input, {bins}, {low:?}, {high:?}))", c.dtype))
     }),
     code("index_put", "input indices values accumulate=false", |c| {
-        let axes = c.tensors("indices")?;
-        if axes.iter().any(|(_, t)| t.dtype() == tensc::DType::Bool) {
-            return Err("index_put by a mask: how many places there are depends on it".to_string());
+        let mut names = Vec::new();
+        for (name, tensor) in c.tensors("indices")? {
+            names.push(match tensor.dtype() {
+                tensc::DType::Bool => {
+                    super::counted::of_mask(c, &name).ok_or("a mask over several axes")?
+                }
+                _ => name,
+            });
         }
-        let names: Vec<String> = axes.into_iter().map(|(name, _)| name).collect();
         let shape = c.shape("input")?;
         let k = names.len();
         // The indexed axes as one.

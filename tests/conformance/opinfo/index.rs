@@ -88,9 +88,6 @@ pub const ROWS: &[Row] = &[
         super::reduce::scalar_again(c, &done)
     }),
     code("masked_fill", "input mask value", |c| of(c, "where(mask, value, input)")),
-    code("masked_select", "input mask", |_| {
-        Err("masked_select: how many elements there are depends on the data".to_string())
-    }),
     code("scatter", "input dim index src", |c| scattered(c, false)),
     code("scatter_add", "input dim index src", |c| scattered(c, true)),
     code("select_scatter", "input src dim index", |c| {
@@ -140,16 +137,15 @@ pub const ROWS: &[Row] = &[
 /// `x[…]`
 fn item(c: &mut Call<'_>) -> Result<String, String> {
     let shape = c.shape("input")?;
-    let one = [c.arg("index").clone()];
-    let parts: &[Arg] = match c.arg("index") {
+    let parts = match c.arg("index").clone() {
         Arg::Tuple(parts) => parts,
-        _ => &one,
+        one => vec![one],
     };
     let takes = |arg: &Arg| !matches!(arg, Arg::None | Arg::Ellipsis);
     let taken = parts.iter().filter(|arg| takes(arg)).count();
     let mut axis = 0;
     let mut written = Vec::new();
-    for part in parts {
+    for part in &parts {
         written.push(match part {
             Arg::None => "None".to_string(),
             Arg::Ellipsis => {
@@ -166,7 +162,8 @@ fn item(c: &mut Call<'_>) -> Result<String, String> {
                 n.to_string()
             }
             Arg::Tensor(name) if c.input(name).dtype() == tensc::DType::Bool => {
-                return Err("an index by a mask: the shape depends on the data".to_string());
+                axis += 1;
+                super::counted::of_mask(c, name).ok_or("a mask over several axes")?
             }
             Arg::Tensor(_) | Arg::List(_) => {
                 axis += 1;

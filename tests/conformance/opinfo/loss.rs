@@ -1,6 +1,6 @@
 //! Losses, which PyTorch reduces and the library does not.
 
-use super::call::{Call, Row, code};
+use super::call::{Arg, Call, Row, code, list};
 
 pub const ROWS: &[Row] = &[
     code("nn.functional.binary_cross_entropy", BINARY, |c| {
@@ -16,7 +16,28 @@ pub const ROWS: &[Row] = &[
         );
         reduced(c, &each)
     }),
-    code("nn.functional.cross_entropy", CROSS_ENTROPY, cross_entropy),
+    code("nn.functional.cross_entropy", CROSS_ENTROPY, |c| {
+        let scores = classes_last(c, "input")?;
+        let shape = c.shape("input")?;
+        cross_entropy(c, &scores, shape[usize::from(shape.len() > 1)])
+    }),
+    code("nn.functional.ctc_loss", CTC, ctc),
+    code("nn.functional.linear_cross_entropy", LINEAR_CROSS_ENTROPY, |c| {
+        // A weight for each class, each position, and each feature.
+        let shape = c.shape("linear_weight")?;
+        let order = list((1..shape.len() - 1).chain([0, shape.len() - 1]));
+        let rows = c.bind(format!("transpose(linear_weight, {order})"));
+        let flat: usize = shape[..shape.len() - 1].iter().product();
+        let mut scores = c.bind(format!("input @ transpose(reshape({rows}, [{flat}, -1]))"));
+        let lead = c.shape("input")?;
+        let wide = lead[..lead.len() - 1].iter().chain(&shape[1..shape.len() - 1]);
+        scores = c.bind(format!("reshape({scores}, {})", list(wide.chain(&shape[..1]))));
+        if c.has("linear_bias") {
+            let order = list((1..shape.len() - 1).chain([0]));
+            scores = c.bind(format!("{scores} + transpose(linear_bias, {order})"));
+        }
+        cross_entropy(c, &scores, shape[0])
+    }),
     code("nn.functional.gaussian_nll_loss", GAUSSIAN, gaussian),
     code("nn.functional.hinge_embedding_loss", MARGIN, |c| {
         let target = float_of(c, "target")?;
@@ -71,9 +92,13 @@ const COSINE: &str =
     "input1 input2 target margin=0.0 size_average=None reduce=None reduction=\"mean\"";
 const CROSS_ENTROPY: &str = "input target weight=None size_average=None ignore_index=-100 \
     reduce=None reduction=\"mean\" label_smoothing=0.0";
+const CTC: &str = "input targets:labels input_lengths:steps target_lengths:lengths blank=0 \
+    reduction=\"mean\" zero_infinity=false";
 const GAUSSIAN: &str = "input target var:variance full=false eps=1e-6 reduction=\"mean\"";
 const HUBER: &str = "input target reduction=\"mean\" delta=1.0 weight=None";
 const KL: &str = "input target size_average=None reduce=None reduction=\"mean\" log_target=false";
+const LINEAR_CROSS_ENTROPY: &str = "input linear_weight target linear_bias=None weight=None \
+    reduction=\"mean\" ignore_index=-100 label_smoothing=0.0";
 const MARGIN: &str = "input target margin=1.0 size_average=None reduce=None reduction=\"mean\"";
 const MULTI_MARGIN: &str = "input target p=1 margin=1.0 weight=None size_average=None reduce=None \
     reduction=\"mean\"";
@@ -137,26 +162,25 @@ fn classes_last(c: &mut Call<'_>, name: &str) -> Result<String, String> {
         return Ok(name.to_string());
     }
     let perm = (0..rank).filter(|&a| a != 1).chain([1]);
-    Ok(c.bind(format!("transpose({name}, {})", super::call::list(perm))))
+    Ok(c.bind(format!("transpose({name}, {})", list(perm))))
 }
 
 fn nll(c: &mut Call<'_>) -> Result<String, String> {
     let log_p = classes_last(c, "input")?;
     let each =
         c.bind(format!("loss.nll({log_p}, loss.without_ignored(target, ignore = ignore_index))"));
-    let weights = label_weights(c)?;
+    let shape = c.shape("input")?;
+    let weights = label_weights(c, shape[usize::from(shape.len() > 1)]);
     by_weight(c, &each, &weights)
 }
 
 /// The weight of each label.
-fn label_weights(c: &mut Call<'_>) -> Result<String, String> {
-    let shape = c.shape("input")?;
-    let classes = shape[usize::from(shape.len() > 1)];
+fn label_weights(c: &mut Call<'_>, classes: usize) -> String {
     let weight = match c.has("weight") {
         true => "weight".to_string(),
         false => format!("ones([{classes}], dtype = {})", c.dtype),
     };
-    Ok(c.bind(format!("loss.class_weights(target, {weight}, ignore = ignore_index)")))
+    c.bind(format!("loss.class_weights(target, {weight}, ignore = ignore_index)"))
 }
 
 /// Means are weighted.
@@ -167,12 +191,10 @@ fn by_weight(c: &Call<'_>, each: &str, weights: &str) -> Result<String, String> 
     }
 }
 
-fn cross_entropy(c: &mut Call<'_>) -> Result<String, String> {
-    let scores = classes_last(c, "input")?;
+/// Of scores whose last axis are the classes.
+fn cross_entropy(c: &mut Call<'_>, scores: &str, classes: usize) -> Result<String, String> {
     let log_p = c.bind(format!("log_softmax({scores}, axis = -1)"));
     let smoothing = c.float("label_smoothing")?;
-    let shape = c.shape("input")?;
-    let classes = shape[usize::from(shape.len() > 1)];
     let weigh = if c.has("weight") { " * weight" } else { "" };
     if c.tensor("target")?.dtype().is_float() {
         let target = classes_last(c, "target")?;
@@ -182,7 +204,7 @@ fn cross_entropy(c: &mut Call<'_>) -> Result<String, String> {
     }
     let right =
         c.bind(format!("loss.nll({log_p}, loss.without_ignored(target, ignore = ignore_index))"));
-    let weights = label_weights(c)?;
+    let weights = label_weights(c, classes);
     if smoothing == 0.0 {
         return by_weight(c, &right, &weights);
     }
@@ -200,13 +222,44 @@ fn cross_entropy(c: &mut Call<'_>) -> Result<String, String> {
     }
 }
 
+/// Labels are a row for each example, or one row for all, with as many as each example has in turn.
+fn ctc(c: &mut Call<'_>) -> Result<String, String> {
+    let lengths: Vec<usize> = match c.arg("lengths") {
+        Arg::Tensor(_) => c.tensor("lengths")?.to_f64_vec().iter().map(|&n| n as usize).collect(),
+        _ => c.ints("lengths")?.iter().map(|&n| n as usize).collect(),
+    };
+    let most = lengths.iter().copied().max().unwrap_or(0);
+    let labels = match c.rank("labels")? {
+        2 => c.bind(format!("i64(labels)[:, :{most}]")),
+        _ => {
+            let mut at = 0;
+            let mut rows = Vec::new();
+            for n in &lengths {
+                rows.push(format!("pad(i64(labels[{at}:{}]), [0], [{}])", at + n, most - n));
+                at += n;
+            }
+            c.bind(format!("stack([{}])", rows.join(", ")))
+        }
+    };
+    let [steps, counts] = ["steps", "lengths"].map(|name| c.bind(format!("i64({name})")));
+    let blank = c.int("blank")?;
+    let each = c.bind(format!("loss.ctc(input, {labels}, {steps}, {counts}, blank = {blank})"));
+    let each = match c.flag("zero_infinity")? {
+        true => c.bind(format!("where({each} == inf, 0.0, {each})")),
+        false => each,
+    };
+    // A mean is of what one label costs.
+    match c.word("reduction")? {
+        "mean" => Ok(format!("mean({each} / {}(max({counts}, 1)))", c.dtype)),
+        _ => reduced(c, &each),
+    }
+}
+
 fn gaussian(c: &mut Call<'_>) -> Result<String, String> {
     // A variance may lack the last axis, or be one number.
     let (x, var) = (c.rank("input")?, c.arg("variance").clone());
     let var = match var {
-        super::call::Arg::Tensor(_) if c.rank("variance")? + 1 == x => {
-            c.bind("variance[..., None]")
-        }
+        Arg::Tensor(_) if c.rank("variance")? + 1 == x => c.bind("variance[..., None]"),
         _ => "variance".to_string(),
     };
     let var = c.bind(format!("{var} + 0.0 * (input + target)"));

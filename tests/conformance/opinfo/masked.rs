@@ -6,6 +6,8 @@ use super::reduce;
 pub const ROWS: &[Row] = &[
     code("masked.amax", REDUCED, |c| filled(c, "max", "-inf")),
     code("masked.amin", REDUCED, |c| filled(c, "min", "inf")),
+    code("masked.argmax", REDUCED, |c| position(c, "argmax", "-inf")),
+    code("masked.argmin", REDUCED, |c| position(c, "argmin", "inf")),
     code("masked.cumprod", ALONG, |c| running(c, "cumprod", "1.0")),
     code("masked.cumsum", ALONG, |c| running(c, "cumsum", "0.0")),
     code("masked.logaddexp", "input other input_mask=None other_mask=None", |c| {
@@ -77,6 +79,15 @@ fn fill(c: &mut Call<'_>, with: &str) -> String {
 fn filled(c: &mut Call<'_>, function: &str, with: &str) -> Result<String, String> {
     let (x, axes) = (fill(c, with), axes(c)?);
     Ok(format!("{function}({x}, axis = {}, keep = keepdim)", list(axes)))
+}
+
+/// Where the first of the extreme elements is: along an axis, or among all.
+fn position(c: &mut Call<'_>, function: &str, with: &str) -> Result<String, String> {
+    c.same_type()?;
+    let x = fill(c, with);
+    // As a number of the input's type.
+    let place = reduce::position_of(c, function, &x)?;
+    Ok(format!("{}({place})", c.dtype))
 }
 
 /// How many elements count.

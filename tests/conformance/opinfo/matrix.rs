@@ -52,24 +52,18 @@ pub const ROWS: &[Row] = &[
         let longer = shape[shape.len() - 2..].iter().copied().max().unwrap_or(0) as f64;
         let s = singular_values(c)?;
         let s = c.bind(s);
-        let rounding = match c.dtype {
-            tensc::DType::F64 => f64::EPSILON,
-            _ => f64::from(f32::EPSILON),
-        };
-        let absolute = if c.has("atol") { c.float("atol")? } else { 0.0 };
-        let relative = match (c.has("rtol"), absolute > 0.0) {
-            (true, _) => c.float("rtol")?,
-            (false, true) => 0.0,
-            (false, false) => longer * rounding,
-        };
+        let (absolute, relative) = tolerances(c, longer * rounding(c));
         let most = format!("max({s}, axis = -1, keep = true)");
-        Ok(format!("sum(i64({s} > max({relative:?} * {most}, {absolute:?})), axis = -1)"))
+        let least = c.bind(format!("max({relative} * {most}, {absolute})"));
+        Ok(format!("sum(i64({s} > {least}), axis = -1)"))
     }),
     code("linalg.pinv", "input atol=None rtol=None hermitian=false", |c| {
-        for cut in ["atol", "rtol"] {
-            if c.has(cut) {
-                return c.unknown(cut);
-            }
+        if matches!(c.arg("atol"), Arg::Tensor(_)) && c.rank("atol")? == c.rank("input")? {
+            // The samples of singular matrices give two factors of each.
+            return pseudoinverse_of_product(c);
+        }
+        if c.has("atol") || c.has("rtol") {
+            return pseudoinverse_above(c);
         }
         match c.flag("hermitian")? {
             // Only one triangle counts.
@@ -154,13 +148,13 @@ fn no_signs(what: &str) -> Result<String, String> {
 }
 
 /// The report of LAPACK that all went well, for each matrix.
-fn success(c: &Call<'_>) -> Result<String, String> {
+pub fn success(c: &Call<'_>) -> Result<String, String> {
     let shape = c.shape("input")?;
     Ok(format!("zeros({}, i32)", list(&shape[..shape.len() - 2])))
 }
 
 /// The number of rows and columns.
-fn sides(c: &Call<'_>) -> Result<(usize, usize), String> {
+pub fn sides(c: &Call<'_>) -> Result<(usize, usize), String> {
     match c.shape("input")?[..] {
         [.., n, m] => Ok((n, m)),
         _ => c.unknown("input"),
@@ -182,6 +176,71 @@ fn pseudoinverse(c: &mut Call<'_>) -> Result<String, String> {
         true => "linalg.pinv(input)".to_string(),
         false => "swap_axes(linalg.pinv(swap_axes(input, -1, -2)), -1, -2)".to_string(),
     })
+}
+
+/// Of matrices of any rank: singular values that are not above a tolerance count as 0.
+fn pseudoinverse_above(c: &mut Call<'_>) -> Result<String, String> {
+    if c.flag("hermitian")? {
+        return c.unknown("hermitian");
+    }
+    let ((n, m), shape) = (sides(c)?, c.shape("input")?);
+    let (absolute, relative) = tolerances(c, n.max(m) as f64 * rounding(c));
+    above(c, "input", &[&shape[..shape.len() - 2], &[n, m]].concat(), &absolute, &relative)
+}
+
+/// Of `input atolᵀ`.
+fn pseudoinverse_of_product(c: &mut Call<'_>) -> Result<String, String> {
+    let ((n, _), mut shape) = (sides(c)?, c.shape("atol")?);
+    let m = shape[shape.len() - 2];
+    shape.truncate(shape.len() - 2);
+    let a = c.bind("input @ swap_axes(atol, -1, -2)");
+    let relative = format!("{:?}", n.max(m) as f64 * rounding(c));
+    above(c, &a, &[&shape[..], &[n, m]].concat(), "0.0", &relative)
+}
+
+/// The pseudoinverse of matrices of this shape with an absolute and a relative tolerance.
+fn above(
+    c: &mut Call<'_>,
+    a: &str,
+    shape: &[usize],
+    absolute: &str,
+    relative: &str,
+) -> Result<String, String> {
+    let &[ref batch @ .., n, m] = shape else { return c.unknown("input") };
+    if n.min(m) == 0 {
+        return Ok(format!("swap_axes({a}, -1, -2)"));
+    }
+    let a = if n >= m { a.to_string() } else { c.bind(format!("swap_axes({a}, -1, -2)")) };
+    let most = format!("max(linalg.svdvals(stop_gradient({a})), axis = -1, keep = true)");
+    let least = c.bind(format!("max({relative} * {most}, {absolute})"));
+    let least = format!("broadcast_to({least}[..., 0], {})", list(batch));
+    let inverse = format!("linalg.pinv_above({a}, {least})");
+    Ok(if n >= m { inverse } else { format!("swap_axes({inverse}, -1, -2)") })
+}
+
+/// What lies between 1 and the next number.
+fn rounding(c: &Call<'_>) -> f64 {
+    match c.dtype {
+        tensc::DType::F64 => f64::EPSILON,
+        _ => f64::from(f32::EPSILON),
+    }
+}
+
+/// The absolute and the relative tolerance: numbers, or tensors with one for each matrix.
+fn tolerances(c: &Call<'_>, default: f64) -> (String, String) {
+    let given = |name: &str| match c.arg(name) {
+        Arg::None => None,
+        Arg::Tensor(input) => Some(format!("{}({input})[..., None]", c.dtype)),
+        other => other.tx(),
+    };
+    let (absolute, dtype) = (given("atol"), c.dtype);
+    let relative = match (given("rtol"), &absolute) {
+        (Some(relative), _) => relative,
+        (None, None) => format!("{default:?}"),
+        // An absolute one alone takes the place of the other.
+        (None, Some(absolute)) => format!("where({absolute} > 0.0, {dtype}(0.0), {default:?})"),
+    };
+    (absolute.unwrap_or_else(|| "0.0".to_string()), relative)
 }
 
 fn qr(c: &mut Call<'_>, mode: &str) -> Result<String, String> {
@@ -211,7 +270,7 @@ fn least_squares(c: &mut Call<'_>) -> Result<String, String> {
         true => c.bind("linalg.lstsq(input, other)"),
         false => c.bind(format!("{inverse} @ other")),
     };
-    let rest = match n > m && m > 0 && driver != "gelsy" {
+    let rest = match n > m && driver != "gelsy" {
         true => format!("sum(square(input @ {x} - other), axis = -2)"),
         false => format!("zeros([0], {})", c.dtype),
     };

@@ -123,10 +123,8 @@ fn embedding_bag(c: &mut Call<'_>) -> Result<String, String> {
             return c.unknown(plain);
         }
     }
-    for plain in ["max_norm", "padding_idx"] {
-        if c.has(plain) {
-            return c.unknown(plain);
-        }
+    if c.has("max_norm") {
+        return c.unknown("max_norm");
     }
     let reduce = match c.word("mode")? {
         mode @ ("sum" | "mean" | "max") => mode.to_string(),
@@ -142,22 +140,44 @@ fn embedding_bag(c: &mut Call<'_>) -> Result<String, String> {
         false => rows,
     };
     let shape = c.shape(indices)?;
+    // What is padding does not count.
+    let counts = match c.has("padding_idx") {
+        true => {
+            let padding = c.int("padding_idx")?.rem_euclid(c.shape(table)?[0] as i64);
+            Some(c.bind(format!("({indices} != {padding})[..., None]")))
+        }
+        false => None,
+    };
+    let bag = |rows: &str, counts: &Option<String>, part: &str, axis: usize, len: usize| {
+        let rows = format!("{rows}{part}");
+        let Some(counts) = counts.as_ref().map(|counts| format!("{counts}{part}")) else {
+            let function = if len == 0 { "sum" } else { reduce.as_str() };
+            return format!("{function}({rows}, axis = {axis})");
+        };
+        let sum = format!("sum(where({counts}, {rows}, 0.0), axis = {axis})");
+        let number = format!("sum(where({counts}, ones_like({rows}), 0.0), axis = {axis})");
+        match reduce.as_str() {
+            "sum" => sum,
+            "mean" => format!("{sum} / max({number}, 1.0)"),
+            _ if len == 0 => sum,
+            _ => format!(
+                "where({number} > 0.0, max(where({counts}, {rows}, -inf), axis = {axis}), 0.0)"
+            ),
+        }
+    };
     if shape.len() == 2 {
-        return Ok(match shape[1] {
-            0 => format!("sum({rows}, axis = 1)"),
-            _ => format!("{reduce}({rows}, axis = 1)"),
-        });
+        return Ok(bag(&rows, &counts, "", 1, shape[1]));
     }
     let starts = c.tensor("offsets")?.to_f64_vec();
     let mut ends: Vec<usize> = starts.iter().map(|&at| at as usize).collect();
     if !c.flag("closed")? {
         ends.push(shape[0]);
     }
-    let bag = |pair: &[usize]| match pair[1] > pair[0] {
-        true => format!("{reduce}({rows}[{}:{}], axis = 0)", pair[0], pair[1]),
-        false => format!("sum({rows}[:0], axis = 0)"),
+    let part = |pair: &[usize]| {
+        let len = pair[1].saturating_sub(pair[0]);
+        bag(&rows, &counts, &format!("[{}:{}]", pair[0], pair[0] + len), 0, len)
     };
-    let bags: Vec<String> = ends.windows(2).map(bag).collect();
+    let bags: Vec<String> = ends.windows(2).map(part).collect();
     Ok(format!("stack([{}])", bags.join(", ")))
 }
 

@@ -63,10 +63,8 @@ pub const ROWS: &[Row] = &[
     code("native_group_norm", "input weight bias n channels positions groups eps", |c| {
         let x = c.bind("norm.group_norm(input, groups, eps = eps)");
         let y = affine_channels(c, x)?;
-        if c.shape("input")?.contains(&0) {
-            return c.unknown("input");
-        }
-        let rows = c.bind("reshape(input, [n, groups, -1])");
+        let each = c.int("channels")? * c.int("positions")? / c.int("groups")?;
+        let rows = c.bind(format!("reshape(input, [n, groups, {each}])"));
         Ok(format!("({y}, mean({rows}, axis = -1), rsqrt(variance({rows}, axis = -1) + eps))"))
     }),
     code("_softmax_backward_data", "input output dim dtype=None", |c| {
@@ -92,11 +90,12 @@ pub const ROWS: &[Row] = &[
 const BATCH: &str = "input weight bias running_mean running_var training momentum eps";
 const DROPOUT: &str = "input p=0.5 training=true inplace=false";
 
-/// Where nothing is drawn.
+/// Where nothing is drawn: all stays, or nothing does.
 fn dropout(c: &mut Call<'_>) -> Result<String, String> {
-    match c.flag("training")? && c.float("p")? != 0.0 {
-        true => c.unknown("p"),
-        false => Ok("input".to_string()),
+    match (c.flag("training")?, c.float("p")?) {
+        (false, _) | (true, 0.0) => Ok("input".to_string()),
+        (true, 1.0) => Ok("0.0 * input".to_string()),
+        _ => c.unknown("p"),
     }
 }
 
@@ -141,8 +140,10 @@ fn affine_channels(c: &Call<'_>, x: String) -> Result<String, String> {
 }
 
 fn batch_norm(c: &mut Call<'_>) -> Result<String, String> {
-    if c.rank("input")? < 2 {
-        return c.unknown("input");
+    match c.shape("input")?[..] {
+        [0] => return Ok("input".to_string()),
+        [] | [_] => return c.unknown("input"),
+        _ => {}
     }
     let (centre, variance) = match c.flag("training")? {
         true => {

@@ -135,19 +135,24 @@ fn both(c: &mut Call<'_>, values: &str, places: &str) -> Result<String, String> 
 }
 
 fn position(c: &mut Call<'_>, function: &str) -> Result<String, String> {
+    position_of(c, function, "input")
+}
+
+/// Where an extreme of `x`, which is shaped as the input is, lies along `dim` or among all.
+pub fn position_of(c: &mut Call<'_>, function: &str, x: &str) -> Result<String, String> {
+    let rank = c.rank("input")?;
     if !c.has("dim") {
-        let rank = c.rank("input")?;
         let wide = list(vec![1; rank]);
         return Ok(match c.flag("keepdim")? {
-            true => format!("reshape({function}(input), {wide})"),
-            false => format!("{function}(input)"),
+            true => format!("reshape({function}({x}), {wide})"),
+            false => format!("{function}({x})"),
         });
     }
-    let (x, axis) = with_axis(c, "dim")?;
-    match c.rank("input")? {
-        0 => Ok(format!("{function}({x}, axis = 0)")),
-        _ => Ok(format!("{function}({x}, axis = {axis}, keep = keepdim)")),
-    }
+    let axis = c.axis("dim", rank)?;
+    Ok(match rank {
+        0 => format!("{function}(reshape({x}, [1]), axis = 0)"),
+        _ => format!("{function}({x}, axis = {axis}, keep = keepdim)"),
+    })
 }
 
 /// The extreme of all, of two, or along an axis with its position.
@@ -310,10 +315,15 @@ fn diff(c: &mut Call<'_>) -> Result<String, String> {
     if c.has("append") {
         parts.push("append");
     }
+    let mut n = 0;
+    for part in &parts {
+        n += c.shape(part)?[axis];
+    }
     let mut x = c.bind(format!("concat([{}], axis = {axis})", parts.join(", ")));
     let skip = vec![":"; axis].join(", ");
     let lead = if axis == 0 { String::new() } else { format!("{skip}, ") };
-    for _ in 0..c.int("n")? {
+    // Of nothing there are no differences.
+    for _ in 0..c.int("n")?.min(n as i64) {
         x = c.bind(format!("{x}[{lead}1:] - {x}[{lead}:-1]"));
     }
     Ok(x)

@@ -7,6 +7,11 @@ pub const ROWS: &[Row] = &[
     text("digamma", "input", "special.digamma(input)"),
     text("erfc", "input", "special.erfc(input)"),
     text("erfinv", "input", "special.erfinv(input)"),
+    code("frexp", "input", |c| {
+        // Of one result alone the mantissa.
+        Ok(format!("special.frexp(input){}", if c.results == 1 { ".0" } else { "" }))
+    }),
+    code("histogram", HISTOGRAM, histogram),
     text("i0", "input", "special.i0(input)"),
     text("lgamma", "input", "special.lgamma(input)"),
     text("mvlgamma", "input p", "special.multigammaln(input, p)"),
@@ -37,22 +42,24 @@ pub const ROWS: &[Row] = &[
         Ok("searchsorted(boundaries, input, right = right)".to_string())
     }),
     code("searchsorted", SEARCH, |c| {
-        if c.has("sorter") {
-            return c.unknown("sorter");
-        }
+        let x = match c.has("sorter") {
+            true => c.bind("take_along_axis(input, sorter, -1)"),
+            false => "input".to_string(),
+        };
         let right = match c.arg("side") {
             Arg::Text(side) => side == "right",
             _ => c.flag("right")?,
         };
         let less = if right { "<=" } else { "<" };
         if c.rank("values")? == 0 {
-            return Ok(format!("sum(i64(input {less} values), axis = -1)"));
+            return Ok(format!("sum(i64({x} {less} values), axis = -1)"));
         }
-        Ok(format!("sum(i64(input[..., None, :] {less} values[..., :, None]), axis = -1)"))
+        Ok(format!("sum(i64({x}[..., None, :] {less} values[..., :, None]), axis = -1)"))
     }),
     text("isin", "input among", "is_in(input, among)"),
 ];
 
+const HISTOGRAM: &str = "input bins range=None weight=None density=false";
 const QUANTILE: &str = "input q dim=None keepdim=false interpolation=\"linear\"";
 const SEARCH: &str = "input values out_int32=false right=false side=None sorter=None";
 
@@ -73,28 +80,76 @@ fn cov(c: &mut Call<'_>) -> Result<String, String> {
     let result = if !often && !by {
         format!("stats.cov({x}, correction = {correction:?})")
     } else {
+        // The sums of weights are in their own type, where the order of additions shows.
         let dtype = c.dtype;
+        let of = if by { c.tensor("aweights")?.dtype() } else { dtype };
         let weights = match (often, by) {
-            (true, true) => c.bind(format!("{dtype}(fweights) * aweights")),
-            (true, false) => c.bind(format!("{dtype}(fweights)")),
+            (true, true) => c.bind(format!("{of}(fweights) * aweights")),
+            (true, false) => c.bind(format!("{of}(fweights)")),
             _ => "aweights".to_string(),
         };
-        let total = c.bind(format!("sum({weights})"));
-        let centred =
-            c.bind(format!("{x} - sum({x} * {weights}, axis = -1, keep = true) / {total}"));
+        let in_order = |of: &str| format!("cumsum({of}, axis = 0)[-1]");
+        let total = c.bind(in_order(&weights));
+        let wide = c.bind(format!("{dtype}({weights})"));
+        let centre = format!("sum({x} * {wide}, axis = -1, keep = true) / {dtype}({total})");
+        let centred = c.bind(format!("{x} - {centre}"));
         let less = match by {
-            true => format!("{correction:?} * sum({weights} * aweights) / {total}"),
+            true => {
+                let squares = in_order(&format!("{weights} * aweights"));
+                format!("{correction:?} * ({squares} / {total})")
+            }
             false => format!("{correction:?}"),
         };
-        format!("({centred} * {weights}) @ transpose({centred}) / max({total} - {less}, 0.0)")
+        let count = c.bind(format!("max({total} - {less}, 0.0)"));
+        format!("({centred} * {wide}) @ transpose({centred}) / {dtype}({count})")
     };
     Ok(if row { format!("reshape({result}, [])") } else { result })
 }
 
-fn quantile(c: &mut Call<'_>, function: &str) -> Result<String, String> {
-    if c.word("interpolation")? != "linear" {
-        return c.unknown("interpolation");
+/// Weights between edges that are given, or between the least and the largest element.
+fn histogram(c: &mut Call<'_>) -> Result<String, String> {
+    if c.has("range") {
+        return c.unknown("range");
     }
+    let edges = match c.arg("bins") {
+        Arg::Tensor(_) => "bins".to_string(),
+        _ => {
+            let n = c.int("bins")?;
+            even_edges(c, n, 0.5)?
+        }
+    };
+    let weights = if c.has("weight") { "weight" } else { "ones_like(input)" };
+    let sums = c.bind(format!("stats.weights_between(input, {weights}, {edges})"));
+    Ok(match c.flag("density")? {
+        true => format!("({sums} / sum({sums}) / ({edges}[1:] - {edges}[:-1]), {edges})"),
+        false => format!("({sums}, {edges})"),
+    })
+}
+
+/// The edges of so many equal parts between the least and the largest element, or so far around
+/// them where these are equal; from 0 to 1 where there are none.
+pub fn even_edges(c: &mut Call<'_>, n: i64, around: f64) -> Result<String, String> {
+    let (low, high) = match c.shape("input")?.contains(&0) {
+        true => (c.bind("f64(0.0)"), c.bind("f64(1.0)")),
+        false => {
+            let (low, high) = (c.bind("f64(min(input))"), c.bind("f64(max(input))"));
+            let away = c.bind(format!("where({low} == {high}, f64({around:?}), 0.0)"));
+            (c.bind(format!("{low} - {away}")), c.bind(format!("{high} + {away}")))
+        }
+    };
+    let step = c.bind(format!("({high} - {low}) / {n}.0"));
+    let at = c.bind(format!("f64(arange({}))", n + 1));
+    let (up, down) =
+        (format!("{low} + {step} * {at}"), format!("{high} - {step} * ({n}.0 - {at})"));
+    Ok(c.bind(format!("{}(where({at} < {}.0, {up}, {down}))", c.dtype, (n + 1) / 2)))
+}
+
+fn quantile(c: &mut Call<'_>, function: &str) -> Result<String, String> {
+    let midpoint = match c.word("interpolation")? {
+        "linear" => false,
+        "midpoint" => true,
+        _ => return c.unknown("interpolation"),
+    };
     let rank = c.rank("input")?;
     let (q, many) = match c.arg("q") {
         Arg::Tensor(name) => match c.input(name).shape()[..] {
@@ -108,9 +163,12 @@ fn quantile(c: &mut Call<'_>, function: &str) -> Result<String, String> {
         true => reduce::with_axis(c, "dim")?,
         false => (c.bind("flatten(input)"), 0),
     };
-    let keep = c.flag("keepdim")?;
+    let (keep, dtype) = (c.flag("keepdim")?, c.dtype);
     let one = |q: &String| {
-        let y = format!("stats.{function}({x}, {q}, axis = {axis}, keep = {keep})");
+        let way = format!("axis = {axis}, keep = {keep}, midpoint = {midpoint}");
+        let y = format!("stats.{function}({x}, {q}, {way})");
+        // A middle does not move with `q`.
+        let y = if midpoint { format!("({y} + 0.0 * {dtype}({q}))") } else { y };
         match (c.has("dim"), keep) {
             (false, true) => format!("reshape({y}, {})", list(vec![1; rank])),
             _ if rank == 0 => format!("reshape({y}, [])"),
