@@ -210,11 +210,13 @@ fn above(
     if n.min(m) == 0 {
         return Ok(format!("swap_axes({a}, -1, -2)"));
     }
-    let a = if n >= m { a.to_string() } else { c.bind(format!("swap_axes({a}, -1, -2)")) };
+    // In f64, where the largest one is compared with itself.
+    let high = if n >= m { a.to_string() } else { format!("swap_axes({a}, -1, -2)") };
+    let a = c.bind(format!("f64({high})"));
     let most = format!("max(linalg.svdvals(stop_gradient({a})), axis = -1, keep = true)");
-    let least = c.bind(format!("max({relative} * {most}, {absolute})"));
+    let least = c.bind(format!("max(f64({relative}) * {most}, f64({absolute}))"));
     let least = format!("broadcast_to({least}[..., 0], {})", list(batch));
-    let inverse = format!("linalg.pinv_above({a}, {least})");
+    let inverse = format!("{}(linalg.pinv_above({a}, {least}))", c.dtype);
     Ok(if n >= m { inverse } else { format!("swap_axes({inverse}, -1, -2)") })
 }
 
