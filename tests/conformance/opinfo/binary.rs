@@ -31,6 +31,7 @@ pub const ROWS: &[Row] = &[
         "where(input == 0.0, other, where(input < 0.0, zeros_like(input), ones_like(input)))",
     ),
     code("hypot", "input other", |c| of(c, "hypot(input, other)")),
+    code("nextafter", "input other", |c| of(c, "nextafter(input, other)")),
     code("ldexp", "input other", |c| of(c, "input * exp2(other)")),
     code("lerp", "input end weight", |c| of(c, "input + weight * (end - input)")),
     code("logaddexp", "input other", |c| of(c, "logaddexp(input, other)")),
