@@ -5,7 +5,8 @@
 //! tree by halves. So the bits are those of every other instruction set.
 //!
 //! Largest and smallest floats remember apart in which lanes there were only numbers, which is
-//! cheaper than to let a NaN win each time; one comparison looks at two elements.
+//! cheaper than to let a NaN win each time. Elements join them by twos: one comparison looks at
+//! both, and what waits for the state is half as long. No order of elements changes their bits.
 
 use super::asm::Width;
 use super::lower::{Lanes, Lower, Scene};
@@ -23,8 +24,8 @@ pub(super) struct State {
     index: Option<Lanes>,
     /// Whether there was no NaN, for `Max` and `Min` of floats.
     numbers: Option<Lanes>,
-    /// A folded element of which `numbers` does not know yet.
-    unseen: Option<Lanes>,
+    /// An element of which neither `value` nor `numbers` knows yet, and how it will join them.
+    unseen: Option<(Binary, Lanes)>,
 }
 
 impl State {
@@ -114,18 +115,21 @@ impl Lower<'_> {
             }
         }
         let Some(numbers) = &before.numbers else { return self.merge(combine, before, &new) };
-        let value = self.ordered_extreme(extreme(combine), &before.value, &new.value);
-        let (numbers, unseen) = match &before.unseen {
-            None => (numbers.clone(), Some(new.value)),
-            Some(other) => (self.ordered_and(numbers, other, &new.value), None),
+        let op = extreme(combine);
+        let Some((_, other)) = &before.unseen else {
+            return State { unseen: Some((op, new.value)), ..before.clone() };
         };
-        State { value, index: None, numbers: Some(numbers), unseen }
+        let both = self.ordered_extreme(op, other, &new.value);
+        let value = self.ordered_extreme(op, &before.value, &both);
+        let numbers = Some(self.ordered_and(numbers, other, &new.value));
+        State { value, index: None, numbers, unseen: None }
     }
 
-    /// Looks at what was folded for a NaN, if that was put off. A region ends with this.
+    /// Folds the element that waits for another, if there is one. A region ends with this.
     pub fn settle(&mut self, state: &mut State) {
-        if let (Some(numbers), Some(x)) = (&state.numbers, state.unseen.take()) {
+        if let (Some(numbers), Some((op, x))) = (&state.numbers, state.unseen.take()) {
             state.numbers = Some(self.ordered_and(numbers, &x, &x));
+            state.value = self.ordered_extreme(op, &state.value, &x);
         }
     }
 
