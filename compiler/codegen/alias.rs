@@ -69,8 +69,7 @@ pub(super) fn each_body(work: &Work, f: &mut dyn FnMut(&Body)) {
             }
         }
         Work::Product(product) => {
-            let operands = [&product.left, &product.right];
-            operands.into_iter().filter_map(Operand::body).for_each(&mut *f);
+            product.operands().into_iter().filter_map(Operand::body).for_each(&mut *f);
             f(&product.epilogue);
         }
         Work::Call(_) | Work::Repeat(_) => {}

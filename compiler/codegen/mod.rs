@@ -204,22 +204,34 @@ impl Compiler {
         if tasks == 0 {
             return Ok(Compiled::new(None, tasks));
         }
+        let streamed_bytes = self.limits.streamed_bytes;
+        let function = self.nest_function(&kernel.name, program, &kernel.work, streamed_bytes)?;
+        Ok(Compiled::new(Some(function), tasks))
+    }
+
+    /// The function of a nest; results of at least `streamed_bytes` may go past the caches.
+    fn nest_function(
+        &mut self,
+        name: &str,
+        program: &Program,
+        work: &Work,
+        streamed_bytes: usize,
+    ) -> Result<Function, CompileError> {
+        let Work::Nest(nest) = work else { unreachable!("the caller has a nest") };
+        let aliases = Aliases::new(program, work);
         if self.isa != Isa::Portable && x86::supports(nest) {
-            let aliases = Aliases::new(program, &kernel.work);
             let isa = x86::choose(nest, self.isa, self.limits.narrow_streams);
-            let code = x86::emit(program, nest, aliases, isa, self.limits.streamed_bytes);
+            let code = x86::emit(program, nest, aliases, isa, streamed_bytes);
             self.scratch = self.scratch.max(x86::scratch(program, nest, isa));
             let text = || x86::asm::text(&code);
-            let function = self.module.define_bytes(&kernel.name, &KERNEL_PARAMS, &code, text)?;
-            return Ok(Compiled::new(Some(function), tasks));
+            return self.module.define_bytes(name, &KERNEL_PARAMS, &code, text);
         }
         let x86 = self.module.is_x86();
-        let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &[], |b, _| {
-            let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
+        self.module.define(name, &KERNEL_PARAMS, &[], |b, _| {
+            let mut e = Emitter::new(b, program, aliases, x86);
             nest::emit(&mut e, nest);
             e.finish()
-        })?;
-        Ok(Compiled::new(Some(function), tasks))
+        })
     }
 
     fn product(
@@ -245,18 +257,12 @@ impl Compiler {
                 product::Part::Micro(_, key) => self.micro_kernel(key)?,
                 product::Part::Turn(_, turn) => self.turn(turn)?,
                 product::Part::Make(side, last) => {
-                    let (small, nest) = product::prologue(program, product, &tiling, side, last);
-                    let name = format!("{}_prologue", kernel.name);
-                    let kernel = Kernel { name, work: Work::Nest(nest), ..kernel.clone() };
-                    let Work::Nest(nest) = &kernel.work else { unreachable!("it was made here") };
-                    let made = self.nest(&small, &kernel, nest)?.function;
-                    made.expect("a panel has elements")
+                    let parts = product::over_panel(program, product, &tiling, side, last);
+                    self.part(&format!("{}_prologue", kernel.name), parts)?
                 }
                 product::Part::Finish(last) => {
                     let parts = product::finish(program, product, &tiling, last);
-                    let (small, nest) = parts.expect("it was asked for before");
-                    let name = format!("{}_finish", kernel.name);
-                    self.wide_nest(&name, &small, nest)?
+                    self.part(&format!("{}_finish", kernel.name), parts)?
                 }
             });
         }
@@ -270,19 +276,14 @@ impl Compiler {
         Ok(Compiled::new(Some(function), tasks))
     }
 
-    /// A nest in wide vectors.
-    fn wide_nest(
+    /// A part of a product that is a nest over a tile or a panel: what it stores is near.
+    fn part(
         &mut self,
         name: &str,
-        program: &Program,
-        nest: Nest,
+        parts: Option<(Program, Nest)>,
     ) -> Result<Function, CompileError> {
-        let work = Work::Nest(nest);
-        let aliases = Aliases::new(program, &work);
-        let Work::Nest(nest) = &work else { unreachable!("it was made here") };
-        let code = x86::emit(program, nest, aliases, self.isa, usize::MAX);
-        let text = || x86::asm::text(&code);
-        self.module.define_bytes(name, &KERNEL_PARAMS, &code, text)
+        let (small, nest) = parts.expect("it was asked for before");
+        self.nest_function(name, &small, &Work::Nest(nest), usize::MAX)
     }
 
     /// A function that packs a panel.

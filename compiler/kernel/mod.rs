@@ -216,6 +216,23 @@ pub struct Product {
     pub epilogue: Body,
 }
 
+impl Product {
+    /// A and B.
+    pub fn operands(&self) -> [&Operand; 2] {
+        [&self.left, &self.right]
+    }
+
+    /// A and B, to be changed.
+    pub fn operands_mut(&mut self) -> [&mut Operand; 2] {
+        [&mut self.left, &mut self.right]
+    }
+
+    /// Everything that is read before the epilogue.
+    pub fn reads(&self) -> impl Iterator<Item = &Access> + Clone {
+        self.operands().into_iter().flat_map(Operand::accesses)
+    }
+}
+
 /// A function of the runtime.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Call {

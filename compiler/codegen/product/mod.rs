@@ -25,6 +25,7 @@ mod tiles;
 mod tiling;
 
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, Role, emit as emit_micro};
+pub(super) use over_tile::over_panel;
 pub(super) use tiles::variations;
 pub use tiles::{Choice, ProductKind, Tiles};
 pub use tiling::Share;
@@ -36,7 +37,7 @@ use super::x86;
 use crate::kernel::{Nest, Operand, Product, Program};
 use cranelift_codegen::ir::{self, InstBuilder};
 use loops::Loops;
-use over_tile::{over_panel, over_tile};
+use over_tile::over_tile;
 use tiling::{Along, Side, operand_strides, strides};
 use x86::product_pack::Turn;
 
@@ -96,17 +97,6 @@ pub(super) fn finish(
     over_tile(program, product, tiling, columns).filter(|(_, nest)| x86::supports(nest))
 }
 
-/// The prologue of a side as a nest over a panel: one with fewer vectors at the end, or any other.
-pub(super) fn prologue(
-    program: &Program,
-    product: &Product,
-    tiling: &Tiling,
-    side: Side,
-    last: bool,
-) -> (Program, Nest) {
-    over_panel(program, product, tiling, side, last).expect("this side has a prologue")
-}
-
 /// How many tasks a product has.
 pub(super) fn tasks(product: &Product, tiling: &Tiling) -> u64 {
     let batches: usize = product.batch.iter().product();
@@ -124,7 +114,7 @@ pub(super) fn emit(
     parts: &[(Part, ir::FuncRef)],
 ) {
     e.open_buffers(&product.epilogue);
-    for access in product.left.accesses().iter().chain(product.right.accesses()) {
+    for access in product.reads() {
         e.start_of(access.buffer);
     }
     let batches: usize = product.batch.iter().product();

@@ -64,7 +64,7 @@ impl ProductKind {
             left: pair(operand_strides(&product.left, product.k)),
             right: pair(operand_strides(&product.right, product.n)),
             epilogue: product.epilogue.program.insts.len(),
-            prologues: [&product.left, &product.right].map(made),
+            prologues: product.operands().map(made),
         }
     }
 }

@@ -378,7 +378,7 @@ fn made(operand: &Operand, straight: Along, turned: Along) -> Option<Along> {
 
 /// Slots of the body that has the most.
 fn slots(product: &Product) -> usize {
-    let prologues = [&product.left, &product.right].into_iter().filter_map(Operand::body);
+    let prologues = product.operands().into_iter().filter_map(Operand::body);
     let bodies = prologues.chain([&product.epilogue]);
     bodies.map(|body| body.slots.len()).max().unwrap_or(0)
 }

@@ -42,9 +42,7 @@ pub(super) fn streamed(program: &Program, nest: &kernel::Nest, bytes: usize) -> 
         for kernel in &program.kernels {
             each_body(&kernel.work, &mut |body| fits &= whole_lines(program, body, buffer));
             if let Work::Product(product) = &kernel.work {
-                let operands = [&product.left, &product.right];
-                let mut reads = operands.into_iter().flat_map(|operand| operand.accesses());
-                fits &= reads.all(|access| access.buffer != buffer);
+                fits &= product.reads().all(|access| access.buffer != buffer);
             }
         }
         fits

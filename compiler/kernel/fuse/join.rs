@@ -146,11 +146,9 @@ pub fn pack(pair: &Pair<'_>) -> Joined {
     let inputs =
         (part.accesses.iter().enumerate()).filter(|(slot, _)| is_loaded(&stage.body, *slot));
     let program = &stage.body.program;
-    let simple =
-        |inst: &Inst| !matches!(inst, Inst::Index(_) | Inst::Gather(..) | Inst::CheckIndex { .. });
     if !inputs.map(|(_, access)| access).all(near)
         || program.insts.len() > SIMPLE
-        || !program.insts.iter().all(simple)
+        || !asks_nothing(&stage.body)
     {
         return None;
     }
@@ -164,7 +162,7 @@ pub fn pack(pair: &Pair<'_>) -> Joined {
     weave.b.yields(element?);
     let prologue = Prologue { body: weave.finish(Vec::new()), turned };
     let mut product = product.clone();
-    *[&mut product.left, &mut product.right][side] = Operand::Made(prologue);
+    *product.operands_mut()[side] = Operand::Made(prologue);
     let kernel = Kernel { work: Work::Product(product), ..pair.guest.clone() };
     Some((kernel, "the operand is made as it is packed, and not stored".to_owned()))
 }
@@ -322,9 +320,13 @@ fn fits_epilogue(body: &Body, dtype: DType) -> bool {
     let Ok(types) = vector::verify::types(&body.program) else { return false };
     let width = Type::of(dtype).bits();
     let one_width = |ty: &Option<Type>| ty.is_none_or(|t| t.bits().is_none() || t.bits() == width);
-    let simple =
-        |inst: &Inst| !matches!(inst, Inst::Index(_) | Inst::Gather(..) | Inst::CheckIndex { .. });
-    types.iter().all(one_width) && body.program.insts.iter().all(simple)
+    types.iter().all(one_width) && asks_nothing(body)
+}
+
+/// Whether a body neither asks where it is nor computes where to read.
+fn asks_nothing(body: &Body) -> bool {
+    let asks = |i: &Inst| matches!(i, Inst::Index(_) | Inst::Gather(..) | Inst::CheckIndex { .. });
+    !body.program.insts.iter().any(asks)
 }
 
 /// The body with the part, a map, after it.

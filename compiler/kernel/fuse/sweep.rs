@@ -59,7 +59,7 @@ fn for_bodies(kernel: &mut Kernel, mut f: impl FnMut(&mut Body, usize)) {
     match &mut kernel.work {
         Work::Product(product) => {
             let rank = product.batch.len() + 2;
-            for operand in [&mut product.left, &mut product.right] {
+            for operand in product.operands_mut() {
                 if let Operand::Made(prologue) = operand {
                     f(&mut prologue.body, rank);
                 }
@@ -220,7 +220,7 @@ fn drop_buffers(program: &mut Program) {
         match &mut kernel.work {
             Work::Nest(_) => {}
             Work::Product(product) => {
-                for operand in [&mut product.left, &mut product.right] {
+                for operand in product.operands_mut() {
                     if let Operand::Stored(access) = operand {
                         renumber(&mut access.buffer);
                     }

@@ -338,13 +338,12 @@ fn check_product(program: &Program, kernel: &Kernel, product: &Product) -> Resul
     ensure!(product.epilogue.params.is_empty(), "a product has no row values");
     let plain = &product.epilogue.program;
     ensure!(plain.accumulators.is_empty() && plain.yields.is_empty(), "an epilogue that folds");
-    let operands = product.left.accesses().iter().chain(product.right.accesses());
-    for access in operands.clone().chain(&product.epilogue.slots) {
+    for access in product.reads().chain(&product.epilogue.slots) {
         let row = matches!(declared(program, access.buffer)?.place, Place::Row);
         ensure!(!row, "a product uses row buffer b{}", access.buffer.0);
     }
     let stored = touches(kernel);
-    let spoils = |t: &Touch<'_>| t.writes && operands.clone().any(|a| a.buffer == t.buffer);
+    let spoils = |t: &Touch<'_>| t.writes && product.reads().any(|a| a.buffer == t.buffer);
     ensure!(!stored.iter().any(spoils), "a product writes over its operand");
     check_stores(program, kernel)
 }
