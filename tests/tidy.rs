@@ -42,7 +42,6 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "compiler/codegen/executable.rs",
     "compiler/codegen/guard.rs",
     "compiler/codegen/module.rs",
-    "compiler/codegen/tests/support.rs",
     "benches/products.rs",
     "compiler/session/compiled.rs",
 ];

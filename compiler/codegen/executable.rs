@@ -62,10 +62,11 @@ pub struct Executable {
 
 /// The memory of one run at a time: temporaries, and scratch for each thread.
 pub struct Workspace {
-    pub(super) memory: Memory,
-    pub(super) threads: Vec<Thread>,
-    /// What the pointers of the others lead to.
-    _arenas: Vec<Arena>,
+    memory: Memory,
+    threads: Vec<Thread>,
+    /// What the pointers of the others lead to: the temporaries, and scratch memory.
+    arena: Arena,
+    _scratch: Vec<Arena>,
 }
 
 /// Where the buffers of a program are.
@@ -139,11 +140,12 @@ impl Executable {
 
     /// Memory for runs on up to `threads` threads.
     pub fn workspace(&self, threads: usize) -> Workspace {
-        let mut arenas = vec![Arena::new(self.program.plan.bytes)];
-        let memory = Memory::planned(&self.program, arenas[0].as_mut_ptr());
-        arenas.extend((0..threads.max(1)).map(|_| Arena::new(self.scratch)));
-        let threads = arenas[1..].iter_mut().map(|a| Thread::new(a.as_mut_ptr())).collect();
-        Workspace { memory, threads, _arenas: arenas }
+        let mut arena = Arena::new(self.program.plan.bytes);
+        let memory = Memory::planned(&self.program, arena.as_mut_ptr());
+        let mut scratch: Vec<Arena> =
+            (0..threads.max(1)).map(|_| Arena::new(self.scratch)).collect();
+        let threads = scratch.iter_mut().map(|s| Thread::new(s.as_mut_ptr())).collect();
+        Workspace { memory, threads, arena, _scratch: scratch }
     }
 
     /// Bytes of scratch memory a thread needs.
@@ -222,6 +224,7 @@ impl Executable {
         assert_eq!(outputs.len(), program.outputs.len(), "number of outputs");
         let table = &mut workspace.memory.table;
         assert_eq!(table.len(), program.buffers.len(), "this executable's workspace");
+        assert_eq!(workspace.arena.len(), program.plan.bytes, "this executable's workspace");
         for (id, &pointer) in program.inputs.iter().zip(inputs) {
             table[id.0 as usize] = pointer.cast_mut();
         }

@@ -4,8 +4,8 @@
 #![allow(unsafe_code, reason = "calls machine code on memory made here for it")]
 
 use super::executable::{Executable, Fault, Memory, Thread};
-use crate::kernel::BufferId;
-use tensc_runtime::{GuardedBuffer, Pool};
+use crate::kernel::{Buffer, BufferId};
+use tensc_runtime::{GuardedBuffer, Pool, Tensor};
 
 /// What memory holds that nobody has written: as a float, a tiny negative number.
 const UNWRITTEN: u8 = 0xA5;
@@ -33,7 +33,7 @@ impl Guard {
 }
 
 impl Executable {
-    /// One run on copies of `inputs`, the bytes of each; gives the bytes of each output.
+    /// One run on copies of `inputs`, the bytes of each; gives each output, of rank 1.
     ///
     /// The process ends where compiled code leaves its memory. Panics where it wrote beside a
     /// buffer, or to an input that is no output's, or where an input has another size.
@@ -45,7 +45,7 @@ impl Executable {
         pool: &Pool,
         inputs: &[&[u8]],
         guard: Guard,
-    ) -> Result<Vec<GuardedBuffer>, Fault> {
+    ) -> Result<Vec<Tensor>, Fault> {
         let program = self.program();
         let size = |id: BufferId| {
             let buffer = &program.buffers[id.0 as usize];
@@ -99,11 +99,19 @@ impl Executable {
             let given = (0..outputs.len()).any(|output| donor(output) == Some(at));
             assert!(given || copy.as_slice() == *input, "compiled code wrote to input {at}");
         }
-        let mut copies: Vec<Option<GuardedBuffer>> = copies.into_iter().map(Some).collect();
-        let taken = outputs.into_iter().enumerate().map(|(at, output)| {
-            let donated = || donor(at).and_then(|input| copies[input].take());
-            output.or_else(donated).expect("an input is one output's at most")
+        let results = program.outputs.iter().zip(&outputs).enumerate().map(|(at, (id, output))| {
+            let own = output.as_ref().or_else(|| donor(at).map(|input| &copies[input]));
+            tensor_of(&program.buffers[id.0 as usize], own.expect("no memory is also a donor's"))
         });
-        Ok(taken.collect())
+        Ok(results.collect())
     }
+}
+
+/// What compiled code wrote.
+fn tensor_of(buffer: &Buffer, written: &GuardedBuffer) -> Tensor {
+    let mut tensor = Tensor::zeros(buffer.dtype, [buffer.elements]);
+    assert_eq!(written.len(), tensor.as_bytes().len(), "an output is of its size");
+    // SAFETY: as many bytes on either side; compiled code writes valid elements.
+    unsafe { std::ptr::copy_nonoverlapping(written.as_ptr(), tensor.as_mut_ptr(), written.len()) };
+    tensor
 }

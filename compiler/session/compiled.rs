@@ -18,8 +18,6 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-#[cfg(unix)]
-use tensc_runtime::GuardedBuffer;
 use tensc_runtime::{DType, Pool, Shape, Tensor, TensorView};
 
 /// What a call is given for an input.
@@ -264,10 +262,10 @@ impl Compiled {
             let found = run_guarded(pool, executable, &bytes);
             // Whatever a fault was is told below, by a run that meets it again.
             if let Ok(found) = found {
-                for ((place, (_, dtype, shape)), found) in
+                for ((place, (_, _, shape)), found) in
                     results.iter_mut().zip(&self.outputs).zip(found)
                 {
-                    *place = Some(tensor_of(*dtype, shape, &found));
+                    *place = Some(found.reshape(shape.clone()));
                 }
                 return Ok(());
             }
@@ -378,27 +376,18 @@ fn run(
     done
 }
 
-/// The outputs' bytes, found twice the same, with a guard on either side of each buffer.
+/// The outputs, of rank 1, found twice the same, with a guard on either side of each buffer.
 #[cfg(unix)]
 fn run_guarded(
     pool: &Pool,
     executable: &Executable,
     inputs: &[&[u8]],
-) -> Result<Vec<GuardedBuffer>, Fault> {
+) -> Result<Vec<Tensor>, Fault> {
     let below = executable.run_guarded(pool, inputs, Guard::Below)?;
     let above = executable.run_guarded(pool, inputs, Guard::Above)?;
-    let same = below.iter().zip(&above).all(|(x, y)| x.as_slice() == y.as_slice());
+    let same = below.iter().zip(&above).all(|(x, y)| x.as_bytes() == y.as_bytes());
     assert!(same, "compiled code gives the same bits wherever its memory lies");
     Ok(above)
-}
-
-#[cfg(unix)]
-fn tensor_of(dtype: DType, shape: &Shape, bytes: &GuardedBuffer) -> Tensor {
-    let mut tensor = Tensor::zeros(dtype, shape.clone());
-    assert_eq!(bytes.len(), tensor.as_bytes().len(), "an output is of its size");
-    // SAFETY: as many bytes on either side; what compiled code wrote are valid elements.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), tensor.as_mut_ptr(), bytes.len()) };
-    tensor
 }
 
 /// The error of a call that met an index out of range.

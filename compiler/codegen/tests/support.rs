@@ -212,10 +212,11 @@ fn check_threads(
     expected: &Result<Vec<Tensor>, Fault>,
     close: Close,
 ) -> Option<Vec<Tensor>> {
+    let bytes: Vec<&[u8]> = inputs.iter().map(Tensor::as_bytes).collect();
     let mut first: Option<Vec<Tensor>> = None;
     for (threads, guard) in [(1, Guard::Above), (2, Guard::Above), (3, Guard::Below)] {
         let pool = Pool::new(threads);
-        let found = run(executable, &pool, inputs, guard);
+        let found = executable.run_guarded(&pool, &bytes, guard);
         let (found, expected) = match (found, expected) {
             (Err(found), Err(expected)) => {
                 assert_eq!(found, *expected);
@@ -237,29 +238,6 @@ fn check_threads(
         }
     }
     first
-}
-
-/// One run between guard pages.
-fn run(
-    executable: &Executable,
-    pool: &Pool,
-    inputs: &[Tensor],
-    guard: Guard,
-) -> Result<Vec<Tensor>, Fault> {
-    let bytes: Vec<&[u8]> = inputs.iter().map(Tensor::as_bytes).collect();
-    let found = executable.run_guarded(pool, &bytes, guard)?;
-    let program = executable.program();
-    let result = program.outputs.iter().zip(&found).map(|(id, room)| {
-        let buffer = &program.buffers[id.0 as usize];
-        let mut tensor = Tensor::zeros(buffer.dtype, [buffer.elements]);
-        // SAFETY: as many bytes on either side; compiled code writes valid elements.
-        unsafe {
-            let to = tensor.as_mut_ptr();
-            std::ptr::copy_nonoverlapping(room.as_ptr(), to, room.len());
-        }
-        tensor
-    });
-    Ok(result.collect())
 }
 
 fn compare(what: &str, found: &Tensor, expected: &Tensor, close: Close) {
