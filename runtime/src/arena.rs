@@ -185,11 +185,11 @@ pub struct GuardedBuffer {
     page: usize,
 }
 
+#[cfg(unix)]
 // SAFETY: as for `Arena`: the pages belong to the buffer alone.
-#[cfg(unix)]
 unsafe impl Send for GuardedBuffer {}
-// SAFETY: as above.
 #[cfg(unix)]
+// SAFETY: as above.
 unsafe impl Sync for GuardedBuffer {}
 
 #[cfg(unix)]
@@ -258,9 +258,10 @@ impl GuardedBuffer {
     /// Whether the accessible bytes before and behind the buffer are still as they were made.
     pub fn is_intact(&self) -> bool {
         let (page, room) = (self.page, self.mapping.len - 2 * self.page);
+        // SAFETY: `page` lies in the mapping.
+        let first = unsafe { self.mapping.base.add(page).as_ptr() };
         // SAFETY: the accessible pages, all of which `place` has written.
-        let pages =
-            unsafe { std::slice::from_raw_parts(self.mapping.base.add(page).as_ptr(), room) };
+        let pages = unsafe { std::slice::from_raw_parts(first, room) };
         let (before, rest) = pages.split_at(self.offset - page);
         before.iter().chain(&rest[self.len..]).all(|&byte| byte == GuardedBuffer::MARGIN)
     }
@@ -297,9 +298,9 @@ mod tests {
         let last = arena.len() - 1;
         arena.as_mut_slice()[last] = 1;
         let mut resident = vec![0u8; arena.len() / 4096];
+        let (start, bytes) = (arena.as_mut_ptr().cast(), arena.len());
         // SAFETY: one byte for each page (of at least 4096 bytes) of a range of ours.
-        let failed =
-            unsafe { libc::mincore(arena.as_mut_ptr().cast(), arena.len(), resident.as_mut_ptr()) };
+        let failed = unsafe { libc::mincore(start, bytes, resident.as_mut_ptr()) };
         assert_eq!(failed, 0);
         let touched = resident.iter().filter(|&&page| page & 1 != 0).count();
         assert!((1..=2 * HUGE / 4096).contains(&touched), "{touched} pages");
