@@ -35,9 +35,7 @@ pub const ROWS: &[Row] = &[
     code("ldexp", "input other", |c| of(c, "input * exp2(other)")),
     code("lerp", "input end weight", |c| of(c, "input + weight * (end - input)")),
     code("logaddexp", "input other", |c| of(c, "logaddexp(input, other)")),
-    code("logaddexp2", "input other", |c| {
-        of(c, "logaddexp(input * log(2.0), other * log(2.0)) / log(2.0)")
-    }),
+    code("logaddexp2", "input other", |c| of(c, "logaddexp2(input, other)")),
     code("maximum", "input other", |c| of(c, "max(input, other)")),
     code("minimum", "input other", |c| of(c, "min(input, other)")),
     code("mul", "input other", |c| of(c, "input * other")),

@@ -5,6 +5,7 @@
 
 use super::call::{Call, Row, code, list};
 use super::shape::tuple;
+use tensc::Tensor;
 
 pub const ROWS: &[Row] = &[
     code("argwhere", "input", |c| {
@@ -51,7 +52,7 @@ pub const ROWS: &[Row] = &[
         if c.has("dim") && c.rank("input")? > 1 {
             return c.unknown("dim");
         }
-        let mut values = numbers(c, "input")?;
+        let mut values = c.tensor("input")?.to_f64_vec();
         values.sort_by(f64::total_cmp);
         values.dedup();
         let n = values.len();
@@ -80,14 +81,13 @@ pub const ROWS: &[Row] = &[
 
 const UNIQUE: &str = "input sorted=true return_inverse=false return_counts=false dim=None";
 
-/// The elements of a tensor.
-fn numbers(c: &Call<'_>, name: &str) -> Result<Vec<f64>, String> {
-    Ok(c.tensor(name)?.to_f64_vec())
-}
-
 /// How many elements are not 0.
 fn count(c: &Call<'_>, name: &str) -> Result<usize, String> {
-    Ok(numbers(c, name)?.iter().filter(|&&x| x != 0.0).count())
+    Ok(non_zeros(c.tensor(name)?))
+}
+
+fn non_zeros(tensor: &Tensor) -> usize {
+    tensor.to_f64_vec().iter().filter(|&&x| x != 0.0).count()
 }
 
 /// The places of so many elements that are not 0, a row of positions along the axes for each.
@@ -111,6 +111,5 @@ pub fn of_mask(c: &mut Call<'_>, mask: &str) -> Option<String> {
     if tensor.dtype() != tensc::DType::Bool || tensor.shape().len() != 1 {
         return None;
     }
-    let n = tensor.to_f64_vec().iter().filter(|&&x| x != 0.0).count();
-    Some(c.bind(format!("nonzero({mask}, {n})")))
+    Some(c.bind(format!("nonzero({mask}, {})", non_zeros(tensor))))
 }
