@@ -38,6 +38,7 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.random", include_str!("../std/random.tx")),
     ("std.linalg", include_str!("../std/linalg.tx")),
     ("std.special", include_str!("../std/special.tx")),
+    ("std.bessel", include_str!("../std/bessel.tx")),
     ("std.stats", include_str!("../std/stats.tx")),
     ("std.metric", include_str!("../std/metric.tx")),
     ("std.noise", include_str!("../std/noise.tx")),
