@@ -39,6 +39,7 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.linalg", include_str!("../std/linalg.tx")),
     ("std.special", include_str!("../std/special.tx")),
     ("std.bessel", include_str!("../std/bessel.tx")),
+    ("std.polynomial", include_str!("../std/polynomial.tx")),
     ("std.stats", include_str!("../std/stats.tx")),
     ("std.metric", include_str!("../std/metric.tx")),
     ("std.noise", include_str!("../std/noise.tx")),
