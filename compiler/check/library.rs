@@ -40,6 +40,7 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.special", include_str!("../std/special.tx")),
     ("std.bessel", include_str!("../std/bessel.tx")),
     ("std.polynomial", include_str!("../std/polynomial.tx")),
+    ("std.fourier", include_str!("../std/fourier.tx")),
     ("std.stats", include_str!("../std/stats.tx")),
     ("std.metric", include_str!("../std/metric.tx")),
     ("std.noise", include_str!("../std/noise.tx")),
