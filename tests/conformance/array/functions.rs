@@ -9,22 +9,29 @@ use std::sync::Arc;
 use tensc::{DType, Session, Tensor};
 
 /// NumPy's name and the expression of `.tx` over `x`.
-const UNARY: [(&str, &str); 43] = [
+const UNARY: [(&str, &str); 51] = [
     ("abs", "abs(x)"),
     ("absolute", "abs(x)"),
+    ("acos", "acos(x)"),
+    ("acosh", "acosh(x)"),
     ("arccos", "acos(x)"),
     ("arccosh", "acosh(x)"),
     ("arcsin", "asin(x)"),
     ("arcsinh", "asinh(x)"),
     ("arctan", "atan(x)"),
     ("arctanh", "atanh(x)"),
+    ("asin", "asin(x)"),
+    ("asinh", "asinh(x)"),
+    ("atan", "atan(x)"),
+    ("atanh", "atanh(x)"),
     ("cbrt", "cbrt(x)"),
     ("ceil", "ceil(x)"),
+    ("conj", "x"),
     ("conjugate", "x"),
     ("cos", "cos(x)"),
     ("cosh", "cosh(x)"),
     ("deg2rad", "radians(x)"),
-    ("degrees", "degrees(x)"),
+    ("degrees", DEGREES),
     ("exp", "exp(x)"),
     ("exp2", "exp2(x)"),
     ("expm1", "expm1(x)"),
@@ -40,7 +47,7 @@ const UNARY: [(&str, &str); 43] = [
     ("logical_not", "x == 0.0"),
     ("negative", "-x"),
     ("positive", "x"),
-    ("rad2deg", "degrees(x)"),
+    ("rad2deg", DEGREES),
     ("radians", "radians(x)"),
     ("reciprocal", "reciprocal(x)"),
     ("rint", "round(x)"),
@@ -48,12 +55,20 @@ const UNARY: [(&str, &str); 43] = [
     ("signbit", "copysign(1.0, x) < 0.0"),
     ("sin", "sin(x)"),
     ("sinh", "sinh(x)"),
+    ("spacing", SPACING),
     ("sqrt", "sqrt(x)"),
     ("square", "square(x)"),
     ("tan", "tan(x)"),
     ("tanh", "tanh(x)"),
     ("trunc", "trunc(x)"),
 ];
+
+/// NumPy rounds 180 over pi from numbers of the element type.
+const DEGREES: &str = "x * (full_like(x, 180.0) / pi)";
+
+/// How far the next number away from 0 is; from either 0 it is the one above.
+const SPACING: &str =
+    "{ let away = copysign(inf, where(x == 0.0, 1.0, x)); nextafter(x, away) - x }";
 
 /// NumPy's name and the expression of `.tx` over `x` and `y`.
 const BINARY: [(&str, &str); 33] = [
