@@ -19,7 +19,6 @@ pub const ROWS: &[Row] = &[
     code("copysign", "input other", |c| of(c, "copysign(input, other)")),
     code("div", "input other rounding_mode=None", div),
     code("true_divide", "input other", |c| of(c, "input / other")),
-    code("divide", "input other rounding_mode=None", div),
     code("float_power", "input exponent:other", |c| of(c, "input ** other")),
     code("floor_divide", "input other", |c| of(c, "floor(input / other)")),
     code("fmax", "input other", |c| of(c, "fmax(input, other)")),
@@ -55,7 +54,6 @@ pub const ROWS: &[Row] = &[
         }
     }),
     code("xlogy", "input other", |c| of(c, "xlogy(input, other)")),
-    code("special.xlogy", "input other", |c| of(c, "xlogy(input, other)")),
 ];
 
 /// The expression, with tensors of integers made floats where there is a float among the operands,

@@ -102,6 +102,23 @@ pub const ROWS: &[Row] = &[
         let hits = format!("pad(full({inside}, true), {zeros}, {high}, value = false)");
         Ok(format!("where({hits}, pad({done}, {zeros}, {high}), input)"))
     }),
+    code("_segment_reduce", SEGMENTS, segments),
+    code("_unsafe_masked_index", "input mask indices fill", |c| {
+        // What the mask leaves out may lie anywhere.
+        let shape = c.shape("input")?;
+        let at = |(n, (name, _)): (&usize, (String, _))| format!("clip({name}, -{n}, {n} - 1)");
+        let at: Vec<String> = shape.iter().zip(c.tensors("indices")?).map(at).collect();
+        Ok(format!("where(mask, input[{}], fill)", at.join(", ")))
+    }),
+    code("_unsafe_masked_index_put_accumulate", "input mask indices values", |c| {
+        let shape = c.shape("input")?;
+        let mut at = "0".to_string();
+        for (n, (name, _)) in shape.iter().zip(c.tensors("indices")?) {
+            at = c.bind(format!("{at} * {n} + clip({name}, 0, {n} - 1)"));
+        }
+        let rows = "flatten(where(mask, values, 0.0))";
+        Ok(format!("reshape(scatter_add(flatten(input), flatten({at}), {rows}), {})", list(shape)))
+    }),
     code("masked_scatter", "input mask source", |c| {
         let (a, b) = (c.shape("input")?, c.shape("mask")?);
         let rank = a.len().max(b.len());
@@ -150,6 +167,8 @@ pub const ROWS: &[Row] = &[
     }),
 ];
 
+const SEGMENTS: &str = "input reduce lengths=None indices=None offsets=None axis=0 unsafe=false \
+    initial=None";
 const UNPOOL: &str =
     "input indices kernel_size:window stride=None padding=0 output_size:shape=None";
 
@@ -191,6 +210,55 @@ fn reduced(c: &mut Call<'_>, x: &str, y: &str, hot: &str) -> Result<String, Stri
     let own = if with_self { "1" } else { "0" };
     let count = c.bind(format!("max(sum(i64({hot}), axis = -2) + {own}, 1)"));
     Ok(c.bind(format!("{total} / {}({count})", c.dtype)))
+}
+
+/// Elements along an axis, so many in each segment, combined with what each begins with.
+fn segments(c: &mut Call<'_>) -> Result<String, String> {
+    let (shape, rank) = (c.shape("input")?, c.rank("input")?);
+    let axis = c.axis("axis", rank)?;
+    let (start, end) = match (c.has("lengths"), c.has("offsets")) {
+        (true, false) => {
+            let end = c.bind(format!("cumsum(lengths, axis = {axis})"));
+            (format!("({end} - lengths)"), end)
+        }
+        (false, true) => ("offsets[..., :-1]".to_string(), "offsets[..., 1:]".to_string()),
+        _ => return c.unknown("indices"),
+    };
+    let (function, neutral, with) = match c.word("reduce")? {
+        "sum" | "mean" => ("sum", 0.0, "{} + initial"),
+        "prod" => ("prod", 1.0, "{} * initial"),
+        "max" => ("max", f64::NEG_INFINITY, "max({}, initial)"),
+        "min" => ("min", f64::INFINITY, "min({}, initial)"),
+        _ => return c.unknown("reduce"),
+    };
+    // Axes behind stand in front of the one that goes.
+    let order = (0..axis).chain(axis + 1..rank).chain([axis]);
+    let x = c.bind(format!("transpose(input, {})", list(order)));
+    let at = format!("arange({})", shape[axis]);
+    let inside = c.bind(format!("({at} >= {start}[..., None]) & ({at} < {end}[..., None])"));
+    let ahead = vec![":"; axis];
+    let behind = vec!["None"; rank - axis - 1];
+    let index = [&ahead[..], &behind, &[":", ":"]].concat().join(", ");
+    let inside = c.bind(format!("{inside}[{index}]"));
+    let neutral = Arg::Float(neutral).tx().expect("a number is a value");
+    let parts = format!("where({inside}, {x}[..., None, :], {neutral})");
+    let total = c.bind(format!("{function}({parts}, axis = -1)"));
+    let total = match c.has("initial") {
+        true => c.bind(with.replace("{}", &total)),
+        false => total,
+    };
+    let total = match c.word("reduce")? {
+        "mean" => {
+            let count = c.bind(format!("sum(where({inside}, {}(1.0), 0.0), axis = -1)", c.dtype));
+            // Of none, what it begins with.
+            let least = if c.has("initial") { "1.0" } else { "0.0" };
+            c.bind(format!("{total} / max({count}, {least})"))
+        }
+        _ => total,
+    };
+    // The axis of segments, which is the last one, goes where it was.
+    let back = (0..axis).chain([rank - 1]).chain(axis..rank - 1);
+    Ok(format!("transpose({total}, {})", list(back)))
 }
 
 /// The most frequent element, of those the least, and the last of its positions.

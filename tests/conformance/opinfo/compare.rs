@@ -8,6 +8,17 @@ pub const ROWS: &[Row] = &[
     code("allclose", "input other rtol=1e-5 atol=1e-8 equal_nan=false", |c| {
         of(c, "all(is_close(input, other, rtol = rtol, atol = atol, equal_nan = equal_nan))")
     }),
+    code("__rand__", "input other", |c| of(c, "other & input")),
+    code("__ror__", "input other", |c| of(c, "other | input")),
+    code("__rxor__", "input other", |c| of(c, "other ^ input")),
+    code("bitwise_left_shift", "input other", |c| of(c, "shl(input, other)")),
+    code("bitwise_right_shift", "input other", |c| of(c, "shr(input, other)")),
+    code("gcd", "input other", |c| of(c, "gcd(input, other)")),
+    code("lcm", "input other", |c| of(c, "lcm(input, other)")),
+    code("equal", "input other", |c| match c.shape("input")? == c.shape("other")? {
+        true => Ok("all(input == other)".to_string()),
+        false => Ok("false".to_string()),
+    }),
     code("bitwise_and", "input other", |c| of(c, "input & other")),
     code("bitwise_or", "input other", |c| of(c, "input | other")),
     code("bitwise_xor", "input other", |c| of(c, "input ^ other")),

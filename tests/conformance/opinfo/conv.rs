@@ -32,6 +32,12 @@ pub const ROWS: &[Row] = &[
     code("nn.functional.max_pool1d", LARGEST, |c| largest(c, 1)),
     code("nn.functional.max_pool2d", LARGEST, |c| largest(c, 2)),
     code("nn.functional.max_pool3d", LARGEST, |c| largest(c, 3)),
+    code("max_pool2d_with_indices_backward", LARGEST, |c| {
+        // The derivative of the sum of the largest elements.
+        let options = options(c, 2, &["window", "stride", "padding", "dilation"])?;
+        let sum = format!("fn(x) = sum(conv.max_pool(x, {options}, ceil = ceil))");
+        batched(c, 2, |_, x| Ok(format!("grad({sum})({x})")))
+    }),
     code("nn.functional.channel_shuffle", "input groups", |c| {
         let shape = c.shape("input")?;
         let groups = c.int("groups")?;
@@ -50,6 +56,13 @@ pub const ROWS: &[Row] = &[
     code("nn.functional.unfold", "input kernel_size:window dilation=1 padding=0 stride=1", |c| {
         let options = options(c, 2, &["window", "dilation", "padding", "stride"])?;
         batched(c, 2, |_, x| Ok(format!("conv.unfold({x}, {options})")))
+    }),
+    code("_upsample_bilinear2d_aa", SMOOTH, |c| {
+        let scales = match c.has("scales_h") {
+            true => vec![c.float("scales_h")?, c.float("scales_w")?],
+            false => Vec::new(),
+        };
+        smoothed(c, scales)
     }),
     code("nn.functional.upsample_bilinear", UPSAMPLE, |c| upsampled(c, "bilinear")),
     code("nn.functional.upsample_nearest", UPSAMPLE, |c| upsampled(c, "nearest")),
@@ -72,6 +85,8 @@ const LARGEST: &str = "input kernel_size:window stride=None padding=0 dilation=1
 const POWER: &str = "input norm_type:p kernel_size:window stride=None ceil_mode:ceil=false";
 const RESIZE: &str = "input size=None scale_factor=None mode=\"nearest\" align_corners=None \
     recompute_scale_factor=None antialias=false";
+const SMOOTH: &str = "input output_size:size=None align_corners=false \
+    scale_factors:scale_factor=None scales_h=None scales_w=None";
 const TRANSPOSED: &str = "input weight bias=None stride=1 padding=0 output_padding:extra=0 \
     groups=1 dilation=1";
 const UPSAMPLE: &str = "input size=None scale_factor=None";
@@ -236,9 +251,44 @@ fn upsampled(c: &mut Call<'_>, mode: &str) -> Result<String, String> {
     resized(c, mode, corners, false)
 }
 
+/// Where elements become fewer, by means of what they cover: by these factors, by those that the
+/// sizes are told by, or by the sizes.
+fn smoothed(c: &mut Call<'_>, mut scales: Vec<f64>) -> Result<String, String> {
+    let shape = c.shape("input")?;
+    let n = shape.len() - 2;
+    let sizes: Vec<i64> = match c.has("size") {
+        true => c.per_axis("size", n)?,
+        false => {
+            scales = factors(c, n)?;
+            shape[2..].iter().zip(&scales).map(|(&m, s)| (m as f64 * s).floor() as i64).collect()
+        }
+    };
+    scales.resize(n, 0.0);
+    let corners = c.has("align_corners") && c.flag("align_corners")?;
+    let scales: Vec<String> = scales.iter().map(|s| format!("{s:?}")).collect();
+    let how = format!("corners = {corners}, scale = {}", list(scales));
+    Ok(format!("resize.resize_smooth(input, {}, {how})", list(sizes)))
+}
+
+/// What sizes are multiplied by: one number for each of `n` axes.
+fn factors(c: &Call<'_>, n: usize) -> Result<Vec<f64>, String> {
+    let Some(items) = c.arg("scale_factor").items() else {
+        return Ok(vec![c.float("scale_factor")?; n]);
+    };
+    let factor = |arg: &Arg| match arg {
+        Arg::Float(x) => Ok(*x),
+        Arg::Int(x) => Ok(*x as f64),
+        _ => c.unknown("scale_factor"),
+    };
+    items.iter().map(factor).collect()
+}
+
 fn resize(c: &mut Call<'_>) -> Result<String, String> {
     if c.flag("antialias")? {
-        return c.unknown("antialias");
+        return match c.word("mode")? {
+            "bilinear" => smoothed(c, Vec::new()),
+            _ => c.unknown("antialias"),
+        };
     }
     let corners = c.has("align_corners") && c.flag("align_corners")?;
     let recompute = c.has("recompute_scale_factor") && c.flag("recompute_scale_factor")?;
@@ -254,17 +304,7 @@ fn resized(c: &mut Call<'_>, mode: &str, corners: bool, recompute: bool) -> Resu
     let sizes: Vec<i64> = match c.has("size") {
         true => c.per_axis("size", n)?,
         false => {
-            let scales = match c.arg("scale_factor").items() {
-                None => vec![c.float("scale_factor")?; n],
-                Some(items) => {
-                    let scale = |arg: &Arg| match arg {
-                        Arg::Float(x) => Ok(*x),
-                        Arg::Int(x) => Ok(*x as f64),
-                        _ => c.unknown("scale_factor"),
-                    };
-                    items.iter().map(scale).collect::<Result<_, _>>()?
-                }
-            };
+            let scales = factors(c, n)?;
             if scales.windows(2).any(|pair| pair[0] != pair[1]) {
                 return c.unknown("scale_factor");
             }

@@ -5,12 +5,25 @@
 
 use super::call::{Call, Row, code, list};
 use super::shape::tuple;
+use std::cmp::Ordering;
 use tensc::Tensor;
 
 pub const ROWS: &[Row] = &[
     code("argwhere", "input", |c| {
         let n = count(c, "input")?;
         places(c, n)
+    }),
+    code("bincount", "input weights=None minlength=0", |c| {
+        let values = c.tensor("input")?.to_f64_vec();
+        let most = values.iter().map(|&x| x as i64 + 1).max().unwrap_or(0);
+        let n = most.max(c.int("minlength")?);
+        Ok(match c.has("weights") {
+            true => {
+                let dtype = c.dtype;
+                format!("scatter_add(zeros([{n}], {dtype}), i64(input), {dtype}(weights))")
+            }
+            false => format!("bincount(i64(input), {n})"),
+        })
     }),
     code("masked_select", "input mask", |c| {
         let (a, b) = (c.shape("input")?, c.shape("mask")?);
@@ -38,7 +51,11 @@ pub const ROWS: &[Row] = &[
             return Ok(all);
         }
         let all = c.bind(all);
-        tuple((0..c.rank("input")?).map(|a| format!("{all}[:, {a}]")).collect())
+        match c.rank("input")? {
+            // A scalar has one axis by courtesy.
+            0 => Ok(format!("nonzero(input, {n})")),
+            rank => tuple((0..rank).map(|a| format!("{all}[:, {a}]")).collect()),
+        }
     }),
     code("nonzero_static", "input size fill_value:fill=-1", |c| {
         let n = usize::try_from(c.int("size")?).map_err(|_| "a negative size")?;
@@ -48,38 +65,70 @@ pub const ROWS: &[Row] = &[
             _ => format!("where(nonzero(input, {n})[:, None] >= 0, {all}, fill)"),
         })
     }),
-    code("unique", UNIQUE, |c| {
-        if c.has("dim") && c.rank("input")? > 1 {
-            return c.unknown("dim");
-        }
-        let mut values = c.tensor("input")?.to_f64_vec();
-        values.sort_by(f64::total_cmp);
-        values.dedup();
-        let n = values.len();
-        let sorted = c.bind("sort(flatten(input))");
-        let starts = c.bind(format!("{sorted}[1:] != {sorted}[:-1]"));
-        let first = match n {
-            0 => "zeros([0], i64)".to_string(),
-            _ => format!("concat([[0], nonzero({starts}, {}) + 1])", n - 1),
-        };
-        let first = c.bind(first);
-        let distinct = c.bind(format!("take({sorted}, {first})"));
-        let mut all = vec![distinct.clone()];
-        if c.flag("return_inverse")? {
-            all.push(format!("searchsorted({distinct}, input)"));
-        }
-        if c.flag("return_counts")? {
-            let all_counts = match n {
-                0 => first,
-                _ => format!("concat([{first}[1:], [size({sorted})]]) - {first}"),
-            };
-            all.push(all_counts);
-        }
-        tuple(all)
-    }),
+    code("unique", UNIQUE, |c| distinct(c, false)),
+    code("unique_consecutive", RUNS, |c| distinct(c, true)),
 ];
 
+const RUNS: &str = "input return_inverse=false return_counts=false dim=None";
 const UNIQUE: &str = "input sorted=true return_inverse=false return_counts=false dim=None";
+
+/// Elements, or slices along an axis: each once, in order; or each once for every run of its like.
+fn distinct(c: &mut Call<'_>, runs: bool) -> Result<String, String> {
+    let shape = c.shape("input")?;
+    let axis = match c.has("dim") && !shape.is_empty() {
+        true => Some(c.axis("dim", shape.len())?),
+        false => None,
+    };
+    // As rows: one for each element, or for each slice.
+    let mut rest = shape.clone();
+    let (rows, len) = match axis {
+        Some(at) => (rest.remove(at), rest.iter().product::<usize>()),
+        None => (shape.iter().product(), 1),
+    };
+    let front = match axis {
+        Some(at) => {
+            let order = [at].into_iter().chain((0..shape.len()).filter(|&a| a != at));
+            format!("transpose(input, {})", list(order))
+        }
+        None => "input".to_string(),
+    };
+    let values = c.tensor("input")?.to_f64_vec();
+    let stride: usize = axis.map_or(1, |at| shape[at + 1..].iter().product());
+    let place = |row: usize, i: usize| (i / stride * rows + row) * stride + i % stride;
+    let row = |r: usize| (0..len).map(|i| values[place(r, i)]).collect::<Vec<f64>>();
+    let mut all: Vec<Vec<f64>> = (0..rows).map(row).collect();
+    if !runs {
+        all.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    }
+    all.dedup();
+    let n = all.len();
+    let x = c.bind(format!("reshape({front}, [{rows}, {len}])"));
+    let parts = match rows {
+        0 => format!("({x}, zeros([0], i64), zeros([0], i64))"),
+        _ if runs => format!("stats.runs({x}, {n})"),
+        _ => format!("stats.unique({x}, {n})"),
+    };
+    let parts = c.bind(parts);
+    let distinct = match axis {
+        Some(at) => {
+            let back = (1..=at).chain([0]).chain(at + 1..shape.len());
+            let wide = list([n].iter().chain(&rest));
+            format!("transpose(reshape({parts}.0, {wide}), {})", list(back))
+        }
+        None => format!("reshape({parts}.0, [{n}])"),
+    };
+    let mut results = vec![distinct];
+    if c.flag("return_inverse")? {
+        results.push(match axis {
+            Some(_) => format!("{parts}.1"),
+            None => format!("reshape({parts}.1, {})", list(&shape)),
+        });
+    }
+    if c.flag("return_counts")? {
+        results.push(format!("{parts}.2"));
+    }
+    tuple(results)
+}
 
 /// How many elements are not 0.
 fn count(c: &Call<'_>, name: &str) -> Result<usize, String> {

@@ -12,7 +12,6 @@ pub const ROWS: &[Row] = &[
     code("linalg.householder_product", "input tau", |_| {
         Ok("linalg.reflected(input, tau)".to_string())
     }),
-    code("orgqr", "input tau", |_| Ok("linalg.reflected(input, tau)".to_string())),
     code("ormqr", "input tau other left=true transpose=false", |c| {
         // All columns of the product, of which the reflections tell the first.
         let ((n, _), shape) = (sides(c)?, c.shape("tau")?);
@@ -59,6 +58,23 @@ pub const ROWS: &[Row] = &[
         let (left, adjoint) = (c.flag("left")?, c.flag("adjoint")?);
         solved(c, left, adjoint)
     }),
+    code("linalg.ldl_factor", "input hermitian=false", |c| {
+        let (packed, pivots) = ldl(c)?;
+        Ok(format!("({packed}, {pivots})"))
+    }),
+    code("linalg.ldl_factor_ex", "input hermitian=false check_errors=false", |c| {
+        let (packed, pivots) = ldl(c)?;
+        Ok(format!("({packed}, {pivots}, {})", success(c)?))
+    }),
+    code("linalg.ldl_solve", "factors pivots input hermitian=false", |c| {
+        let (a, b) = (c.shape("factors")?, c.shape("input")?);
+        if a.last() == Some(&0) {
+            return Ok("input".to_string());
+        }
+        // One right side may serve all matrices.
+        let wide = list(a[..a.len() - 1].iter().chain(b.last()));
+        Ok(format!("linalg.ldl_solve(factors, i64(pivots), broadcast_to(input, {wide}))"))
+    }),
     code("linalg.polar", "input side=\"right\"", |c| {
         let (n, m) = sides(c)?;
         match (c.word("side")?, n >= m) {
@@ -77,6 +93,17 @@ fn factor(c: &mut Call<'_>) -> Result<(String, String), String> {
     let (n, m) = sides(c)?;
     let both = c.bind("linalg.lu_factor(input)");
     Ok((format!("{both}.0"), format!("i32({both}.1[..., :{}] + 1)", n.min(m))))
+}
+
+/// The packed factors of symmetric matrices, and the exchanges as LAPACK numbers them.
+fn ldl(c: &mut Call<'_>) -> Result<(String, String), String> {
+    let shape = c.shape("input")?;
+    if shape.last() == Some(&0) {
+        let rows = format!("zeros({}, i32)", list(&shape[..shape.len() - 1]));
+        return Ok(("input".to_string(), rows));
+    }
+    let both = c.bind("linalg.ldl_factor(input)");
+    Ok((format!("{both}.0"), format!("i32({both}.1)")))
 }
 
 fn pivoted(c: &Call<'_>) -> Result<(), String> {

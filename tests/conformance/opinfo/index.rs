@@ -129,8 +129,14 @@ pub const ROWS: &[Row] = &[
     }),
     text("tril", "input diagonal:offset=0", "tril(input, offset = offset)"),
     text("triu", "input diagonal:offset=0", "triu(input, offset = offset)"),
-    code("nn.functional.one_hot", "input num_classes", |c| {
-        Ok(format!("one_hot(input, {}, dtype = i64)", c.int("num_classes")?))
+    code("nn.functional.one_hot", "input num_classes=-1", |c| {
+        let most = c.tensor("input")?.to_f64_vec().into_iter().fold(-1.0, f64::max);
+        // As many as the data have, where none are said.
+        let classes = match c.int("num_classes")? {
+            -1 => most as i64 + 1,
+            n => n,
+        };
+        Ok(format!("one_hot(input, {classes}, dtype = i64)"))
     }),
 ];
 

@@ -31,7 +31,6 @@ pub const ROWS: &[Row] = &[
         }
         .to_string())
     }),
-    text("det", "input", "det(input)"),
     text("linalg.det", "input", "det(input)"),
     text("dot", "input other", "input @ other"),
     code("einsum", "*all", einsum),
@@ -44,7 +43,6 @@ pub const ROWS: &[Row] = &[
             }
         })
     }),
-    text("inverse", "input", "inv(input)"),
     text("linalg.inv", "input", "inv(input)"),
     code("kron", "input other", |_| Ok("kron(input, other)".to_string())),
     code("linalg.cross", "input other dim=-1", crossed),
@@ -55,7 +53,6 @@ pub const ROWS: &[Row] = &[
         "diagonal(input, offset = offset, axis1 = a, axis2 = b)",
     ),
     text("linalg.slogdet", "input", "slogdet(input)"),
-    text("slogdet", "input", "slogdet(input)"),
     text("logdet", "input", "{ let (sign, log) = slogdet(input); where(sign > 0.0, log, nan) }"),
     code("linalg.solve", "input other left=true", |c| {
         if !c.flag("left")? {
@@ -88,11 +85,9 @@ pub const ROWS: &[Row] = &[
     text("linalg.vecdot", "input other dim:axis=-1", "sum(input * other, axis = axis)"),
     code("matmul", "input other", |_| Ok("input @ other".to_string())),
     code("linalg.matrix_power", "input n", power),
-    code("matrix_power", "input n", power),
     text("mm", "input other", "input @ other"),
     text("mv", "input other", "input @ other"),
     text("outer", "input other", "outer(input, other)"),
-    text("ger", "input other", "outer(input, other)"),
     code("tensordot", "input other dims=2", tensordot),
     text("trace", "input", "trace(input)"),
     text("vdot", "input other", "input @ other"),

@@ -129,7 +129,6 @@ pub const ROWS: &[Row] = &[
         }
         Ok(format!("stack([{}], axis = -1)", powers.join(", ")))
     }),
-    text("linalg.matrix_exp", "input", "linalg.expm(input)"),
     text("matrix_exp", "input", "linalg.expm(input)"),
     code("triangular_solve", "input factor upper=true transpose=false unitriangular=false", |c| {
         let unit = c.flag("unitriangular")?;

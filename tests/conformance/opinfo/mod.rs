@@ -12,11 +12,13 @@ mod compare;
 mod conv;
 mod counted;
 mod factors;
+mod fourier;
 mod index;
 mod linalg;
 mod loss;
 mod masked;
 mod matrix;
+mod names;
 mod nn;
 mod norm;
 mod reduce;
@@ -36,7 +38,7 @@ use std::path::Path;
 use tensc::{DType, Session, Tensor};
 
 /// Every row.
-const GROUPS: [&[Row]; 20] = [
+const GROUPS: [&[Row]; 21] = [
     unary::ROWS,
     binary::ROWS,
     compare::ROWS,
@@ -52,6 +54,7 @@ const GROUPS: [&[Row]; 20] = [
     combined::ROWS,
     counted::ROWS,
     factors::ROWS,
+    fourier::ROWS,
     masked::ROWS,
     matrix::ROWS,
     sources::ROWS,
@@ -97,8 +100,9 @@ fn judge(line: &Line, arrays: &Arrays, session: &Session) -> Result<(), Fault> {
     }
     // What is called, without the variant that only the tests' name has: `norm.fro` calls `norm`.
     let name = line.call.split('(').next().expect("a call");
+    let name = names::usual(name);
     // A form that copies what another one views means the same.
-    let viewed = name.strip_suffix("_copy").unwrap_or(name);
+    let viewed = names::usual(name.strip_suffix("_copy").unwrap_or(name));
     let named = |row: &&Row| row.name == name || row.name == viewed;
     let row = GROUPS.iter().flat_map(|rows| rows.iter()).find(named);
     let Some(row) = row else {
@@ -184,14 +188,17 @@ fn in_one_type(
 
 /// The modules of the library that an expression names.
 fn imports(body: &str) -> String {
-    const MODULES: [&str; 10] = [
+    const MODULES: [&str; 13] = [
         "activation",
         "attention",
+        "bessel",
         "conv",
         "distance",
+        "fourier",
         "linalg",
         "loss",
         "norm",
+        "polynomial",
         "resize",
         "special",
         "stats",

@@ -32,6 +32,24 @@ pub const ROWS: &[Row] = &[
         Ok(format!("distance.pairwise_distance({x}, {y}, p = p, eps = eps, keep = keepdim)"))
     }),
     code("nn.functional.scaled_dot_product_attention", ATTENTION, attention),
+    code("torch.ops.aten._scaled_dot_product_flash_attention_for_cpu", FLASH, |c| {
+        // The logarithms of what the weights were divided by, too.
+        let y = attention(c)?;
+        let scores = c.bind("attention.attention_scores(query, key)");
+        let scores = match (c.has("attn_mask"), c.flag("is_causal")?) {
+            (true, _) => format!("{scores} + attn_mask"),
+            (false, false) => scores,
+            (false, true) => {
+                let [q, k] = ["query", "key"].map(|name| c.shape(name).map(|s| s[s.len() - 2]));
+                let kept = format!("arange({})[:, None] >= arange({})", q?, k?);
+                format!("where({kept}, {scores}, -inf)")
+            }
+        };
+        match c.has("scale") {
+            true => c.unknown("scale"),
+            false => Ok(format!("({y}, logsumexp({scores}, axis = -1))")),
+        }
+    }),
 ];
 
 const EMBEDDING: &str = "input:indices weight padding_idx=None max_norm=None norm_type=2.0 \
@@ -43,6 +61,9 @@ const BAG: &str = "input:indices weight offsets=None max_norm=None norm_type=2.0
 
 const ATTENTION: &str = "query key value attn_mask=None dropout_p=0.0 is_causal=false scale=None \
     enable_gqa=false";
+
+const FLASH: &str =
+    "query key value dropout_p=0.0 is_causal=false attn_mask=None scale=None enable_gqa=false";
 
 /// Two tensors stretched to one shape.
 fn broadcast(c: &mut Call<'_>, x: &str, y: &str) -> (String, String) {

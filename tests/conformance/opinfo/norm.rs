@@ -1,6 +1,7 @@
 //! Normalisation and softmax.
 
 use super::call::{Call, Row, code, text};
+use super::shape::tuple;
 
 pub const ROWS: &[Row] = &[
     code("log_softmax", "input dim dtype=None", |c| along(c, "log_softmax(input, axis = dim)")),
@@ -43,14 +44,12 @@ pub const ROWS: &[Row] = &[
     code("nn.functional.normalize", "input p=2.0 dim=1 eps=1e-12 out=None", |c| {
         along(c, "distance.normalise(input, p = p, axis = dim, eps = eps)")
     }),
-    code("native_batch_norm", BATCH, |c| {
-        let y = batch_norm(c)?;
-        let y = c.bind(y);
-        if !c.flag("training")? {
-            return Ok(format!("({y}, zeros([0], {}), zeros([0], {}))", c.dtype, c.dtype));
-        }
-        // What the statistics are is bound first.
-        Ok(format!("({y}, t0.0, rsqrt(t0.1 + eps))"))
+    code("native_batch_norm", BATCH, |c| tuple(with_statistics(c)?)),
+    code("_native_batch_norm_legit", BATCH, |c| tuple(with_statistics(c)?)),
+    code("_batch_norm_with_update", UPDATE, |c| {
+        // What a device keeps for the way back is nothing here.
+        let kept = "zeros([0], u8)".to_string();
+        tuple(with_statistics(c)?.into_iter().chain([kept]).collect())
     }),
     code("native_layer_norm", "input shape weight bias eps", |c| {
         let axes = last_axes(c)?;
@@ -88,6 +87,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 const BATCH: &str = "input weight bias running_mean running_var training momentum eps";
+const UPDATE: &str = "input weight bias running_mean running_var momentum eps";
 const DROPOUT: &str = "input p=0.5 training=true inplace=false";
 
 /// Where nothing is drawn: all stays, or nothing does.
@@ -145,7 +145,7 @@ fn batch_norm(c: &mut Call<'_>) -> Result<String, String> {
         [] | [_] => return c.unknown("input"),
         _ => {}
     }
-    let (centre, variance) = match c.flag("training")? {
+    let (centre, variance) = match trains(c)? {
         true => {
             let of = c.bind("norm.channel_statistics(input)");
             (format!("{of}.0"), format!("{of}.1"))
@@ -154,6 +154,23 @@ fn batch_norm(c: &mut Call<'_>) -> Result<String, String> {
     };
     let x = c.bind(format!("norm.batch_norm(input, {centre}, {variance}, eps = eps)"));
     affine_channels(c, x)
+}
+
+/// With the mean of the batch and one over its deviation.
+fn with_statistics(c: &mut Call<'_>) -> Result<Vec<String>, String> {
+    let y = batch_norm(c)?;
+    let y = c.bind(y);
+    let none = format!("zeros([0], {})", c.dtype);
+    Ok(match trains(c)? {
+        // What the statistics are is bound first.
+        true => vec![y, "t0.0".to_string(), "rsqrt(t0.1 + eps)".to_string()],
+        false => vec![y, none.clone(), none],
+    })
+}
+
+/// Whether the batch's own statistics count: always, where nothing says so.
+fn trains(c: &Call<'_>) -> Result<bool, String> {
+    if c.given("training").is_some() { c.flag("training") } else { Ok(true) }
 }
 
 fn instance_norm(c: &mut Call<'_>) -> Result<String, String> {

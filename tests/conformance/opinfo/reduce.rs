@@ -50,7 +50,6 @@ pub const ROWS: &[Row] = &[
     ),
     code("logcumsumexp", "input dim", |c| running(c, "logcumsumexp")),
     code("logsumexp", "input dim keepdim=false", |c| along(c, "logsumexp", "input")),
-    code("special.logsumexp", "input dim keepdim=false", |c| along(c, "logsumexp", "input")),
     code("max", "input dim=None keepdim=false", |c| extreme(c, "max", "argmax")),
     code("mean", "input dim=None keepdim=false dtype=None", |c| along(c, "mean", "input")),
     code("median", "input dim=None keepdim=false", median),

@@ -8,8 +8,6 @@ pub const ROWS: &[Row] = &[
     code("atleast_3d", "*tensors", |c| at_least(c, 3)),
     text("broadcast_to", "input size", "broadcast_to(input, size)"),
     code("cat", "tensors dim=0", concat),
-    code("concat", "tensors dim=0", concat),
-    code("concatenate", "tensors dim=0", concat),
     code("chunk", "input chunks dim=0", chunk),
     code("column_stack", "*tensors", |c| joined(c, 1, &|rank| (rank < 2).then_some("[-1, 1]"))),
     code("constant_pad_nd", "input pad:margins value=0", |c| padded(c, "constant")),
@@ -17,6 +15,7 @@ pub const ROWS: &[Row] = &[
         let mode = c.word("mode")?.to_string();
         padded(c, &mode)
     }),
+    code("_chunk_cat", "tensors dim num_chunks", chunks_joined),
     code("dstack", "*tensors", |c| {
         joined(c, 2, &|rank| match rank {
             0 | 1 => Some("[1, -1, 1]"),
@@ -85,10 +84,9 @@ pub const ROWS: &[Row] = &[
         let range = range_of(&parts, shape[axis]).ok_or("these bounds of a slice")?;
         Ok(format!("input[{}]", at_axis(shape.len(), axis, &range)))
     }),
+    code("resize_", "input *sizes", resized),
+    code("resize_as_", "input other", resized),
     code("split", "input split_size dim=0", split),
-    code("split_with_sizes", "input split_size dim=0", split),
-    code("unsafe_split", "input split_size dim=0", split),
-    code("unsafe_chunk", "input chunks dim=0", chunk),
     code("squeeze", "input dim=None", |c| {
         let shape = c.shape("input")?;
         if c.arg("dim").items().is_some_and(<[Arg]>::is_empty) {
@@ -242,6 +240,25 @@ fn equal(n: i64, size: i64) -> Vec<i64> {
     (0..(n + size - 1) / size).map(|i| size.min(n - i * size)).collect()
 }
 
+/// Each cut into so many parts of one size, with zeros where elements are missing, and laid flat
+/// behind that axis; then joined.
+fn chunks_joined(c: &mut Call<'_>) -> Result<String, String> {
+    let parts = usize::try_from(c.int("num_chunks")?).map_err(|_| "chunks of a negative number")?;
+    let mut flat = Vec::new();
+    let mut at = 0;
+    for (name, tensor) in c.tensors("tensors")? {
+        let shape = tensor.shape();
+        at = c.axis("dim", shape.len())?;
+        let missing = shape[at].div_ceil(parts) * parts - shape[at];
+        let high = list((0..shape.len()).map(|a| if a == at { missing } else { 0 }));
+        let low = list(vec![0; shape.len()]);
+        let lead = shape[..at].iter().copied().chain([parts]).map(|n| n.to_string());
+        let wide = list(lead.chain(["-1".to_string()]));
+        flat.push(c.bind(format!("reshape(pad({name}, {low}, {high}), {wide})")));
+    }
+    Ok(format!("concat([{}], axis = {})", flat.join(", "), at + 1))
+}
+
 fn split(c: &mut Call<'_>) -> Result<String, String> {
     let shape = c.shape("input")?;
     let axis = c.axis("dim", shape.len())?;
@@ -343,6 +360,18 @@ fn flatten(c: &mut Call<'_>) -> Result<String, String> {
     let merged: usize = shape[a..=b].iter().product();
     let sizes = shape[..a].iter().chain([&merged]).chain(&shape[b + 1..]);
     Ok(format!("reshape(input, {})", list(sizes)))
+}
+
+/// As many elements in another shape: what more elements would be is not told.
+fn resized(c: &mut Call<'_>) -> Result<String, String> {
+    let sizes: Vec<i64> = match c.given("other") {
+        Some(_) => c.shape("other")?.iter().map(|&n| n as i64).collect(),
+        None => c.ints("sizes")?,
+    };
+    match sizes.iter().product::<i64>() == c.shape("input")?.iter().product::<usize>() as i64 {
+        true => Ok(format!("reshape(input, {})", list(sizes))),
+        false => Err("a number of elements that the input does not have".to_string()),
+    }
 }
 
 fn view(c: &mut Call<'_>) -> Result<String, String> {

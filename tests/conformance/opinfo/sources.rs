@@ -10,6 +10,9 @@ pub const ROWS: &[Row] = &[
         };
         let step = c.float("step")?;
         let n = ((end - start) / step).ceil().max(0.0);
+        if !c.has("dtype") && ["start", "end", "step"].iter().all(|name| !is_float(c, name)) {
+            return Ok(format!("{start} + {step} * arange({n})"));
+        }
         typed(c)?;
         Ok(format!("{start:?} + {step:?} * {}(arange({n}))", c.dtype))
     }),
@@ -20,6 +23,17 @@ pub const ROWS: &[Row] = &[
         let (rows, columns) = (format!("arange({n})[:, None]"), format!("arange({m})"));
         Ok(format!("where({rows} == {columns}, {}(1.0), 0.0)", c.dtype))
     }),
+    code("empty", "*size dtype=None device=None requires_grad=false", nothing),
+    code("empty_permuted", "size layout dtype=None device=None requires_grad=false", nothing),
+    code("empty_strided", "size stride dtype=None device=None requires_grad=false", nothing),
+    code("rand", "*size dtype=None device=None requires_grad=false", nothing),
+    code("randn", "*size dtype=None device=None requires_grad=false", nothing),
+    code("new_empty", "input size dtype=None device=None", nothing),
+    code("new_empty_strided", "input size stride dtype=None device=None", nothing),
+    code("bernoulli", "input p=None", nothing),
+    code("empty_like", "input dtype=None device=None", nothing),
+    code("rand_like", "input dtype=None device=None", nothing),
+    code("randn_like", "input dtype=None device=None", nothing),
     code("full", "size fill_value:value dtype=None device=None", |c| constant(c, "value")),
     code("ones", "*size dtype=None device=None requires_grad=false", |c| constant(c, "1.0")),
     code("zeros", "*size dtype=None device=None requires_grad=false", |c| constant(c, "0.0")),
@@ -27,6 +41,8 @@ pub const ROWS: &[Row] = &[
         typed(c)?;
         Ok(format!("{}(value)", c.dtype))
     }),
+    code("tril_indices", TRIANGLE, |c| triangle(c, |i, j| j <= i)),
+    code("triu_indices", TRIANGLE, |c| triangle(c, |i, j| j >= i)),
     code("linspace", "start end steps dtype=None device=None", line),
     code("logspace", "start end steps base=10.0 dtype=None device=None", |c| {
         let exponents = line(c)?;
@@ -67,7 +83,7 @@ pub const ROWS: &[Row] = &[
     code("signal.windows.kaiser", KAISER, |c| {
         shaped(c, |k, n| {
             let inside = format!("1.0 - square({} - 1.0)", halves(k, n));
-            format!("special.i0(beta * sqrt(max({inside}, 0.0))) / special.i0(f64(beta))")
+            format!("bessel.i0(beta * sqrt(max({inside}, 0.0))) / bessel.i0(f64(beta))")
         })
     }),
     code("signal.windows.nuttall", WINDOW, |c| {
@@ -76,6 +92,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 const ARANGE: &str = "start end=None step=1 dtype=None device=None";
+const TRIANGLE: &str = "rows columns offset=0 dtype=None device=None layout=None";
 const WINDOW: &str = "M:count sym=true dtype=None device=None requires_grad=false";
 const EXPONENTIAL: &str =
     "M:count center=None tau=1.0 sym=true dtype=None device=None requires_grad=false";
@@ -92,6 +109,41 @@ fn typed(c: &Call<'_>) -> Result<(), String> {
         true => c.same_type(),
         false => c.unknown("dtype"),
     }
+}
+
+fn is_float(c: &Call<'_>, name: &str) -> bool {
+    matches!(c.arg(name), Arg::Float(_))
+}
+
+/// Of what is drawn, or just there in memory, only the shape is told: it must have no elements.
+fn nothing(c: &mut Call<'_>) -> Result<String, String> {
+    let shape = match c.given("size") {
+        Some(_) => c.ints("size")?,
+        None => c.shape("input")?.iter().map(|&n| n as i64).collect(),
+    };
+    if !shape.contains(&0) {
+        return Err("elements that nothing tells".to_string());
+    }
+    if c.given("dtype").is_some() && c.given("input").is_none() {
+        typed(c)?;
+    }
+    c.same_type()?;
+    Ok(match c.given("input") {
+        // It is moved by nothing, but moves.
+        Some(_) if c.given("size").is_none() => format!("0.0 * reshape(input, {})", list(shape)),
+        _ => format!("zeros({}, {})", list(shape), c.dtype),
+    })
+}
+
+/// The places of a triangle of a matrix, beside a diagonal.
+fn triangle(c: &mut Call<'_>, inside: fn(i64, i64) -> bool) -> Result<String, String> {
+    let (n, m, offset) = (c.int("rows")?, c.int("columns")?, c.int("offset")?);
+    let all = (0..n).flat_map(|i| (0..m).map(move |j| (i, j)));
+    let kept: Vec<(i64, i64)> = all.filter(|&(i, j)| inside(i + offset, j)).collect();
+    if kept.is_empty() {
+        return Ok("zeros([2, 0], i64)".to_string());
+    }
+    Ok(list([list(kept.iter().map(|p| p.0)), list(kept.iter().map(|p| p.1))]))
 }
 
 fn constant(c: &mut Call<'_>, value: &str) -> Result<String, String> {
