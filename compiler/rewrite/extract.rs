@@ -156,7 +156,31 @@ impl Problem {
                 alternatives,
             });
         }
-        Problem { classes, outputs, machine: machine.clone() }
+        let mut problem = Problem { classes, outputs, machine: machine.clone() };
+        problem.drop_endless();
+        problem
+    }
+
+    /// Drops e-nodes that lead around in circles only: what would end their classes in sources may
+    /// be among the e-nodes that are not looked at.
+    fn drop_endless(&mut self) {
+        let mut ends = vec![false; self.classes.len()];
+        let does = |ends: &[bool], alternative: &Alternative| {
+            alternative.children.iter().all(|&child| ends[child as usize])
+        };
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for (at, class) in self.classes.iter().enumerate().rev() {
+                if !ends[at] && class.alternatives.iter().any(|a| does(&ends, a)) {
+                    ends[at] = true;
+                    changed = true;
+                }
+            }
+        }
+        for class in &mut self.classes {
+            class.alternatives.retain(|alternative| does(&ends, alternative));
+        }
     }
 
     /// The class.
