@@ -34,8 +34,8 @@ pub(super) struct Depth {
 /// A range of panels.
 #[derive(Clone, Copy)]
 pub(super) struct Panels {
-    from: ir::Value,
-    to: ir::Value,
+    pub from: ir::Value,
+    pub to: ir::Value,
 }
 
 impl Panels {
@@ -108,12 +108,13 @@ impl Loops<'_> {
         });
     }
 
-    fn is_last(&self, e: &mut Emitter, number: ir::Value) -> ir::Value {
+    pub fn is_last(&self, e: &mut Emitter, number: ir::Value) -> ir::Value {
         e.b.ins().icmp_imm_s(IntCC::Equal, number, self.t.blocks as i64 - 1)
     }
 
     /// All tiles of the panels over one block of depth.
     fn block(&self, e: &mut Emitter, batch: &Batch, rows: Panels, columns: Panels, depth: Depth) {
+        let next = self.next_block(e, batch, columns, depth);
         self.pack_right(e, batch, columns, depth);
         self.in_blocks(e, rows, self.t.left_block, self.t.m_panels, |e, some_rows| {
             if self.t.pack_left {
@@ -122,7 +123,7 @@ impl Loops<'_> {
             let one = |e: &mut Emitter, row: ir::Value, column: ir::Value| {
                 let tile = Tile { row, column, rows, columns };
                 let left = self.left_panel(e, batch, some_rows, row, depth);
-                let right = self.right_panel(e, batch, &tile, depth);
+                let right = self.right_panel(e, batch, &tile, depth, next);
                 self.tile(e, batch, &tile, left, right, depth);
             };
             // The panel with more elements stays in the first-level cache for the inner loop.
@@ -152,7 +153,7 @@ impl Loops<'_> {
     }
 
     /// The element of an operand at a panel's first row or column and the block's first step.
-    fn corner(
+    pub fn corner(
         &self,
         e: &mut Emitter,
         start: ir::Value,
@@ -293,8 +294,20 @@ impl Loops<'_> {
         self.corner(e, start, row, row_stride * self.t.mr as i64, depth, column_stride)
     }
 
-    fn right_panel(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, depth: Depth) -> Right {
+    /// A tile's panel of B; `next` is the block that it may ask for ahead.
+    fn right_panel(
+        &self,
+        e: &mut Emitter,
+        batch: &Batch,
+        tile: &Tile,
+        depth: Depth,
+        next: Option<ir::Value>,
+    ) -> Right {
         let zero = e.int(0);
+        let ahead = match next {
+            Some(next) => self.share_ahead(e, tile, next),
+            None => zero,
+        };
         let packed_row = e.int((self.t.nr * self.t.size) as i64);
         let in_place = |e: &mut Emitter| {
             let (start, (row, column)) = batch.right.in_memory();
@@ -306,7 +319,7 @@ impl Loops<'_> {
             PackRight::Before => {
                 let number = e.b.ins().isub(tile.column, tile.columns.from);
                 let start = self.packed_right(e, number);
-                Right { start, row_bytes: packed_row, copy: zero }
+                Right { start, row_bytes: packed_row, copy_or_ask: zero }
             }
             PackRight::OnTheWay => {
                 let number = e.b.ins().isub(tile.column, tile.columns.from);
@@ -315,18 +328,19 @@ impl Loops<'_> {
                 let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
                 let start = e.b.ins().select(first, place, copy);
                 let row_bytes = e.b.ins().select(first, row, packed_row);
-                Right { start, row_bytes, copy }
+                let copy_or_ask = e.b.ins().select(first, copy, ahead);
+                Right { start, row_bytes, copy_or_ask }
             }
             PackRight::Never => {
                 let (place, row) = in_place(e);
                 if !self.t.fills_up() || self.product.k == 0 {
-                    return Right { start: place, row_bytes: row, copy: zero };
+                    return Right { start: place, row_bytes: row, copy_or_ask: ahead };
                 }
                 let filled = self.packed_right(e, zero);
                 let last = self.is_last_column(e, tile.column);
                 let start = e.b.ins().select(last, filled, place);
                 let row_bytes = e.b.ins().select(last, packed_row, row);
-                Right { start, row_bytes, copy: zero }
+                Right { start, row_bytes, copy_or_ask: zero }
             }
         }
     }
@@ -343,8 +357,8 @@ impl Loops<'_> {
     ) {
         let (out, out_bytes) = self.place(e, batch, tile);
         let arguments = |adds: ir::Value| {
-            let Right { start, row_bytes, copy } = right;
-            [left, start, row_bytes, depth.count, adds, out, out_bytes, copy]
+            let Right { start, row_bytes, copy_or_ask } = right;
+            [left, start, row_bytes, depth.count, adds, out, out_bytes, copy_or_ask]
         };
         // Any block but the first adds to the sums of those before.
         let arguments = arguments(depth.number);
@@ -394,9 +408,14 @@ impl Loops<'_> {
         (e.walk(start, &steps, &[tile.row, tile.column], size), e.int(row * size))
     }
 
-    fn waiting_tile(&self, e: &mut Emitter, tile: &Tile) -> ir::Value {
-        let row = e.b.ins().isub(tile.row, tile.rows.from);
+    /// A tile's column and row, from the first ones of its blocks.
+    pub fn within_block(&self, e: &mut Emitter, tile: &Tile) -> (ir::Value, ir::Value) {
         let column = e.b.ins().isub(tile.column, tile.columns.from);
+        (column, e.b.ins().isub(tile.row, tile.rows.from))
+    }
+
+    fn waiting_tile(&self, e: &mut Emitter, tile: &Tile) -> ir::Value {
+        let (column, row) = self.within_block(e, tile);
         let before = e.b.ins().imul_imm_s(row, self.t.right_block as i64);
         let number = e.b.ins().iadd(before, column);
         let distance = e.b.ins().imul_imm_s(number, self.t.tile_bytes() as i64);
@@ -462,12 +481,13 @@ pub(super) fn when(e: &mut Emitter, condition: ir::Value, body: impl FnOnce(&mut
     e.b.switch_to_block(after);
 }
 
-/// A panel of B: its first row, bytes from row to row, and where it is copied to if it is.
+/// A panel of B: its first row, bytes from row to row, and where it is copied to, or else what of
+/// the next block is asked for.
 #[derive(Clone, Copy)]
 struct Right {
     start: ir::Value,
     row_bytes: ir::Value,
-    copy: ir::Value,
+    copy_or_ask: ir::Value,
 }
 
 /// A tile's panels, and the blocks they are in.

@@ -3,6 +3,7 @@
 
 use super::super::lanes::{invariant, plain};
 use super::super::target::Isa;
+use super::ahead::Ahead;
 use super::tiling::Tiling;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
@@ -24,6 +25,8 @@ pub struct Key {
     pub step_bytes: i64,
     /// Whether the rows of B are copied to a packed panel as they are read.
     pub copies: bool,
+    /// What is asked for of the next block of B, if no rows are copied.
+    pub ahead: Option<Ahead>,
     /// Whether the tile's memory is asked for before the sums are made: it is C.
     pub prefetches: bool,
     /// Bytes from row to row of that panel.
@@ -55,6 +58,7 @@ impl Key {
             row_bytes: row * size,
             step_bytes: column * size,
             copies: role.copies,
+            ahead: tiling.ahead.filter(|_| !role.copies),
             prefetches: tiling.masked() && tiling.plain,
             panel_bytes: tiling.nr as i64 * size,
         }
@@ -86,7 +90,8 @@ impl Key {
 }
 
 /// The parameters: A, B, bytes from row to row of B, depth, whether to add to the tile (or to
-/// start from zeros), the tile in memory, bytes from row to row of it, where to copy B's rows.
+/// start from zeros), the tile in memory, bytes from row to row of it, where to copy B's rows or
+/// what to ask for.
 pub const PARAMS: [ir::Type; 8] = [types::I64; 8];
 
 /// Emits the function. Each element is the chain of its multiply-adds in order of depth, fused

@@ -3,7 +3,7 @@
 //! In the words of BLIS: panels of `MR` rows of A and `NR` columns of B meet in a micro-kernel that
 //! keeps a tile of C in registers. Blocks of panels are packed into the thread's scratch memory
 //! where that pays (`tiling` decides); rows of B that are contiguous are packed by the micro-
-//! kernels of the first row of tiles, on the way; what a prologue makes of an operand, it makes in
+//! kernels of the first row of tiles, on the way, and the others ask for the next block ahead; what a prologue makes of an operand, it makes in
 //! the packed panels. Where the depth takes several blocks, tiles wait in memory for the next: in C
 //! if nothing else becomes of them, otherwise in scratch memory. After the last block the epilogue
 //! runs on each tile, row by row, before it leaves the cache.
@@ -14,6 +14,7 @@
 //!
 //! Neighbours: `emit` for loops, `body` for the epilogue, `x86::product` for wide micro-kernels.
 
+mod ahead;
 mod finish;
 mod loops;
 mod micro;
@@ -24,6 +25,7 @@ mod shape;
 mod tiles;
 mod tiling;
 
+pub(super) use ahead::UNROLL;
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, Role, emit as emit_micro};
 pub(super) use over_tile::over_panel;
 pub(super) use tiles::variations;

@@ -3,6 +3,7 @@
 use super::super::limits::Limits;
 use super::super::target::Isa;
 use super::super::x86::product_pack::Turn;
+use super::ahead::Ahead;
 use super::micro::Role;
 use super::shape::{self, Tile};
 use super::tiles::Choice;
@@ -79,6 +80,8 @@ pub struct Tiling {
     pub pack_left: bool,
     /// Whether panels of B are.
     pub pack_right: PackRight,
+    /// How tiles ask for the next block of B, if they do.
+    pub ahead: Option<Ahead>,
     /// Panels in a block of packed A, of packed B, of waiting rows.
     pub left_block: usize,
     pub right_block: usize,
@@ -101,9 +104,10 @@ impl Tiling {
         let mut t = Tiling::with_tile(product, isa, limits, Tile { rows, columns });
         t.pack_left = (pack_left || t.left_made.is_some()) && product.k > 0;
         t.share = share;
-        if t.packs_right() {
+        if t.cuts_right() {
             t.right_block = block.min(t.n_panels).max(1);
         }
+        t.ahead = Ahead::of(product, &t, limits.threads);
         t
     }
 
@@ -117,7 +121,6 @@ impl Tiling {
         let pack_left = k > 0 && packs_left(product, nr, isa, limits);
         let pack_right =
             if k > 0 { packs_right(product, mr, isa, limits) } else { PackRight::Never };
-        let packs = pack_right != PackRight::Never;
         let plain = is_plain(product);
         let fitting = |bytes: usize, rows: usize| (bytes / (rows * kc.max(1) * size)).max(1);
         let left_block = fitting(limits.left_bytes, mr).min(m_panels);
@@ -127,7 +130,6 @@ impl Tiling {
             Isa::Avx512 if m_panels <= FEW_PANELS => limits.wide_right_bytes / 2,
             Isa::Avx512 => limits.wide_right_bytes,
         };
-        let right_block = if packs { fitting(right_bytes, nr).min(n_panels) } else { n_panels };
         let mut t = Tiling {
             isa,
             mr,
@@ -144,17 +146,22 @@ impl Tiling {
             right_made: made(&product.right, Along::Across, Along::Depth),
             pack_left,
             pack_right,
+            ahead: None,
             left_block: left_block.max(1),
-            right_block: right_block.max(1),
+            right_block: n_panels.max(1),
             waiting: m_panels.max(1),
             share: Share::Rows,
             plain,
             slots: slots(product),
         };
+        if t.cuts_right() {
+            t.right_block = fitting(right_bytes, nr).clamp(1, t.right_block);
+        }
         if t.tiles_wait() {
             t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
         }
         t.share = t.shares(product, limits.threads);
+        t.ahead = Ahead::of(product, &t, limits.threads);
         t
     }
 
@@ -197,6 +204,19 @@ impl Tiling {
     /// Whether any panel of B is packed.
     pub fn packs_right(&self) -> bool {
         self.pack_right != PackRight::Never
+    }
+
+    /// Whether B is cut into blocks: of packed panels, or of those that are asked for ahead.
+    fn cuts_right(&self) -> bool {
+        self.packs_right() || self.isa == Isa::Avx512 && self.m_panels > 1
+    }
+
+    /// Rows of tiles that a thread has, at least.
+    pub fn rows_of_a_thread(&self, threads: usize) -> usize {
+        match self.share {
+            Share::Rows => self.m_panels / threads.max(1),
+            Share::Columns => self.m_panels,
+        }
     }
 
     /// Whether the last panel of columns is smaller and has to be filled up.

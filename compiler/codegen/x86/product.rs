@@ -11,7 +11,7 @@
 use super::asm::{Alu, Assembler, Condition, Gpr, Mem, Operand, Vector};
 pub(in crate::codegen) use super::product_vectors::lanes;
 use super::product_vectors::{Part, Vectors, at, registers};
-use crate::codegen::product::Key;
+use crate::codegen::product::{Key, UNROLL};
 use crate::codegen::target::Isa;
 
 // The parameters of `product::MICRO_PARAMS`, in the System V convention.
@@ -23,17 +23,14 @@ const ADDS: Gpr = Gpr::R8;
 const OUT: Gpr = Gpr::R9;
 /// Byte offset from the stack pointer of the parameter that no register is left for.
 const OUT_BYTES: i64 = 8;
-/// Likewise: where the rows of B that are read are copied to.
-const COPY_TO: i64 = 16;
+/// Likewise: where the rows of B that are read are copied to, or what is asked for ahead.
+const OTHER_RIGHT: i64 = 16;
 
 // Registers that a call may change.
 const THREE_RIGHT_BYTES: Gpr = Gpr::RAX;
 const COUNT: Gpr = Gpr::R10;
-/// The copy of B's rows; before and after the loops, bytes from row to row of the result.
-const COPY: Gpr = Gpr::R11;
-
-/// Steps of depth an iteration.
-const UNROLL: usize = 4;
+/// The copy of B's rows, or what is asked for ahead; before and after the loops, bytes from row to row of the result.
+const OTHER: Gpr = Gpr::R11;
 
 /// How many rows a tile of so many vectors may have; `masked` where the last vector is not full.
 pub(in crate::codegen) fn most_rows(isa: Isa, vectors: usize, masked: bool) -> usize {
@@ -94,14 +91,14 @@ impl Kernel<'_> {
     fn start(&self, a: &mut Assembler) {
         if self.key.prefetches {
             a.mov(COUNT, OUT);
-            a.load(COPY, at(Gpr::RSP, OUT_BYTES), 8);
+            a.load(OTHER, at(Gpr::RSP, OUT_BYTES), 8);
             let bytes = (self.key.columns * self.key.size) as i64;
             for r in 0..self.key.rows {
                 for line in (0..bytes).step_by(64) {
                     a.prefetch_to_write(at(COUNT, line));
                 }
                 if r + 1 < self.key.rows {
-                    a.alu(Alu::Add, COUNT, COPY);
+                    a.alu(Alu::Add, COUNT, OTHER);
                 }
             }
         }
@@ -119,21 +116,21 @@ impl Kernel<'_> {
         pointer: Gpr,
         mut each: impl FnMut(&mut Assembler, usize, usize, Mem),
     ) {
-        a.load(COPY, at(Gpr::RSP, OUT_BYTES), 8);
+        a.load(OTHER, at(Gpr::RSP, OUT_BYTES), 8);
         for r in 0..self.key.rows {
             for v in 0..self.across {
                 each(a, r, v, at(pointer, v as i64 * self.vectors.bytes()));
             }
             if r + 1 < self.key.rows {
-                a.alu(Alu::Add, pointer, COPY);
+                a.alu(Alu::Add, pointer, OTHER);
             }
         }
     }
 
     /// All steps of depth: as many as are unrolled at a time, then one by one.
     fn loops(&self, a: &mut Assembler) {
-        if self.key.copies {
-            a.load(COPY, at(Gpr::RSP, COPY_TO), 8);
+        if self.key.copies || self.key.ahead.is_some() {
+            a.load(OTHER, at(Gpr::RSP, OTHER_RIGHT), 8);
         }
         a.lea(THREE_RIGHT_BYTES, at(RIGHT_BYTES, 0).indexed(RIGHT_BYTES, 2));
         a.mov(COUNT, DEPTH);
@@ -142,12 +139,13 @@ impl Kernel<'_> {
         a.jump_if(Condition::Equal, rest);
         a.bind(head);
         for step in 0..UNROLL {
+            self.ask(a, step);
             self.step(a, step);
         }
         a.lea(RIGHT, at(RIGHT, 0).indexed(RIGHT_BYTES, UNROLL as u8));
         add(a, LEFT, UNROLL as i64 * self.key.step_bytes);
         if self.key.copies {
-            add(a, COPY, UNROLL as i64 * self.key.panel_bytes);
+            add(a, OTHER, UNROLL as i64 * self.key.panel_bytes);
         }
         a.alu_imm(Alu::Sub, COUNT, 1);
         a.jump_if(Condition::NotEqual, head);
@@ -161,11 +159,20 @@ impl Kernel<'_> {
         a.alu(Alu::Add, RIGHT, RIGHT_BYTES);
         add(a, LEFT, self.key.step_bytes);
         if self.key.copies {
-            add(a, COPY, self.key.panel_bytes);
+            add(a, OTHER, self.key.panel_bytes);
         }
         a.alu_imm(Alu::Sub, DEPTH, 1);
         a.jump_if(Condition::NotEqual, head);
         a.bind(done);
+    }
+
+    /// Asks for a row of the next block, where that belongs to this step.
+    fn ask(&self, a: &mut Assembler, step: usize) {
+        let Some(ahead) = self.key.ahead.filter(|ahead| step < ahead.rows) else { return };
+        for line in 0..ahead.lines as i64 {
+            a.prefetch_second(at(OTHER, 64 * line));
+        }
+        add(a, OTHER, ahead.row_bytes);
     }
 
     /// One step of depth, `step` behind the pointers.
@@ -201,7 +208,7 @@ impl Kernel<'_> {
             vectors.load(a, self.right(v), right(v), self.part(v));
             if self.key.copies {
                 let place = step as i64 * self.key.panel_bytes + v as i64 * vectors.bytes();
-                vectors.store(a, at(COPY, place), self.right(v), Part::All);
+                vectors.store(a, at(OTHER, place), self.right(v), Part::All);
             }
         }
         for r in 0..self.key.rows {

@@ -257,6 +257,11 @@ impl Assembler {
         self.general(Code::Prefetcht0_m8, &[Arg::Memory(at)]);
     }
 
+    /// Asks for the cache line, as near as the second-level cache.
+    pub fn prefetch_second(&mut self, at: Mem) {
+        self.general(Code::Prefetcht1_m8, &[Arg::Memory(at)]);
+    }
+
     /// Asks for the cache line, which will be written soon.
     pub fn prefetch_to_write(&mut self, at: Mem) {
         self.general(Code::Prefetchw_m8, &[Arg::Memory(at)]);
