@@ -34,7 +34,7 @@ pub struct Ahead {
     /// Lines of each row.
     pub lines: usize,
     /// Bytes from row to row.
-    pub row_bytes: i64,
+    pub row_bytes: i32,
 }
 
 /// Rows and lines that an iteration may ask for, the fewest first.
@@ -52,15 +52,18 @@ impl Ahead {
     }
 
     /// The smallest shares such that the rows of tiles that a thread has ask for all of a block;
-    /// where B is read in place by tiles of 512-bit vectors, block after block.
+    /// where several rows of 512-bit tiles read B, the first in place, block after block.
     pub fn of(product: &Product, t: &Tiling, threads: usize) -> Option<Ahead> {
         let Operand::Stored(right) = &product.right else { return None };
         let one_block = t.blocks == 1 && t.right_block == t.n_panels;
-        if t.isa != Isa::Avx512 || t.pack_right == PackRight::Before || one_block {
+        let in_place = t.isa == Isa::Avx512 && t.pack_right != PackRight::Before;
+        if !in_place || one_block || t.m_panels == 1 {
             return None;
         }
-        let row_bytes = strides(right).0 * t.size as i64;
-        let asking = t.rows_of_a_thread(threads) - t.rows_that_pack();
+        // It is a displacement in an instruction.
+        let row_bytes = strides(right).0.checked_mul(t.size as i64)?;
+        let row_bytes = i32::try_from(row_bytes).ok()?;
+        let asking = t.rows_of_a_thread(threads).saturating_sub(t.rows_that_pack());
         let mut shares = SHARES.iter().map(|&(rows, lines)| Ahead { rows, lines, row_bytes });
         shares.find(|share| share.parts() * share.groups(t) <= asking)
     }
@@ -111,7 +114,7 @@ impl Loops<'_> {
         let bytes = [
             (self.t.nr * self.t.size) as i64,
             (ahead.lines * LINE) as i64,
-            rows_of_a_part * ahead.row_bytes,
+            rows_of_a_part * i64::from(ahead.row_bytes),
         ];
         e.walk(next, &bytes, &shares, 1)
     }

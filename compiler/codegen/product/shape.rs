@@ -44,35 +44,63 @@ pub fn portable(m: usize, n: usize, width: usize) -> Tile {
 /// Most vectors in a row of a wide tile.
 const MOST_VECTORS: usize = 12;
 
-/// The tiles of wide vectors, those that cost least first; the rows of the matrix are divided into
-/// panels of nearly equal heights.
+/// Bytes of B above which its rows come from the second-level cache.
+const NEAR: usize = 32 << 10;
+
+/// The tiles of wide vectors, those that cost least first: for each number of vectors the best
+/// number of rows.
 pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize) -> Vec<Tile> {
     let width = lanes(isa, size);
+    let far = isa == Isa::Avx512 && k * n * size > NEAR;
+    let product = Wide { m, n, k, width, far };
     let candidate = |vectors: usize| {
-        let most = most_rows(isa, vectors, !n.is_multiple_of(width)).min(streams);
-        let rows = (most > 0).then(|| m.div_ceil(m.div_ceil(most).max(1)).max(1))?;
-        Some((wide_cost(m, n, k, rows, vectors, width), Tile { rows, columns: vectors * width }))
+        let most = most_rows(isa, vectors, !n.is_multiple_of(width)).min(streams).min(m.max(1));
+        let tiles = (most.div_ceil(2)..=most).filter(|&rows| rows > 0);
+        let cost = |rows: usize| (product.cost(rows, vectors), m.div_ceil(rows), rows);
+        let rows = tiles.min_by_key(|&rows| cost(rows))?;
+        Some((cost(rows), Tile { rows, columns: vectors * width }))
     };
     let most = n.div_ceil(width).clamp(1, MOST_VECTORS);
-    let mut tiles: Vec<(usize, Tile)> = (1..=most).filter_map(candidate).collect();
+    let mut tiles: Vec<_> = (1..=most).filter_map(candidate).collect();
     tiles.sort_by_key(|&(cost, _)| cost);
     tiles.into_iter().map(|(_, tile)| tile).collect()
 }
 
-/// What the product takes, in sixteenths of half a cycle. A step of depth takes a tile its
-/// multiply-adds (two a cycle), its loads (two), or the latency of a sum (four cycles); fewer loads
-/// are better at equal speed. Beside that a tile takes its stores and a call.
-fn wide_cost(m: usize, n: usize, k: usize, rows: usize, vectors: usize, width: usize) -> usize {
-    let tile = |rows: usize, vectors: usize| match (rows, vectors) {
-        (0, _) | (_, 0) => 0,
-        _ => {
-            let (sums, loads) = (rows * vectors, rows + vectors);
-            k * (16 * sums.max(loads).max(8) + loads) + 16 * (2 * sums + 40)
+/// A product in wide vectors.
+struct Wide {
+    m: usize,
+    n: usize,
+    k: usize,
+    /// Lanes of a vector.
+    width: usize,
+    /// Whether rows of B come from the second-level cache.
+    far: bool,
+}
+
+impl Wide {
+    /// What the product takes, in sixteenths of half a cycle.
+    fn cost(&self, rows: usize, vectors: usize) -> usize {
+        let columns = vectors * self.width;
+        let row = |rows: usize| {
+            let last = (self.n % columns).div_ceil(self.width);
+            self.n / columns * self.tile(rows, vectors) + self.tile(rows, last)
+        };
+        self.m / rows * row(rows) + row(self.m % rows)
+    }
+
+    /// A step of depth takes a tile its multiply-adds (two a cycle), its loads (two), or the
+    /// latency of a sum (four cycles); of tiles that are equally fast one that loads less is
+    /// better, of what is far above all. Beside that a tile takes its stores and a call, and all
+    /// together at least as long as its vectors of B come from the second-level cache, 23 bytes
+    /// a cycle, if other rows read them too: if none do, every shape waits for the same.
+    fn tile(&self, rows: usize, vectors: usize) -> usize {
+        if rows == 0 || vectors == 0 {
+            return 0;
         }
-    };
-    let row = |rows: usize| {
-        let columns = vectors * width;
-        n / columns * tile(rows, vectors) + tile(rows, (n % columns).div_ceil(width))
-    };
-    m / rows * row(rows) + row(m % rows)
+        let (sums, loads) = (rows * vectors, rows + vectors);
+        let far = self.far && rows < self.m;
+        let (comes, more) = if far { (88 * vectors, 3 * vectors) } else { (0, 0) };
+        let step = 16 * sums.max(loads).max(8) + loads + more;
+        (self.k * step + 16 * (2 * sums + 40)).max(self.k * comes)
+    }
 }

@@ -445,16 +445,20 @@ fn packs_left(product: &Product, nr: usize, isa: Isa, limits: &Limits) -> bool {
     }
     let elements = product.m * product.k;
     let worth = product.n > 2 * nr && elements > limits.small;
-    let one_set = row_bytes.is_multiple_of(4096) && product.m > 4;
+    let one_set = row_bytes.is_multiple_of(SET_BYTES) && product.m > 4;
     worth && (column != 1 || one_set || elements > 32 * limits.small)
 }
 
 /// Rows of B must be contiguous to be read without a copy, and then are where few tiles or little
-/// memory make up for the distance between rows.
+/// memory make up for the distance between rows: the more so if the rows fall into different sets
+/// of the caches.
 fn packs_right(product: &Product, mr: usize, isa: Isa, limits: &Limits) -> PackRight {
     let Operand::Stored(right) = &product.right else { return PackRight::Before };
-    let (_, column) = strides(right);
-    let worth = product.m > 4 * mr && product.k * product.n > limits.small;
+    let (row, column) = strides(right);
+    let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
+    let one_set = isa == Isa::Avx512 && row_bytes.is_multiple_of(SET_BYTES);
+    let few = if one_set { mr } else { 4 * mr };
+    let worth = product.m > few && product.k * product.n > limits.small;
     match (column == 1, isa) {
         (false, _) => PackRight::Before,
         (true, _) if !worth => PackRight::Never,

@@ -172,7 +172,7 @@ impl Kernel<'_> {
         for line in 0..ahead.lines as i64 {
             a.prefetch_second(at(OTHER, 64 * line));
         }
-        add(a, OTHER, ahead.row_bytes);
+        a.alu_imm(Alu::Add, OTHER, ahead.row_bytes);
     }
 
     /// One step of depth, `step` behind the pointers.
