@@ -410,8 +410,9 @@ fn most_streams(product: &Product) -> usize {
     let (row, column) = strides(left);
     let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
     let sets = (SET_BYTES >> row_bytes.trailing_zeros().min(SET_BYTES.ilog2())).max(1) as usize;
-    let few = product.n <= FEW_COLUMNS && column == 1 && row_bytes >= 64;
-    if few { WAYS * sets - 2 } else { usize::MAX }
+    let streams = column == 1 && row_bytes >= 64;
+    let limited = streams && (product.n <= FEW_COLUMNS || sets == 1);
+    if limited { WAYS * sets - 2 } else { usize::MAX }
 }
 
 /// Ways of the first-level cache, and bytes of each.
@@ -421,10 +422,16 @@ const SET_BYTES: u64 = 4096;
 /// Panels of rows up to which a packed panel of B is read a few times only.
 const FEW_PANELS: usize = 8;
 
+/// Whether the rows of an operand fall into one set of the first-level cache.
+fn in_one_set(operand: &Access, size: usize) -> bool {
+    strides(operand).0.unsigned_abs().saturating_mul(size as u64).is_multiple_of(SET_BYTES)
+}
+
 /// Multiply-adds that take as long as to copy an element, about.
 const COPY: usize = 8;
 
-/// Columns of a product up to which a tile reads A nearly as fast as it multiplies.
+/// Columns of a product up to which a tile reads A nearly as fast as it multiplies. Beyond, it does
+/// not matter which sets the rows fall into, unless it is one.
 const FEW_COLUMNS: usize = 64;
 
 /// A step of depth reads a tile's rows of A: each its own stream, or near each other. They need
@@ -454,9 +461,8 @@ fn packs_left(product: &Product, nr: usize, isa: Isa, limits: &Limits) -> bool {
 /// of the caches.
 fn packs_right(product: &Product, mr: usize, isa: Isa, limits: &Limits) -> PackRight {
     let Operand::Stored(right) = &product.right else { return PackRight::Before };
-    let (row, column) = strides(right);
-    let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
-    let one_set = isa == Isa::Avx512 && row_bytes.is_multiple_of(SET_BYTES);
+    let (_, column) = strides(right);
+    let one_set = isa == Isa::Avx512 && in_one_set(right, product.dtype.size());
     let few = if one_set { mr } else { 4 * mr };
     let worth = product.m > few && product.k * product.n > limits.small;
     match (column == 1, isa) {

@@ -1,7 +1,9 @@
 //! Products against the naive sum: shapes, layouts, batches, epilogues, packed and not.
 
 use super::support::{Close, Maker, Rng, access, check_within, map_stage, tame};
+use crate::codegen::Isa;
 use crate::codegen::limits::Limits;
+use crate::codegen::product::{Tiling, UNROLL};
 use crate::kernel::{Access, Body, BufferId, Operand, Product, Prologue, Split, Work};
 use crate::vector::{Builder, Program, Stride, Type};
 use smallvec::SmallVec;
@@ -57,22 +59,30 @@ impl Case {
 
     fn check_within(&self, limits: Limits) {
         let mut maker = Maker::default();
+        let product = self.product(&mut maker);
+        maker.kernel(Work::Product(product));
+        let depth = (self.k as f64).sqrt() + 1.0;
+        let unit = if self.dtype == DType::F64 { 1e-15 } else { 1e-6 };
+        check_within(maker, Close::Within(unit * depth * 4.0), limits);
+    }
+
+    fn product(&self, maker: &mut Maker) -> Product {
         let mut rng = Rng(self.m as u64 * 31 + self.n as u64 * 7 + self.k as u64);
-        let left = self.operand(&mut maker, &mut rng, self.m, self.k, self.left);
-        let right = self.operand(&mut maker, &mut rng, self.k, self.n, self.right);
+        let left = self.operand(maker, &mut rng, self.m, self.k, self.left);
+        let right = self.operand(maker, &mut rng, self.k, self.n, self.right);
         let [make_left, make_right] = self.made;
         let left = if make_left {
-            self.prologue(&mut maker, &mut rng, left, self.left == Layout::Transposed)
+            self.prologue(maker, &mut rng, left, self.left == Layout::Transposed)
         } else {
             Operand::Stored(left)
         };
         let right = if make_right {
-            self.prologue(&mut maker, &mut rng, right, self.right == Layout::Transposed)
+            self.prologue(maker, &mut rng, right, self.right == Layout::Transposed)
         } else {
             Operand::Stored(right)
         };
-        let epilogue = self.epilogue(&mut maker, &mut rng);
-        let product = Product {
+        let epilogue = self.epilogue(maker, &mut rng);
+        Product {
             batch: SmallVec::from_slice(&self.batch),
             m: self.m,
             n: self.n,
@@ -81,11 +91,7 @@ impl Case {
             left,
             right,
             epilogue,
-        };
-        maker.kernel(Work::Product(product));
-        let depth = (self.k as f64).sqrt() + 1.0;
-        let unit = if self.dtype == DType::F64 { 1e-15 } else { 1e-6 };
-        check_within(maker, Close::Within(unit * depth * 4.0), limits);
+        }
     }
 
     /// A matrix of `rows` by `columns` for each batch.
@@ -319,6 +325,30 @@ fn panels_are_packed_on_the_way() {
             }
         }
     }
+}
+
+/// Rows of tiles that do not pack B ask for all of its next block, in as small shares as do.
+#[test]
+fn the_next_block_is_asked_for() {
+    let tiling = |m: usize, n: usize, k: usize, isa: Isa| {
+        let product = Case::plain(DType::F32, m, n, k).product(&mut Maker::default());
+        Tiling::of(&product, isa, &Limits::default(), None)
+    };
+    let asked = |m: usize, n: usize, k: usize| tiling(m, n, k, Isa::Avx512).ahead;
+    for m in [128, 64, 48, 32, 16] {
+        let t = tiling(m, 512, 784, Isa::Avx512);
+        let ahead = t.ahead.expect("there are several blocks of depth");
+        let packing = usize::from(t.packs_right());
+        let shares = (UNROLL / ahead.rows) * (4 * t.nr).div_ceil(64 * ahead.lines);
+        assert!(shares <= t.m_panels - packing, "{m} rows: {ahead:?}");
+        assert_eq!(ahead.row_bytes, 4 * 512);
+    }
+    let lines = |m: usize| asked(m, 512, 784).map_or(0, |ahead| ahead.rows * ahead.lines);
+    assert!(lines(128) < lines(32), "fewer rows of tiles ask for more each");
+    assert_eq!(asked(8, 512, 784), None, "nobody reads B again");
+    assert_eq!(asked(4096, 512, 784), None, "waiting for B is nothing beside the rest");
+    assert_eq!(asked(128, 128, 128), None, "there is one block");
+    assert_eq!(tiling(128, 512, 784, Isa::Avx2).ahead, None);
 }
 
 /// B is turned over in squares, of which the last of a panel may be smaller either way.
