@@ -3,10 +3,11 @@
 //! In the words of BLIS: panels of `MR` rows of A and `NR` columns of B meet in a micro-kernel that
 //! keeps a tile of C in registers. Blocks of panels are packed into the thread's scratch memory
 //! where that pays (`tiling` decides); rows of B that are contiguous are packed by the micro-
-//! kernels of the first row of tiles, on the way, and the others ask for the next block ahead; what a prologue makes of an operand, it makes in
-//! the packed panels. Where the depth takes several blocks, tiles wait in memory for the next: in C
-//! if nothing else becomes of them, otherwise in scratch memory. After the last block the epilogue
-//! runs on each tile, row by row, before it leaves the cache.
+//! kernels of the first row of tiles, on the way, while those of the others ask for the next block
+//! ahead; what a prologue makes of an operand, it makes in the packed panels. Where the depth takes
+//! several blocks, tiles wait in memory for the next: in C if nothing else becomes of them,
+//! otherwise in scratch memory. After the last block the epilogue runs on each tile, row by row,
+//! before it leaves the cache.
 //!
 //! Invariant: an element of C is the sum over the blocks of depth, in order, of the sums over each
 //! block in ascending order. The blocks depend on the extents only, so that neither the division of

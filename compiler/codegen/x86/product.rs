@@ -29,7 +29,8 @@ const OTHER_RIGHT: i64 = 16;
 // Registers that a call may change.
 const THREE_RIGHT_BYTES: Gpr = Gpr::RAX;
 const COUNT: Gpr = Gpr::R10;
-/// The copy of B's rows, or what is asked for ahead; before and after the loops, bytes from row to row of the result.
+/// The copy of B's rows, or what is asked for ahead; before and after the loops, bytes from row to
+/// row of the result.
 const OTHER: Gpr = Gpr::R11;
 
 /// How many rows a tile of so many vectors may have; `masked` where the last vector is not full.
