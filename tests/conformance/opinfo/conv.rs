@@ -225,7 +225,7 @@ fn sampled_by_numbers(c: &mut Call<'_>) -> Result<String, String> {
 fn sampled(c: &mut Call<'_>, mode: &str, outside: &str) -> Result<String, String> {
     let function = match (c.rank("input")?, mode) {
         (4, _) => "sample_at",
-        (5, "bilinear" | "nearest") => "sample_volume_at",
+        (5, _) => "sample_volume_at",
         _ => return c.unknown("input"),
     };
     let between = match mode {
