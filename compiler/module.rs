@@ -63,7 +63,7 @@ impl Module {
     /// What is wrong with the file or its imports.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Module, Failure> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|e| {
+        let text = syntax::read_file(path).map_err(|e| {
             let message = format!("cannot read {}: {e}", path.display());
             let diagnostics = Diagnostic::global(codes::CANNOT_READ_SOURCE, message).into();
             Failure { sources: Sources::default(), diagnostics }

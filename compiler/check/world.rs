@@ -49,7 +49,7 @@ impl SourceLoader {
         SourceLoader::new(move |from, path| {
             let folder = known.borrow().get(from).cloned().unwrap_or_else(|| base.clone());
             let file = folder.join(path);
-            let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+            let text = crate::syntax::read_file(&file)?;
             let name = shown(&base, &file);
             let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
             known.borrow_mut().insert(name.clone(), folder);

@@ -1,10 +1,10 @@
 //! `tensc fmt`: sources in the one formatting.
 
 use super::output::{Error, Output};
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use tensc::module::format as formatted;
+use tensc::syntax::read_file;
 use tensc_runtime::write_atomically;
 
 /// Formats files in place, or, where that is asked, only names those that would change.
@@ -12,8 +12,7 @@ pub fn format(files: &[PathBuf], check: bool, output: &Output) -> Result<(), Err
     let mut changed = 0;
     for file in files {
         let name = file.display().to_string();
-        let text = fs::read_to_string(file)
-            .map_err(|e| Error::other(format!("cannot read {name}: {e}")))?;
+        let text = read_file(file).map_err(|e| Error::other(format!("cannot read {name}: {e}")))?;
         let new = formatted(&name, &text)?;
         if new == text {
             continue;

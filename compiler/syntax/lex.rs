@@ -34,6 +34,11 @@ pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagno
         diagnostics.push(Diagnostic::error(codes::SOURCE_TOO_LARGE, span(0, 0), message));
         text = "";
     }
+    if let Some(at) = lone_return(text) {
+        let message = "a carriage return ends no line";
+        let d = Diagnostic::error(codes::UNKNOWN_CHARACTER, span(at, at + 1), message);
+        diagnostics.push(d.help("end lines with a line feed; in a string, write `\\r`"));
+    }
     // Editors on Windows may put a byte-order mark before the first line.
     let bom = text.strip_prefix('\u{feff}').map_or(0, |_| '\u{feff}'.len_utf8());
     let mut lexer = TokenKind::lexer(&text[bom..]);
@@ -111,6 +116,12 @@ pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagno
         synthetic: false,
     });
     lexed
+}
+
+/// The first carriage return that no line feed follows.
+fn lone_return(text: &str) -> Option<usize> {
+    let mut returns = text.match_indices('\r').map(|(at, _)| at);
+    returns.find(|at| !text[at + 1..].starts_with('\n'))
 }
 
 /// Whether `text` can be a name: not a reserved word, and made of the right characters.
@@ -208,6 +219,12 @@ mod tests {
         assert_eq!(words("\"abc\nx").1, ["E0002"]);
         assert_eq!(words("\"abc\\").1, ["E0002"]);
         assert_eq!(words("\"{ab\"\nx").0, [T::Str, T::Ident]);
+    }
+
+    #[test]
+    fn lines_end_with_a_line_feed() {
+        check("x\r\ny\r\n", &[TokenKind::Ident, TokenKind::Ident]);
+        assert_eq!(words("// note\rx\ry").1, ["E0001"]);
     }
 
     #[test]

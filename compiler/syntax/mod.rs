@@ -17,3 +17,16 @@ mod token;
 pub use lex::is_name;
 pub use parser::parse;
 pub use print::{print, print_item};
+
+/// The text of a source file.
+///
+/// # Errors
+/// Why there is none, in a sentence without a full stop.
+pub fn read_file(path: &std::path::Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|e| {
+        let (text, strange) = e.as_bytes().split_at(e.utf8_error().valid_up_to());
+        let line = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is no UTF-8 text: the byte {:#04x} stands there", strange[0])
+    })
+}

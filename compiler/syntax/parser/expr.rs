@@ -180,7 +180,10 @@ impl Parser<'_> {
                 }
                 T::Dot => {
                     self.bump();
-                    let names = self.members()?;
+                    let names = self.members(match base.kind {
+                        ExprKind::Int { .. } => "a digit after the point",
+                        _ => "the name of a member after the dot",
+                    })?;
                     for name in names {
                         let span = first.to(name.span);
                         base = Expr::new(ExprKind::Field { base: Box::new(base), name }, span);
@@ -203,7 +206,7 @@ impl Parser<'_> {
 
     /// What stands after a dot: a name, or the number of a tuple's member. `x.0.1` is two of them,
     /// though its last three characters look like a number.
-    fn members(&mut self) -> Parsed<Vec<Ident>> {
+    fn members(&mut self, expected: &str) -> Parsed<Vec<Ident>> {
         let token = self.peek();
         let text = self.text_of(token.span);
         let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
@@ -221,9 +224,9 @@ impl Parser<'_> {
                     let ident = |name: &str, span| Ident { name: name.to_string(), span };
                     Ok(vec![ident(a, first), ident(b, second)])
                 }
-                _ => Err(self.unexpected("the name of a member after the dot")),
+                _ => Err(self.unexpected(expected)),
             },
-            _ => Ok(vec![self.ident("the name of a member after the dot")?]),
+            _ => Ok(vec![self.ident(expected)?]),
         }
     }
 

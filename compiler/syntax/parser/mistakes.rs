@@ -76,6 +76,9 @@ impl Parser<'_> {
             T::Assign if wants("`:`") => d.help("write `:` here; `=` is for arguments of calls"),
             T::EqEq if wants("`=`") => d.help("write `=` here; `==` compares"),
             T::FatArrow => d.help("write `=` before the body of a function, `->` before its type"),
+            T::Dot if wants("an expression") && self.kind(1) == T::Int => {
+                d.help("a number has a digit before its point too: `0.5`")
+            }
             T::Plus if wants("an expression") => d.help("there is no `+` before or after a value"),
             T::Semi if wants("`,`") => d.help("write `,` here"),
             T::Less if wants("`(`") => d.help("generic arguments stand in square brackets"),

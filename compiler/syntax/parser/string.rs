@@ -72,9 +72,12 @@ impl Parser<'_> {
         let suffix = ["f16", "bf16", "f32", "f64", "u8", "i8", "i16", "i32", "i64"]
             .into_iter()
             .find_map(|s| text.strip_suffix(s).map(|digits| (digits, s)));
-        self.report(match suffix {
-            Some((digits, ty)) => d.help(format!("convert it: `{ty}({digits})`")),
-            None => d.help("a name cannot start with a digit"),
+        self.report(match (suffix, text.get(..2)) {
+            (Some((digits, ty)), _) => d.help(format!("convert it: `{ty}({digits})`")),
+            (None, Some("0x")) => d.help("write hexadecimal digits after `0x`: `0x1f`"),
+            (None, Some("0b")) => d.help("write the digits 0 and 1 after `0b`: `0b101`"),
+            _ if text.ends_with(['e', 'E']) => d.help("an exponent has digits: `1e-3`"),
+            _ => d.help("a name cannot start with a digit"),
         });
         Failed
     }
