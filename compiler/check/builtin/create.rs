@@ -265,10 +265,7 @@ fn eye<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let rows = w.add(iota(0), &[], args.span)?;
     let columns = w.add(iota(1), &[], args.span)?;
     let mask = w.add(MapOp::Eq, &[rows, columns], args.span)?;
-    let node = match dtype {
-        DType::Bool => mask,
-        _ => w.add(Op::Convert(dtype), &[mask], args.span)?,
-    };
+    let node = w.converted(mask, dtype, args.span)?;
     Ok(w.tensor(node))
 }
 

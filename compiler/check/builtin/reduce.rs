@@ -112,6 +112,9 @@ fn mean<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         let text = w.text(at);
         return Err(w.report(diagnostic.help(format!("convert it: f32({text})"))));
     }
+    // The sum of many halves may be beyond them where their mean is not.
+    let wide = if dtype.size() < 4 { DType::F32 } else { dtype };
+    let x = w.converted(x, wide, args.span)?;
     let mut args = args.clone();
     args.values[0] = Some((w.tensor(x), args.get(0).1));
     let (node, over) = reduced(w, &args, ReduceOp::Sum)?;
@@ -119,12 +122,13 @@ fn mean<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let node = match count.is(1) {
         true => node,
         false => {
-            let count = w.to_tensor(&Value::dim(count), Some(dtype), args.span)?;
+            let count = w.to_tensor(&Value::dim(count), Some(wide), args.span)?;
             let shape = w.node_ty(node).shape.clone();
             let count = w.stretch(count, &shape, args.span)?;
             w.add(MapOp::Div, &[node, count], args.span)?
         }
     };
+    let node = w.converted(node, dtype, args.span)?;
     let node = keep_axes(w, &args, 2, node, &over)?;
     Ok(w.tensor(node))
 }

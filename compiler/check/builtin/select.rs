@@ -61,10 +61,7 @@ pub(crate) fn checked<'w>(
         };
         return Err(w.report(diagnostic));
     }
-    let indices = match dtype {
-        DType::I64 => indices,
-        _ => w.add(Op::Convert(DType::I64), &[indices], at)?,
-    };
+    let indices = w.converted(indices, DType::I64, at)?;
     w.add(Op::CheckIndex(bound.clone()), &[indices], at)
 }
 
@@ -75,10 +72,7 @@ fn one_hot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let dtype = w.dtype_arg(args, 2)?.unwrap_or(DType::F32);
     let (_, x_at) = args.get(0);
     let mask = hot_mask(w, x, &size, x_at, args.span)?;
-    let node = match dtype {
-        DType::Bool => mask,
-        _ => w.add(Op::Convert(dtype), &[mask], args.span)?,
-    };
+    let node = w.converted(mask, dtype, args.span)?;
     Ok(w.tensor(node))
 }
 

@@ -7,7 +7,7 @@ use crate::check::types::{Bindings, Mismatch, Type, TypeScope};
 use crate::check::value::{Callable, Lambda, Value};
 use crate::check::world::{FnDef, FnId};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::{Dim, Op};
+use crate::graph::{Dim, NodeId, Op};
 use crate::syntax::ast;
 use std::rc::Rc;
 use tensc_runtime::DType;
@@ -244,11 +244,16 @@ impl<'w> Walk<'w> {
             _ => None,
         };
         let node = self.to_tensor(value, want, at)?;
-        if self.node_ty(node).dtype == dtype {
-            return Ok(self.tensor(node));
-        }
-        let node = self.add(Op::Convert(dtype), &[node], span)?;
+        let node = self.converted(node, dtype, span)?;
         Ok(self.tensor(node))
+    }
+
+    /// A tensor as one of another element type.
+    pub(crate) fn converted(&mut self, node: NodeId, dtype: DType, span: Span) -> Eval<NodeId> {
+        match self.node_ty(node).dtype == dtype {
+            true => Ok(node),
+            false => self.add(Op::Convert(dtype), &[node], span),
+        }
     }
 }
 

@@ -150,6 +150,12 @@ impl<'w> Walk<'w> {
     ) -> Eval<()> {
         let limit = self.limit_of(cond, limit)?;
         let count = self.known_size(limit)?;
+        if let Some(count) = count.known()
+            && count < 0
+        {
+            let message = format!("a loop that turns {count} times at most");
+            return Err(self.error(codes::BAD_ARGUMENTS, limit.span, message));
+        }
         let base = self.locals.len() - self.visible().len();
         let is_tensors = |value: &Value<'w>| {
             let mut ok = !value.is_error();
@@ -295,7 +301,7 @@ impl<'w> Walk<'w> {
             Value::Static(Static::Dim(dim)) => Ok(dim),
             Value::Error => Err(self.reported()),
             _ => {
-                let message = "how many steps a scan takes must be known";
+                let message = "how many steps a loop takes must be known";
                 let diagnostic = Diagnostic::error(codes::NOT_STATIC, expr.span, message);
                 Err(self.report(diagnostic.help("go through the rows of a tensor, or use a size")))
             }

@@ -141,6 +141,10 @@ fn reduced(mut a: Rows, mut b: Rows) -> (Rows, f64) {
         }
         let pivot = a[j][j];
         det *= pivot;
+        // A column of zeros makes solutions infinite, and the determinant, alone, 0.
+        if pivot == 0.0 && b[j].is_empty() {
+            continue;
+        }
         a[j].iter_mut().chain(&mut b[j]).for_each(|x| *x /= pivot);
         for i in (0..n).filter(|&i| i != j) {
             let factor = a[i][j];

@@ -100,6 +100,11 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let found = operands.len();
         return Err(TypeError::new(format!("the step takes {wanted} operands, found {found}")));
     }
+    if let Some(count) = scan.count.known()
+        && count < 0
+    {
+        return Err(TypeError::new(format!("a loop of {count} steps")));
+    }
     if scan.carried + scan.sliced > inputs.len() || scan.carried > outputs.len() {
         return Err(TypeError::new("the step has fewer inputs or outputs than states"));
     }
@@ -143,7 +148,8 @@ fn eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalEr
     }
     let (states, rest) = operands.split_at(scan.carried);
     let mut states: Vec<Tensor> = states.iter().map(|&t| t.clone()).collect();
-    let mut elements: Vec<Tensor> = vec![Tensor::zeros(ty.dtype, [0]); count];
+    let stacks = scan.result >= scan.carried;
+    let mut elements = vec![Tensor::zeros(ty.dtype, [0]); if stacks { count } else { 0 }];
     for place in scan.order(count) {
         let mut inputs = std::mem::take(&mut states);
         for (number, operand) in rest.iter().enumerate() {
@@ -155,15 +161,15 @@ fn eval(op: &Op, operands: &[&Tensor], ty: &TensorType) -> Result<Tensor, EvalEr
         // The node that fails is one of the step; messages are about the loop.
         let mut outputs = interpret(&scan.step, &inputs)
             .map_err(|e| EvalError { message: e.message, node: None })?;
-        if scan.result >= scan.carried {
+        if stacks {
             elements[place] = outputs[scan.result].clone();
         }
         outputs.truncate(scan.carried);
         states = outputs;
     }
-    Ok(match scan.result < scan.carried {
-        true => states.swap_remove(scan.result),
-        false => stacked(&elements, ty),
+    Ok(match stacks {
+        true => stacked(&elements, ty),
+        false => states.swap_remove(scan.result),
     })
 }
 
