@@ -34,6 +34,7 @@ pub(super) fn batch_outputs(
         map[input.index()] = Some((many.add_input(name, ty, node.origin), batched));
     }
     let b = Builder::new(&mut many);
+    let mut steps = scan::Steps::default();
     let live = graph.live();
     for id in graph.nodes().filter(|id| live[id.index()]) {
         if map[id.index()].is_some() {
@@ -48,7 +49,7 @@ pub(super) fn batch_outputs(
         let lanes = Lanes { operands: &operands, batched: &batched, size };
         let result = match (&node.op, any) {
             (Op::Scan(loop_), true) => {
-                map[id.index()] = Some(scan::batched(&b, loop_, &lanes));
+                map[id.index()] = Some(scan::batched(&b, loop_, &lanes, &mut steps));
                 continue;
             }
             (Op::Call(of), true) => {

@@ -146,11 +146,12 @@ pub(super) fn cotangents(
 /// Whether jvp goes through a graph: whether no rule for cotangents is in the way.
 pub(super) fn goes_forward(graph: &Graph) -> bool {
     let live = graph.live();
-    graph.nodes().filter(|id| live[id.index()]).all(|id| match graph.op(id) {
-        Op::Call(call) => matches!(call.rule, Rule::Again) && goes_forward(&call.body),
-        Op::Scan(scan) => goes_forward(&scan.step),
-        _ => true,
-    })
+    !graph.has_calls()
+        || graph.nodes().filter(|id| live[id.index()]).all(|id| match graph.op(id) {
+            Op::Call(call) => matches!(call.rule, Rule::Again) && goes_forward(&call.body),
+            Op::Scan(scan) => goes_forward(&scan.step),
+            _ => true,
+        })
 }
 
 /// A result of the call on many lanes, and whether it has lanes.

@@ -15,7 +15,7 @@ use super::linearize::{Mode, linearize};
 use super::transpose::transpose;
 use crate::graph::ops::lanes::{Lanes, moved, repeated};
 use crate::graph::ops::{Class, Scan};
-use crate::graph::{Builder, Graph, NodeId, Op, Operands};
+use crate::graph::{Builder, Dim, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -406,26 +406,55 @@ pub(super) fn cotangents(
     cotangents
 }
 
+/// The steps on all lanes of one graph's loops: several nodes are results of one.
+#[derive(Default)]
+pub(super) struct Steps(FxHashMap<(*const Graph, usize, Vec<bool>), Many>);
+
+/// A step on all lanes.
+struct Many {
+    step: Arc<Graph>,
+    /// Which inputs have lanes.
+    has: Vec<bool>,
+    /// Which outputs have lanes.
+    outputs: Vec<bool>,
+}
+
+impl Steps {
+    /// The step for lanes of these operands.
+    fn of(&mut self, scan: &Scan, given: &[bool], size: &Dim) -> &Many {
+        let key = (Arc::as_ptr(&scan.step), scan.carried, given.to_vec());
+        self.0.entry(key).or_insert_with(|| {
+            let step = &*scan.step;
+            let mut has = given.to_vec();
+            loop {
+                let reached = reached(step, &has);
+                let more: Vec<usize> = (0..scan.carried)
+                    .filter(|&i| reached[step.outputs()[i].1.index()] && !has[i])
+                    .collect();
+                if more.is_empty() {
+                    break;
+                }
+                more.into_iter().for_each(|i| has[i] = true);
+            }
+            let state = |output| output < scan.carried && has[output];
+            let (many, outputs) = batch_outputs(step, &has, size, &state);
+            Many { step: Arc::new(many), has, outputs }
+        })
+    }
+}
+
 /// A result of the loop on many lanes, and whether it has lanes.
-pub(super) fn batched(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeId, bool) {
-    let step = &*scan.step;
-    let inputs = step.inputs().len();
+pub(super) fn batched(
+    b: &Builder<'_>,
+    scan: &Scan,
+    lanes: &Lanes<'_>,
+    steps: &mut Steps,
+) -> (NodeId, bool) {
+    let inputs = scan.step.inputs().len();
     if scan.gated && lanes.batched[inputs] {
-        return chosen(b, scan, lanes);
+        return chosen(b, scan, lanes, steps);
     }
-    let mut has: Vec<bool> = lanes.batched[..inputs].to_vec();
-    loop {
-        let reached = reached(step, &has);
-        let more: Vec<usize> = (0..scan.carried)
-            .filter(|&i| reached[step.outputs()[i].1.index()] && !has[i])
-            .collect();
-        if more.is_empty() {
-            break;
-        }
-        more.into_iter().for_each(|i| has[i] = true);
-    }
-    let (many, outputs) =
-        batch_outputs(step, &has, lanes.size, &|output| output < scan.carried && has[output]);
+    let Many { step, has, outputs } = steps.of(scan, &lanes.batched[..inputs], lanes.size);
     let operands: Operands = (0..lanes.operands.len())
         .map(|i| {
             let operand = lanes.operands[i];
@@ -439,7 +468,7 @@ pub(super) fn batched(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeI
         .collect();
     // A loop that ends for some lanes goes on for the others.
     let until = scan.until.filter(|&state| !has[state]);
-    let node = b.scan(&Scan { step: Arc::new(many), until, ..scan.clone() }, &operands);
+    let node = b.scan(&Scan { step: Arc::clone(step), until, ..scan.clone() }, &operands);
     let has_lanes = outputs[scan.result];
     match has_lanes && scan.result >= scan.carried {
         true => (moved(b, node, 1, 0), true),
@@ -449,13 +478,13 @@ pub(super) fn batched(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeI
 
 /// A result of a loop that lanes do or do not: the steps are done for all of them, and each takes
 /// what it would have without, if it does not.
-fn chosen(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>) -> (NodeId, bool) {
+fn chosen(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>, steps: &mut Steps) -> (NodeId, bool) {
     let inputs = scan.step.inputs().len();
     let open = Scan { gated: false, ..scan.clone() };
     let size = lanes.size;
     let inner =
         Lanes { operands: &lanes.operands[..inputs], batched: &lanes.batched[..inputs], size };
-    let (node, has) = batched(b, &open, &inner);
+    let (node, has) = batched(b, &open, &inner, steps);
     let done = if has { node } else { repeated(b, node, size) };
     let before = match scan.result < scan.carried {
         true => inner.spread(b, scan.result),

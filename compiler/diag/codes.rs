@@ -97,6 +97,7 @@ codes! {
     BAD_SIZE = 605, "a size that is negative, or makes no sense";
     ASSERTION_FAILED = 606, "an assertion that does not hold";
     LOOP_LIMIT = 607, "a loop that did not end within its limit";
+    NO_MEMORY = 608, "more memory than the system gives";
 }
 
 /// What a code means, if it is one.

@@ -89,15 +89,18 @@ impl<'g> Builder<'g> {
     /// # Errors
     /// Where the operands do not satisfy the operation's constraints.
     pub fn try_add(&self, op: impl Into<Op>, operands: &[NodeId]) -> Result<NodeId, TypeError> {
-        let op = op.into();
-        let state = &mut *self.state.borrow_mut();
-        state.add(op, operands)
+        self.state.borrow_mut().add(op.into(), operands)
     }
 
-    /// As [`Builder::try_add`]; panics where types do not fit.
+    /// As [`Builder::try_add`]; panics where types do not fit. A result that no memory holds is
+    /// made: what derives graphs cannot know, who uses them asks [`Graph::beyond_memory`].
     pub fn add_op(&self, op: impl Into<Op>, operands: &[NodeId]) -> NodeId {
         let op = op.into();
-        self.try_add(op.clone(), operands).unwrap_or_else(|e| {
+        let made = self.try_add(op.clone(), operands).or_else(|e| {
+            let state = &mut *self.state.borrow_mut();
+            state.graph.add_beyond_memory(&op, operands, state.origin).ok_or(e)
+        });
+        made.unwrap_or_else(|e| {
             let types: Vec<String> = operands.iter().map(|&n| self.ty(n).to_string()).collect();
             panic!("{} on {}: {e}", op.name(), types.join(", "))
         })
@@ -580,15 +583,9 @@ impl Builder<'_> {
     pub fn gather(&self, data: NodeId, indices: NodeId, axis: usize) -> NodeId {
         self.add_op(Op::Gather(axis as u8), &[data, indices])
     }
-    /// `base` with `updates` added at checked `indices` along `axis`.
-    pub fn scatter_add(
-        &self,
-        base: NodeId,
-        indices: NodeId,
-        updates: NodeId,
-        axis: usize,
-    ) -> NodeId {
-        self.add_op(Op::ScatterAdd(axis as u8), &[base, indices, updates])
+    /// `base` with `updates` added at checked indices, `at`, along `axis`.
+    pub fn scatter_add(&self, base: NodeId, at: NodeId, updates: NodeId, axis: usize) -> NodeId {
+        self.add_op(Op::ScatterAdd(axis as u8), &[base, at, updates])
     }
 }
 

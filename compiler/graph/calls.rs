@@ -57,12 +57,4 @@ impl Graph {
         drop(b);
         (graph, from)
     }
-
-    fn has_calls(&self) -> bool {
-        self.nodes().any(|id| match self.op(id) {
-            Op::Call(_) => true,
-            Op::Scan(scan) => scan.step.has_calls(),
-            _ => false,
-        })
-    }
 }

@@ -41,6 +41,7 @@ use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 use tensc_runtime::{DType, Shape};
 
 /// A node of a [`Graph`]. Ascending ids are a topological order.
@@ -102,6 +103,14 @@ impl TensorType {
         };
         self.shape.iter().map(size).collect()
     }
+    /// Whether the sizes that are known, axes without elements aside, fit the address space.
+    pub fn fits_memory(&self) -> bool {
+        let known = self.shape.iter().filter_map(Dim::known);
+        let bytes = known.fold(Some(self.dtype.size()), |bytes, size| {
+            bytes?.checked_mul(usize::try_from(size).ok()?.max(1))
+        });
+        bytes.is_some_and(|bytes| bytes <= isize::MAX as usize)
+    }
     /// The type with every size replaced.
     pub fn map_dims(&self, f: &mut dyn FnMut(&Dim) -> Dim) -> TensorType {
         TensorType { dtype: self.dtype, shape: self.shape.iter().map(f).collect() }
@@ -142,6 +151,8 @@ pub enum Via {
 pub struct Origin {
     /// The expression; `None` in graphs that no source made.
     pub span: Option<Span>,
+    /// Where the program calls the library, if the expression is inside of that.
+    pub call: Option<Span>,
     /// The derivation.
     pub via: Via,
 }
@@ -149,7 +160,7 @@ pub struct Origin {
 impl Origin {
     /// Written in the source at `span`.
     pub fn source(span: Span) -> Origin {
-        Origin { span: Some(span), via: Via::Source }
+        Origin { span: Some(span), call: None, via: Via::Source }
     }
     /// The same place by another derivation.
     pub fn by(self, via: Via) -> Origin {
@@ -177,6 +188,16 @@ pub struct Graph {
     dag: DiGraph<Node, u16, u32>,
     inputs: Vec<(String, NodeId)>,
     outputs: Vec<(String, NodeId)>,
+    known: OnceLock<Known>,
+}
+
+/// What is asked of the graphs inside of others again and again, for each result of a loop: whose
+/// step may have such loops too.
+#[derive(Clone, Copy)]
+struct Known {
+    hash: u128,
+    has_calls: bool,
+    fits_memory: bool,
 }
 
 impl Graph {
@@ -199,6 +220,7 @@ impl Graph {
             let types: SmallVec<[&TensorType; 3]> = operands.iter().map(|&n| self.ty(n)).collect();
             op.infer(&types)?
         };
+        self.known.take();
         let id = self.dag.add_node(Node { op, ty, origin });
         for (position, operand) in operands.iter().enumerate() {
             let position = u16::try_from(position).expect("fewer than 2^16 operands");
@@ -207,8 +229,33 @@ impl Graph {
         Ok(NodeId(id))
     }
 
+    /// The node of an operation whose only fault is that no memory holds its result.
+    fn add_beyond_memory(&mut self, op: &Op, of: &[NodeId], origin: Origin) -> Option<NodeId> {
+        let ty = {
+            let types: SmallVec<[&TensorType; 3]> = of.iter().map(|&n| self.ty(n)).collect();
+            op.infer_of_any_size(&types).ok().filter(|ty| !ty.fits_memory())?
+        };
+        Some(self.copied(op.clone(), ty, of, origin))
+    }
+
+    /// A type that an output needs and no memory holds: derived graphs may have one.
+    pub fn beyond_memory(&self) -> Option<&TensorType> {
+        if self.known().fits_memory {
+            return None;
+        }
+        let live = self.live();
+        self.nodes().find_map(|id| match self.op(id) {
+            _ if !live[id.index()] => None,
+            _ if !self.ty(id).fits_memory() => Some(self.ty(id)),
+            Op::Scan(scan) => scan.step.beyond_memory(),
+            Op::Call(call) => call.body.beyond_memory(),
+            _ => None,
+        })
+    }
+
     /// Adds a node whose type is known to be what its operation gives.
     fn copied(&mut self, op: Op, ty: TensorType, operands: &[NodeId], origin: Origin) -> NodeId {
+        self.known.take();
         let id = self.dag.add_node(Node { op, ty, origin });
         for (position, operand) in operands.iter().enumerate() {
             self.dag.add_edge(operand.0, id, position as u16);
@@ -221,6 +268,7 @@ impl Graph {
         let name = name.into();
         debug_assert!(self.inputs.iter().all(|(n, _)| *n != name), "input {name} is new");
         let op = Op::Input(ty.clone());
+        self.known.take();
         let id = NodeId(self.dag.add_node(Node { op, ty, origin }));
         self.inputs.push((name, id));
         id
@@ -230,11 +278,13 @@ impl Graph {
     pub fn add_output(&mut self, name: impl Into<String>, node: NodeId) {
         let name = name.into();
         debug_assert!(self.outputs.iter().all(|(n, _)| *n != name), "output {name} is new");
+        self.known.take();
         self.outputs.push((name, node));
     }
 
     /// Forgets the outputs (not the nodes).
     pub fn clear_outputs(&mut self) {
+        self.known.take();
         self.outputs.clear();
     }
 
@@ -293,6 +343,7 @@ impl Graph {
 
     /// Makes an input that no live node uses an ordinary leaf again: [`Graph::pruned`] drops it.
     pub fn remove_input(&mut self, input: NodeId) {
+        self.known.take();
         self.inputs.retain(|(_, node)| *node != input);
     }
 
@@ -353,6 +404,31 @@ impl Graph {
 }
 
 impl Graph {
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| Known {
+            hash: substitute::both_halves(|hasher| {
+                self.content().for_each(|node| node.hash(hasher));
+                (&self.inputs, &self.outputs).hash(hasher);
+            }),
+            has_calls: self.nodes().any(|id| match self.op(id) {
+                Op::Call(_) => true,
+                Op::Scan(scan) => scan.step.has_calls(),
+                _ => false,
+            }),
+            fits_memory: self.nodes().all(|id| match self.op(id) {
+                _ if !self.ty(id).fits_memory() => false,
+                Op::Scan(scan) => scan.step.known().fits_memory,
+                Op::Call(call) => call.body.known().fits_memory,
+                _ => true,
+            }),
+        })
+    }
+
+    /// Whether some node, or one inside of a loop, is a call.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.known().has_calls
+    }
+
     /// What two graphs must agree on to be equal, in order: their nodes, their names; origins do
     /// not count.
     fn content(&self) -> impl Iterator<Item = (&Op, &TensorType, Operands)> {
@@ -363,7 +439,9 @@ impl Graph {
 impl PartialEq for Graph {
     /// The same nodes in the same order, the same names; origins do not count.
     fn eq(&self, other: &Graph) -> bool {
-        self.len() == other.len()
+        let differ = |(a, b): (&Known, &Known)| a.hash != b.hash;
+        !self.known.get().zip(other.known.get()).is_some_and(differ)
+            && self.len() == other.len()
             && self.inputs == other.inputs
             && self.outputs == other.outputs
             && self.content().eq(other.content())
@@ -374,8 +452,7 @@ impl Eq for Graph {}
 
 impl Hash for Graph {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.content().for_each(|node| node.hash(state));
-        (&self.inputs, &self.outputs).hash(state);
+        self.known().hash.hash(state);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::ops::Scan;
 use super::{Builder, Dim, DimVar, Graph, Op, Origin};
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -22,6 +24,17 @@ impl fmt::Display for SizeError {
 }
 
 impl std::error::Error for SizeError {}
+
+/// A hash as wide as two of the standard library's, the same in every run of one binary.
+pub(super) fn both_halves(content: impl Fn(&mut DefaultHasher)) -> u128 {
+    let half = |seed: u64| {
+        let mut hasher = DefaultHasher::new();
+        seed.hash(&mut hasher);
+        content(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
 
 impl Graph {
     /// The graph for these values of named sizes; names that `values` does not give stay. Every
@@ -45,8 +58,22 @@ impl Graph {
             b.set_origin(origin);
             inputs.push(b.input(name.clone(), ty));
         }
+        // The results of a loop share its step.
+        let mut steps: FxHashMap<*const Graph, Arc<Graph>> = FxHashMap::default();
         let results = b.rebuild(self, &inputs, |id, operands| {
             let origin = self.node(id).origin;
+            if let Op::Scan(scan) = self.op(id) {
+                let step = match steps.entry(Arc::as_ptr(&scan.step)) {
+                    Entry::Occupied(known) => Arc::clone(known.get()),
+                    Entry::Vacant(new) => {
+                        Arc::clone(new.insert(Arc::new(scan.step.with_sizes(values)?)))
+                    }
+                };
+                let scan = Scan { step, count: replace(&scan.count), ..scan.clone() };
+                return b
+                    .try_add(Op::Scan(scan), operands)
+                    .map_err(|e| SizeError { message: e.message, origin });
+            }
             let op = match (self.op(id).map_dims(&mut replace), self.op(id)) {
                 (Op::Size(Dim::Const(n), _), _) if n < 0 => {
                     let message = format!("a size becomes negative: {n}");
@@ -54,10 +81,6 @@ impl Graph {
                 }
                 (Op::Size(dim @ Dim::Const(_), dtype), _) => return Ok(b.size(&dim, dtype)),
                 // What `map_dims` makes of graphs inside keeps sizes that are constants now.
-                (Op::Scan(scan), Op::Scan(before)) => {
-                    let step = Arc::new(before.step.with_sizes(values)?);
-                    Op::Scan(Scan { step, ..scan })
-                }
                 (Op::Call(_), Op::Call(before)) => {
                     Op::Call(before.map_graphs(&mut |graph| graph.with_sizes(values))?)
                 }
@@ -103,13 +126,7 @@ impl Graph {
     /// A hash of what the graph computes: operations, types, edges, names of inputs and outputs,
     /// but neither origins nor nodes that no output needs. The same in every run of one binary.
     pub fn content_hash(&self) -> u128 {
-        let half = |seed: u64| {
-            let mut hasher = DefaultHasher::new();
-            seed.hash(&mut hasher);
-            self.hash_content(&mut hasher);
-            u128::from(hasher.finish())
-        };
-        half(0) << 64 | half(1)
+        both_halves(|hasher| self.hash_content(hasher))
     }
 
     fn hash_content(&self, hasher: &mut impl Hasher) {

@@ -78,6 +78,9 @@ fn missing(path: &Path, leaf: &LoadLeaf, names: &[&str]) -> Diagnostic {
         Some(key) => format!("{path} holds no tensor named `{key}`"),
         None => format!("{path} holds several tensors, but one is asked for"),
     };
-    let held = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let held = match names {
+        [] => "none".to_string(),
+        names => names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "),
+    };
     Diagnostic::error(codes::BAD_DATA_FILE, leaf.span, message).note(format!("it holds {held}"))
 }

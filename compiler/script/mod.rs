@@ -21,9 +21,8 @@ pub use format::{format_tensor, format_value};
 pub use property::check_gradient;
 
 use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
-use crate::diag::codes;
-use crate::diag::{Diagnostic, Span};
-use crate::graph::DimVar;
+use crate::diag::{Code, Diagnostic, Span, codes};
+use crate::graph::{DimVar, Origin};
 use crate::session::sizes::Sizes;
 use crate::session::{Argument, CallError, Compiled, Session};
 use rustc_hash::FxHashMap;
@@ -166,8 +165,8 @@ impl Executor<'_> {
             return Ok(Arc::clone(compiled));
         }
         let graph = region.graph.with_sizes(&|var| self.sizes.get(var).copied());
-        let graph =
-            graph.map_err(|e| Diagnostic::error(codes::BAD_SIZE, region.span, e.to_string()))?;
+        let graph = graph
+            .map_err(|e| placed(codes::BAD_SIZE, Some(e.origin), region.span, e.to_string()))?;
         let compiled = self.environment.session.compile_graph(&graph);
         let compiled = compiled.map_err(|e| self.failed_call(&e, region.span))?;
         self.compiled.insert((id, sizes), Arc::clone(&compiled));
@@ -175,8 +174,11 @@ impl Executor<'_> {
     }
 
     fn failed_call(&self, error: &CallError, region: Span) -> Diagnostic {
-        let span = error.origin().and_then(|o| o.span).unwrap_or(region);
-        Diagnostic::error(codes::INDEX_OUT_OF_RANGE, span, error.to_string())
+        let code = match error {
+            CallError::Memory(_) => codes::NO_MEMORY,
+            _ => codes::INDEX_OUT_OF_RANGE,
+        };
+        placed(code, error.origin(), region, error.to_string())
     }
 
     fn range(
@@ -250,6 +252,17 @@ impl Executor<'_> {
 
     fn truth(&self, slot: SlotId) -> bool {
         self.get(slot).as_slice::<bool>()[0]
+    }
+}
+
+/// A message about what a node comes from: inside the library, at the call that led there.
+fn placed(code: Code, origin: Option<Origin>, region: Span, message: String) -> Diagnostic {
+    let Some(Origin { span: Some(span), call, .. }) = origin else {
+        return Diagnostic::error(code, region, message);
+    };
+    match call {
+        Some(call) => Diagnostic::error(code, call, message).label(span, "in this of the library"),
+        None => Diagnostic::error(code, span, message),
     }
 }
 

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tensc_runtime::{DType, Pool, Shape, Tensor, TensorView};
+use tensc_runtime::{Arena, DType, Pool, Shape, Tensor, TensorView};
 
 /// What a call is given for an input.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub enum CallError {
         /// The argument's.
         found: String,
     },
-    /// The system gave no memory for code.
+    /// The system gave no memory: for code, or for what a call computes.
     Memory(String),
     /// An index was out of range while the code ran.
     Index {
@@ -258,6 +258,9 @@ impl Compiled {
         };
         #[cfg(unix)]
         if guard {
+            let sizes =
+                self.outputs.iter().map(|(_, dtype, shape)| shape.elements() * dtype.size());
+            enough_memory(sizes.fold(executable.program().plan.bytes, usize::saturating_add))?;
             let bytes: Vec<&[u8]> = arguments.iter().map(Argument::as_bytes).collect();
             let found = run_guarded(pool, executable, &bytes);
             // Whatever a fault was is told below, by a run that meets it again.
@@ -283,12 +286,20 @@ impl Compiled {
                 results[*output as usize] = Some(donated);
             }
         }
-        let mut outputs: SmallVec<[*mut u8; 16]> = SmallVec::new();
+        let mut missing = match lock(idle).is_empty() {
+            true => executable.program().plan.bytes,
+            false => 0,
+        };
         for (result, (_, dtype, shape)) in results.iter_mut().zip(&self.outputs) {
             let fits = |t: &mut Tensor| t.dtype() == *dtype && t.shape() == shape && t.is_unique();
             if !result.as_mut().is_some_and(fits) {
                 *result = None;
+                missing = missing.saturating_add(shape.elements() * dtype.size());
             }
+        }
+        enough_memory(missing)?;
+        let mut outputs: SmallVec<[*mut u8; 16]> = SmallVec::new();
+        for (result, (_, dtype, shape)) in results.iter_mut().zip(&self.outputs) {
             let tensor = result.get_or_insert_with(|| Tensor::zeros(*dtype, shape.clone()));
             outputs.push(tensor.as_mut_ptr());
         }
@@ -376,6 +387,25 @@ fn run(
     done
 }
 
+/// Asks the system for so much memory, and gives it back: whether what a call is about to allocate
+/// is there can still be an error then, and not the end of the process.
+fn enough_memory(bytes: usize) -> Result<(), CallError> {
+    const LARGE: usize = 1 << 30;
+    if bytes < LARGE || Arena::try_new(bytes).is_some() {
+        return Ok(());
+    }
+    let message = format!("this needs {} of memory, which the system does not give", size(bytes));
+    Err(CallError::Memory(message))
+}
+
+/// `4.0 TB`
+fn size(bytes: usize) -> String {
+    const UNITS: [(f64, &str); 4] = [(1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB")];
+    let bytes = bytes as f64;
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| bytes >= *unit).unwrap_or(UNITS[3]);
+    format!("{:.1} {name}", bytes / unit)
+}
+
 /// The outputs, of rank 1, found twice the same, with a guard on either side of each buffer.
 #[cfg(unix)]
 fn run_guarded(
@@ -404,6 +434,11 @@ fn out_of_range(
 }
 
 fn interpreted_call(graph: &Graph, arguments: &[Argument<'_>]) -> Result<Vec<Tensor>, CallError> {
+    let bytes = graph.nodes().map(|id| {
+        let ty = graph.ty(id);
+        ty.concrete_shape().elements() * ty.dtype.size()
+    });
+    enough_memory(bytes.fold(0, usize::saturating_add))?;
     let inputs: Vec<Tensor> = arguments.iter().map(Argument::to_tensor).collect();
     interpret(graph, &inputs).map_err(|e| CallError::Index {
         origin: e.node.map(|node| graph.node(node).origin).unwrap_or_default(),

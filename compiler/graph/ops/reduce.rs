@@ -41,7 +41,8 @@ pub(super) static ARG_REDUCE: OpRow = OpRow {
         let operand = operands[0];
         let along = check_axis("arg_reduce", *axis, 0, operand)?;
         if operand.shape[along].is(0) {
-            return Err(TypeError::new("arg_reduce along an axis of size 0").axis(0, along));
+            return Err(TypeError::new("there is no extreme element along an axis of size 0")
+                .axis(0, along));
         }
         takes("arg_reduce", ReduceOp::Max, operand.dtype)?;
         let kept = other_axes(operand.rank(), &[*axis]);

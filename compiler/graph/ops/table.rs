@@ -98,6 +98,16 @@ impl Op {
     /// # Errors
     /// Where the operands do not satisfy the operation's constraints.
     pub fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let ty = self.infer_of_any_size(operands)?;
+        possible(self.name(), &ty)?;
+        Ok(ty)
+    }
+
+    /// As [`Op::infer`], but the result may be one that no memory holds.
+    pub(in crate::graph) fn infer_of_any_size(
+        &self,
+        operands: &[&TensorType],
+    ) -> Result<TensorType, TypeError> {
         let row = self.row();
         if let Some(arity) = row.arity
             && arity != operands.len()
@@ -109,9 +119,7 @@ impl Op {
                 if arity == 1 { "" } else { "s" },
             )));
         }
-        let ty = (row.infer)(self, operands)?;
-        possible(self.name(), &ty)?;
-        Ok(ty)
+        (row.infer)(self, operands)
     }
 
     /// Whether every size among the attributes is an integer.
@@ -207,16 +215,11 @@ impl Op {
 
 /// No size that is known is negative, and a tensor of known sizes fits the address space.
 fn possible(name: &str, ty: &TensorType) -> Result<(), TypeError> {
-    let mut bytes = Some(ty.dtype.size());
-    for dim in &ty.shape {
-        let Some(size) = dim.known() else { continue };
-        let Ok(size) = usize::try_from(size) else {
-            return Err(TypeError::new(format!("{name} of type {ty} has a negative size")));
-        };
-        bytes = bytes.and_then(|b| b.checked_mul(size.max(1)));
+    if ty.shape.iter().any(|dim| dim.known().is_some_and(|size| size < 0)) {
+        return Err(TypeError::new(format!("{name} of type {ty} has a negative size")));
     }
-    match bytes {
-        Some(b) if b <= isize::MAX as usize => Ok(()),
-        _ => Err(TypeError::new(format!("{name} of type {ty} does not fit the address space"))),
+    match ty.fits_memory() {
+        true => Ok(()),
+        false => Err(TypeError::new(format!("{name} of type {ty} does not fit the address space"))),
     }
 }

@@ -144,6 +144,10 @@ impl<'w> Walk<'w> {
         if self.level().graph.len() + graph.len() >= MAX_NODES {
             return Err(self.too_large(span));
         }
+        if let Some(ty) = graph.beyond_memory() {
+            let message = format!("this needs {ty}, which does not fit the address space");
+            return Err(self.error(codes::SHAPE_MISMATCH, span, message));
+        }
         Ok(self.level_mut().graph.inline(graph, arguments))
     }
 
