@@ -30,8 +30,10 @@ fn sources_that_are_too_large_or_too_deep() {
     }
     let text = "error[E0220]: this program grows too large when its calls are replaced by their \
                 bodies";
-    let found = messages(&doubled);
-    assert!(!found.is_empty() && found.iter().all(|message| message == text), "{found:?}");
+    assert_eq!(messages(&doubled), [text]);
+    // What is known needs no node, but takes time.
+    let lists = "fn f() -> i64 = size(list(4096, fn(i) = list(4096, fn(j) = j)))";
+    assert_eq!(messages(lists), [text]);
 }
 
 #[test]
@@ -39,6 +41,17 @@ fn files_that_cannot_be_read_or_written_and_programs_that_do_not_run() {
     let missing = Module::from_file("no/such/file.tx").expect_err("there is no such file");
     let found = headlines(&missing.to_string());
     assert!(found[0].starts_with("error[E0505]: cannot read no/such/file.tx: "), "{found:?}");
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let latin = dir.path().join("latin.tx");
+    std::fs::write(&latin, b"fn f(x: f32) = x\n// caf\xe9\n").expect("it is written");
+    let strange = Module::from_file(&latin).expect_err("it is no text");
+    let found = headlines(&strange.to_string());
+    assert!(found[0].starts_with("error[E0505]: cannot read "), "{found:?}");
+    assert!(
+        found[0].ends_with(": line 2 is no UTF-8 text: the byte 0xe9 stands there"),
+        "{found:?}"
+    );
 
     let run = |text: &str| {
         let module = Module::from_source("run.tx", text).expect("it is right");

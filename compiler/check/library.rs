@@ -47,3 +47,32 @@ pub(crate) const MODULES: &[(&str, &str)] = &[
     ("std.augment", include_str!("../std/augment.tx")),
     ("std.penalty", include_str!("../std/penalty.tx")),
 ];
+
+/// What to import for a name: items of that name, or a module that ends with it.
+pub(crate) fn homes(name: &str) -> Vec<String> {
+    let modules = MODULES.iter().filter(|(module, _)| *module != PRELUDE);
+    let home = |(module, text): &(&str, &str)| match has(text, name) {
+        true => Some(format!("{module}.{name}")),
+        false => module.strip_suffix(name)?.ends_with('.').then(|| module.to_string()),
+    };
+    modules.filter_map(home).collect()
+}
+
+/// Whether the prelude has a function of this name.
+#[cfg(test)]
+pub(crate) fn in_prelude(name: &str) -> bool {
+    MODULES.iter().any(|(module, text)| *module == PRELUDE && has(text, name))
+}
+
+/// Whether a function or struct of the module has this name; those that only it sees have none.
+fn has(text: &str, name: &str) -> bool {
+    let items = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("fn ").or_else(|| line.strip_prefix("struct ")));
+    !name.starts_with('_')
+        && items
+            .filter_map(|rest| rest.strip_prefix(name))
+            .any(|after| after.starts_with(['(', '[', ' ']))
+}
+
+const PRELUDE: &str = "std.prelude";

@@ -26,7 +26,7 @@ mod world;
 
 pub use world::SourceLoader;
 
-use crate::diag::{Diagnostics, SourceId, Sources};
+use crate::diag::{Diagnostics, SourceId, Sources, codes};
 use crate::graph::TensorType;
 use typed::{Function, Tree, TypedProgram};
 use walk::Walk;
@@ -59,6 +59,11 @@ pub fn check(
         let mut program = TypedProgram::default();
         for &id in &world.module(root).fns {
             program.functions.extend(define::define(&mut walk, id));
+            // What calls a function that grows too large would only grow as large, and as slowly.
+            if walk.diags.iter().any(|d| d.code == codes::TOO_LARGE) {
+                diagnostics.extend(walk.diags);
+                return program;
+            }
             walk.reset();
         }
         program.main = script::main(&mut walk, root);

@@ -1,4 +1,10 @@
-//! Names that are nearly right.
+//! Names that are nearly right, names that an import would bring, and names of other libraries.
+
+use super::library;
+use crate::diag::Diagnostic;
+
+/// Longer words are not compared: the time is the product of both lengths.
+const LONGEST: usize = 64;
 
 /// The candidate that is closest to what was written, where it is close enough to be meant.
 pub(crate) fn nearest<'a>(
@@ -6,15 +12,109 @@ pub(crate) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
     // Short names are near to everything: of one or two letters only the case may differ.
-    let limit = written.chars().count() / 3;
+    let length = written.chars().count();
+    let limit = length / 3;
+    if length > LONGEST {
+        return None;
+    }
     candidates
         .into_iter()
-        .filter(|c| *c != written)
+        .filter(|c| *c != written && c.chars().count().abs_diff(length) <= limit)
         .map(|c| (distance(written, c), c))
         .filter(|(d, _)| *d <= limit)
         .min()
         .map(|(_, c)| c.to_string())
 }
+
+/// Adds what to write in the place of a name that is not defined, if one of `known` is near, the
+/// library has it, or another library.
+pub(crate) fn instead<'a>(
+    diagnostic: Diagnostic,
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    let homes = library::homes(written);
+    let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == written);
+    match (homes.as_slice(), elsewhere, nearest(written, known)) {
+        ([home], _, _) => diagnostic.help(format!("it is in the library: import {home}")),
+        ([first, .., last], _, _) => {
+            diagnostic.help(format!("it is in the library: import {first}, or {last}"))
+        }
+        ([], Some((_, here)), _) => diagnostic.help(format!("write {here}")),
+        ([], None, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")),
+        ([], None, None) => diagnostic,
+    }
+}
+
+/// What NumPy, PyTorch, JAX and Keras call otherwise, and what to write.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("np", "the function's name alone"),
+    ("jnp", "the function's name alone"),
+    ("torch", "the function's name alone"),
+    ("len", "size(x, 0), or the name of the size"),
+    ("shape", "size(x, axis), or the name of the size"),
+    ("array", "the list itself: [1.0, 2.0]"),
+    ("tensor", "the list itself: [1.0, 2.0]"),
+    ("asarray", "the list itself: [1.0, 2.0]"),
+    ("float", "f32"),
+    ("double", "f64"),
+    ("int", "i64"),
+    ("long", "i64"),
+    ("bfloat16", "bf16"),
+    ("float16", "f16"),
+    ("float32", "f32"),
+    ("float64", "f64"),
+    ("uint8", "u8"),
+    ("int8", "i8"),
+    ("int16", "i16"),
+    ("int32", "i32"),
+    ("int64", "i64"),
+    ("Tensor", "the elements and sizes: f32[N, 3]"),
+    ("expand_dims", "expand"),
+    ("unsqueeze", "expand"),
+    ("permute", "transpose"),
+    ("permute_dims", "transpose"),
+    ("swapaxes", "swap_axes"),
+    ("moveaxis", "move_axis"),
+    ("movedim", "move_axis"),
+    ("concatenate", "concat"),
+    ("hstack", "concat"),
+    ("vstack", "concat, or stack"),
+    ("view", "reshape"),
+    ("ravel", "flatten"),
+    ("gather", "x[indices], or take_along_axis"),
+    ("index_select", "take"),
+    ("scatter", "scatter_add"),
+    ("dot", "x @ y"),
+    ("mm", "x @ y"),
+    ("bmm", "x @ y"),
+    ("power", "x ** y"),
+    ("absolute", "abs"),
+    ("negative", "-x"),
+    ("maximum", "max"),
+    ("minimum", "min"),
+    ("amax", "max"),
+    ("amin", "min"),
+    ("clamp", "clip"),
+    ("var", "variance"),
+    ("std", "std_dev"),
+    ("arcsin", "asin"),
+    ("arccos", "acos"),
+    ("arctan", "atan"),
+    ("arctan2", "atan2"),
+    ("arcsinh", "asinh"),
+    ("arccosh", "acosh"),
+    ("arctanh", "atanh"),
+    ("isnan", "is_nan"),
+    ("isinf", "is_inf"),
+    ("isfinite", "is_finite"),
+    ("isclose", "is_close"),
+    ("isin", "is_in"),
+    ("logical_not", "!x"),
+    ("rand", "uniform(key(seed), [N])"),
+    ("randn", "normal(key(seed), [N])"),
+    ("random", "uniform(key(seed), [N])"),
+];
 
 /// Insertions, deletions, replacements and swaps of neighbours that make one word the other
 /// (the optimal string alignment distance), case ignored.
@@ -43,7 +143,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{ELSEWHERE, nearest};
+    use crate::check::{builtin, library};
 
     #[test]
     fn suggests_what_is_close() {
@@ -53,5 +154,19 @@ mod tests {
         assert_eq!(nearest("sofmax", names), Some("softmax".to_string()));
         assert_eq!(nearest("conv2d", names), None);
         assert_eq!(nearest("q", ["p", "x"]), None);
+    }
+
+    #[test]
+    fn names_of_other_libraries_are_none_of_ours_and_lead_to_ours() {
+        for (name, here) in ELSEWHERE {
+            assert!(builtin::find(name).is_none() && library::homes(name).is_empty(), "{name}");
+            let known = |name: &str| {
+                let dtype = tensc_runtime::DType::from_name(name).is_some();
+                dtype || builtin::find(name).is_some() || library::in_prelude(name)
+            };
+            let mut words = here.split([',', '(', '[', ' ']).filter(|w| w.contains('_'));
+            assert!(words.all(known), "{here}");
+            assert!(here.contains([' ', '[', '-', '!']) || known(here), "{here}");
+        }
     }
 }

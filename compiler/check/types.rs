@@ -139,8 +139,8 @@ pub(crate) enum Mismatch {
     Size { written: crate::diag::Span, wanted: Dim, found: Dim, path: Vec<usize>, axis: usize },
     /// Another number of axes.
     Rank,
-    /// Another element type.
-    DType,
+    /// Another element type; why, where the written type does not tell.
+    DType(Option<String>),
     /// Another kind of type altogether.
     Kind,
     /// A name in the written type stands for no type.

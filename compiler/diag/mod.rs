@@ -72,6 +72,10 @@ impl Sources {
     pub fn text(&self, span: Span) -> &str {
         &self.get(span.source).text[span.start as usize..span.end as usize]
     }
+    /// The bytes of all sources together.
+    pub fn total_len(&self) -> usize {
+        self.files.iter().map(|source| source.text.len()).sum()
+    }
     /// One-based line and column (in characters) of the span's start.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
         let before = &self.get(span.source).text[..span.start as usize];

@@ -1,6 +1,6 @@
 //! Matching a written type against one: the bindings that make them equal.
 
-use super::super::world::{GenericSort, ModuleId, World};
+use super::super::world::{DTypeBound, GenericSort, ModuleId, World};
 use super::{
     Binding, Bindings, Generic, Head, Mismatch, Type, TypeScope, as_dim, as_path, split_args,
 };
@@ -18,6 +18,22 @@ pub(crate) struct Unifier<'a, 'w> {
     pub(crate) deferred: Vec<(ast::Dim, Dim, Vec<usize>, usize)>,
     /// The fields on the way from the argument to the part at hand.
     pub(crate) path: Vec<usize>,
+}
+
+/// Another element type than the one that is written, or that the written name stands for.
+fn told(path: &ast::Path, dtype: DType) -> Mismatch {
+    let stands = path.last().name != dtype.name();
+    Mismatch::DType(stands.then(|| format!("`{path}` is {dtype} here")))
+}
+
+/// An element type that a parameter does not stand for.
+fn refused(name: &str, sort: GenericSort) -> Mismatch {
+    let of = match sort {
+        GenericSort::DType(DTypeBound::Float) => "floats",
+        GenericSort::DType(DTypeBound::Int) => "integers",
+        _ => "numbers",
+    };
+    Mismatch::DType(Some(format!("`{name}` is a type of {of}")))
 }
 
 impl<'a, 'w> Unifier<'a, 'w> {
@@ -117,17 +133,17 @@ impl<'a, 'w> Unifier<'a, 'w> {
         match (head, actual) {
             (Head::Tensor(dtype), Type::Tensor(actual)) => {
                 self.unify_shape(args, &actual.shape)?;
-                if dtype == actual.dtype { Ok(()) } else { Err(Mismatch::DType) }
+                if dtype == actual.dtype { Ok(()) } else { Err(told(path, dtype)) }
             }
             (Head::Key, Type::Tensor(actual)) => match actual.rank() {
                 0 if actual.dtype == DType::I64 => Ok(()),
-                0 => Err(Mismatch::DType),
+                0 => Err(Mismatch::DType(None)),
                 _ => Err(Mismatch::Rank),
             },
             (Head::OpenDType(name), Type::Tensor(actual)) => {
                 let binding = self.bindings.get_mut(&name).expect("open names are bound later");
                 if !binding.sort.accepts(actual.dtype) {
-                    return Err(Mismatch::DType);
+                    return Err(refused(&name, binding.sort));
                 }
                 binding.value = Some(Generic::DType(actual.dtype));
                 self.unify_shape(args, &actual.shape)
@@ -168,11 +184,11 @@ impl<'a, 'w> Unifier<'a, 'w> {
             Generic::Pack(dims) => self.unify_shape(args, dims),
             Generic::DType(dtype) => match self.scope().head(&as_path(&args[0])?)? {
                 Head::Tensor(wanted) if wanted == *dtype => Ok(()),
-                Head::Tensor(_) => Err(Mismatch::DType),
+                Head::Tensor(wanted) => Err(told(&as_path(&args[0])?, wanted)),
                 Head::OpenDType(name) => {
                     let binding = self.bindings.get_mut(&name).expect("it is open");
                     if !binding.sort.accepts(*dtype) {
-                        return Err(Mismatch::DType);
+                        return Err(refused(&name, binding.sort));
                     }
                     binding.value = Some(Generic::DType(*dtype));
                     Ok(())

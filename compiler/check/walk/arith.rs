@@ -290,8 +290,8 @@ impl<'w> Walk<'w> {
             let message = format!("{what} needs operands of one element type, found {a} and {b}");
             let here = format!("{}, {}", describe(masks), describe(masks + other));
             let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here);
-            let (wide, narrow) =
-                if a.is_float() || !b.is_float() { (a, masks + other) } else { (b, masks) };
+            let width = |d: DType| (d.is_float(), d.is_int(), d.size());
+            let (wide, narrow) = if width(a) >= width(b) { (a, masks + other) } else { (b, masks) };
             let text = self.text(operands[narrow].1);
             let help = format!("convert one of them: {wide}({text})");
             return self.report(diagnostic.help(help));

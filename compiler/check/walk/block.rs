@@ -280,9 +280,9 @@ impl<'w> Walk<'w> {
         for i in from..to {
             let mark = self.locals.len();
             self.destructure(pattern, Value::int(i), false)?;
-            let value = self.block(body, None);
+            let value = self.deeper(span, |w| Ok(w.block(body, None)));
             self.locals.truncate(mark);
-            if value.is_error() {
+            if value?.is_error() {
                 return Err(self.reported());
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Eval, Walk};
 use crate::check::builtin;
-use crate::check::suggest::nearest;
+use crate::check::suggest::{self, nearest};
 use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Lambda, Leaf, Static, Value};
 use crate::check::world::{Def, GenericSort, ModuleId};
@@ -207,10 +207,10 @@ impl<'w> Walk<'w> {
         let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
         let items = self.world.names(self.module());
         let builtins = builtin::table().iter().map(|b| b.name);
-        let near = nearest(name, locals.chain(generics).chain(items).chain(builtins));
         let message = format!("`{name}` is not defined");
-        let mut diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, span, message);
-        diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, span, message);
+        let known = locals.chain(generics).chain(items).chain(builtins);
+        let diagnostic = suggest::instead(diagnostic, name, known);
         self.report(diagnostic)
     }
 
@@ -288,8 +288,9 @@ impl<'w> Walk<'w> {
         let single = def.sorts.len() - packs;
         if args.len() > single && packs == 0 {
             let message = format!(
-                "`{}` has {single} generic parameters, found {} arguments",
+                "`{}` has {single} generic parameter{}, found {} arguments",
                 def.decl.name.name,
+                if single == 1 { "" } else { "s" },
                 args.len()
             );
             return Err(self.error(codes::BAD_ARGUMENTS, span, message));
@@ -400,6 +401,12 @@ impl<'w> Walk<'w> {
                 let b = otherwise.map_or(Value::Unit, |e| self.expr(e, want));
                 self.both_ways = outside;
                 self.assignable_from = before;
+                if otherwise.is_none() && !matches!(a, Value::Unit | Value::Error) {
+                    let message = "an `if` without `else` has no value";
+                    let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, span, message);
+                    let help = format!("say what it is where {} is false", self.text(cond.span));
+                    return Err(self.report(diagnostic.help(help)));
+                }
                 let mut pairs = Vec::new();
                 let both = self.paired(&a, &b, span, &mut pairs)?;
                 let Value::Tensor(leaf) = mask else { unreachable!("a condition is a tensor") };
@@ -420,7 +427,11 @@ impl<'w> Walk<'w> {
         }
         let message = format!("a condition is a bool scalar, found {}", self.show(&mask));
         let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, message);
-        Err(self.report(diagnostic.help("choose between tensors elementwise with where(c, a, b)")))
+        let help = match ty.rank() {
+            0 => format!("compare it: {} != 0", self.text(at)),
+            _ => "choose between tensors elementwise with where(c, a, b)".to_string(),
+        };
+        Err(self.report(diagnostic.help(help)))
     }
 
     /// The form of two values of one type, and the pairs of their tensors.

@@ -229,8 +229,13 @@ impl<'w> Walk<'w> {
             return Err(self.error(codes::BAD_INDEX, span, "`...` can stand only once"));
         }
         if taken > ty.rank() {
-            let (n, s) = (ty.rank(), if ty.rank() == 1 { "axis" } else { "axes" });
-            let message = format!("{taken} indices for {ty}, which has {n} {s}");
+            let indices = if taken == 1 { "1 index" } else { &format!("{taken} indices") };
+            let axes = match ty.rank() {
+                0 => "no axes".to_string(),
+                1 => "1 axis".to_string(),
+                n => format!("{n} axes"),
+            };
+            let message = format!("{indices} for {ty}, which has {axes}");
             return Err(self.error(codes::BAD_INDEX, span, message));
         }
         let mut items = Vec::new();

@@ -55,6 +55,10 @@ const MAX_NODES: usize = 1 << 18;
 /// Axes a tensor may have.
 const MAX_RANK: usize = 16;
 
+/// Expressions that a function may come to when its calls and loops are written out, besides those
+/// of the program's text: known values can be computed without a node.
+const MAX_STEPS: usize = 1 << 21;
+
 /// How deep expressions and calls may nest together.
 const MAX_DEPTH: usize = 4_000;
 
@@ -122,6 +126,10 @@ pub(crate) struct Walk<'w> {
     pub(crate) recursive: FxHashSet<FnId>,
     next_dim: u32,
     depth: usize,
+    /// Expressions that may still be walked.
+    steps: usize,
+    /// Whether the function grew too large: one message says so, and the rest of it is left.
+    pub(crate) given_up: bool,
 }
 
 impl<'w> Walk<'w> {
@@ -139,6 +147,8 @@ impl<'w> Walk<'w> {
             recursive: FxHashSet::default(),
             next_dim: 0,
             depth: 0,
+            steps: MAX_STEPS + sources.total_len(),
+            given_up: false,
         }
     }
 
@@ -150,6 +160,8 @@ impl<'w> Walk<'w> {
         self.script = None;
         self.assignable_from = 0;
         self.both_ways = false;
+        self.steps = MAX_STEPS + self.sources.total_len();
+        self.given_up = false;
     }
 
     /// Makes sizes that are not known differ from those in given types.
@@ -183,7 +195,7 @@ impl<'w> Walk<'w> {
         if self.level().graph.len() >= MAX_NODES {
             return Err(self.too_large(span));
         }
-        let origin = Origin::source(span);
+        let origin = self.origin(span);
         match self.level_mut().graph.add(op, operands, origin) {
             Ok(node) if self.node_ty(node).rank() > MAX_RANK => {
                 let message = format!("a tensor has at most {MAX_RANK} axes");
@@ -194,9 +206,19 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// What is written at this place, and which call of the program led into the library.
+    fn origin(&self, span: Span) -> Origin {
+        let mut calls = self.frames.iter().rev().filter_map(|frame| frame.call);
+        let call = match self.world.in_std(span) {
+            true => calls.find(|call| !self.world.in_std(*call)),
+            false => None,
+        };
+        Origin { call, ..Origin::source(span) }
+    }
+
     /// A scalar constant.
     pub(crate) fn constant(&mut self, scalar: tensc_runtime::Scalar, span: Span) -> NodeId {
-        let origin = Origin::source(span);
+        let origin = self.origin(span);
         let node = self.level_mut().graph.add(Op::Const(scalar), &[], origin);
         node.expect("a constant has no operands")
     }
@@ -350,10 +372,14 @@ impl<'w> Walk<'w> {
 
     /// Guards against nesting that would exhaust the stack.
     fn deeper<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
-        if self.depth >= MAX_DEPTH {
+        if self.given_up {
+            return Err(self.reported());
+        }
+        if self.depth >= MAX_DEPTH || self.steps == 0 {
             return Err(self.too_large(span));
         }
         self.depth += 1;
+        self.steps -= 1;
         let result = f(self);
         self.depth -= 1;
         result

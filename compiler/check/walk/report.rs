@@ -2,6 +2,7 @@
 //! where the sizes that disagree come from.
 
 use super::{Walk, show_shape};
+use crate::check::suggest;
 use crate::check::types::{Mismatch, Type};
 use crate::check::value::{SizeSource, Value};
 use crate::diag::{Code, Diagnostic, Diagnostics, Label, Span, codes};
@@ -62,7 +63,10 @@ impl<'w> Walk<'w> {
     /// Runs `f` and gives what it reported instead of keeping it.
     pub(crate) fn listening<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics) {
         let before = std::mem::take(&mut self.diags);
+        let given_up = self.given_up;
         let result = f(self);
+        // The message may be dropped: who goes on comes to another.
+        self.given_up = given_up;
         (result, std::mem::replace(&mut self.diags, before))
     }
 
@@ -72,6 +76,7 @@ impl<'w> Walk<'w> {
     }
 
     pub(crate) fn too_large(&mut self, span: Span) -> Reported {
+        self.given_up = true;
         let message = "this program grows too large when its calls are replaced by their bodies";
         self.error(codes::TOO_LARGE, span, message)
     }
@@ -230,7 +235,7 @@ impl<'w> Walk<'w> {
                 let message = format!("nothing tells what `{name}` is here");
                 self.error(codes::CANNOT_INFER, ty.span, message)
             }
-            Mismatch::Size { .. } | Mismatch::Rank | Mismatch::DType | Mismatch::Kind => {
+            Mismatch::Size { .. } | Mismatch::Rank | Mismatch::DType(_) | Mismatch::Kind => {
                 unreachable!("a type alone has nothing to differ from")
             }
         }
@@ -245,10 +250,9 @@ impl<'w> Walk<'w> {
         let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
         let dtypes = tensc_runtime::DType::ALL.map(|d| d.name());
         let known = self.world.names(module).chain(generics).chain(dtypes);
-        let near = crate::check::suggest::nearest(&name.name, known);
         let message = format!("`{}` is no type and no size that is known here", name.name);
-        let mut diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, message);
-        diagnostic.help.extend(near.map(|n| format!("did you mean `{n}`?")));
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, message);
+        let mut diagnostic = suggest::instead(diagnostic, &name.name, known);
         if diagnostic.help.is_empty() && name.name.len() == 1 {
             let help =
                 format!("declare a size in the brackets of the function: `fn f[{}](…)`", name.name);

@@ -318,7 +318,13 @@ impl<'w> Walk<'w> {
                 let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
                 self.report(diagnostic.here("another number of axes"))
             }
-            Mismatch::DType => self.report(Diagnostic::error(codes::DTYPE_MISMATCH, at, message)),
+            Mismatch::DType(why) => {
+                let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, at, message);
+                self.report(match why {
+                    Some(why) => diagnostic.here(why),
+                    None => diagnostic,
+                })
+            }
             Mismatch::Kind => self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message)),
             Mismatch::Unknown(name) => self.unknown_type(&name),
             Mismatch::Malformed(span, message) => self.error(codes::BAD_TYPE, span, message),
