@@ -113,7 +113,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("logical_not", "!x"),
     ("rand", "uniform(key(seed), [N])"),
     ("randn", "normal(key(seed), [N])"),
-    ("random", "uniform(key(seed), [N])"),
 ];
 
 /// Insertions, deletions, replacements and swaps of neighbours that make one word the other
