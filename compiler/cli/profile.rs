@@ -26,6 +26,7 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
     let program = executable.program();
     let mut rows = Vec::new();
     list(&module, program, &mut Vec::new(), &mut rows);
+    let within: Vec<bool> = rows.iter().map(|row| executable.follows(&row.path)).collect();
     let roof = Roof::measure(bench.session())?;
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
     let mut runs = vec![0u32; rows.len()];
@@ -58,13 +59,14 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
         rows.iter().filter(|row| outer(row)).count()
     ));
     output.line("      time   share  GFLOP/s     GB/s   roof  kernel");
-    for (Row { path, name, lines, .. }, ns) in rows.iter().zip(&medians) {
+    for ((Row { path, name, lines, .. }, ns), within) in rows.iter().zip(&medians).zip(within) {
         let counts = done(path, &rows, &runs);
         let margin = "  ".repeat(path.len() - 1);
+        let within = if within { "  (in the kernel before)" } else { "" };
         let (flops, bytes) = (counts.flops / ns.max(1.0), counts.bytes / ns.max(1.0));
         let reached = (flops / roof.flops).max(bytes / roof.bytes);
         output.line(format_args!(
-            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {margin}{name}{lines}",
+            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {margin}{name}{lines}{within}",
             shown(*ns),
             100.0 * ns / total.max(1.0),
             100.0 * reached,

@@ -22,38 +22,38 @@ impl<'a> Aliases<'a> {
 
     /// Whether nothing writes the buffer's memory while the kernel runs.
     pub fn readonly(&self, buffer: BufferId) -> bool {
-        self.written.iter().all(|&other| !self.overlap(buffer, other))
+        self.written.iter().all(|&other| !overlap(self.program, buffer, other))
     }
+}
 
-    fn overlap(&self, a: BufferId, b: BufferId) -> bool {
-        let plan = &self.program.plan;
-        let place = |id: BufferId| &self.program.buffers[id.0 as usize].place;
-        match (place(a), place(b)) {
-            _ if a == b => true,
-            (Place::Arena, Place::Arena) => match (self.arena(a), self.arena(b)) {
-                (Some((start, end)), Some((other_start, other_end))) => {
-                    start < other_end && other_start < end
-                }
-                _ => true,
-            },
-            (&Place::Input(input), &Place::Output(output))
-            | (&Place::Output(output), &Place::Input(input)) => {
-                plan.donations.contains(&(input, output))
+/// Whether two buffers of a program may share memory.
+pub(super) fn overlap(program: &Program, a: BufferId, b: BufferId) -> bool {
+    let place = |id: BufferId| &program.buffers[id.0 as usize].place;
+    match (place(a), place(b)) {
+        _ if a == b => true,
+        (Place::Arena, Place::Arena) => match (arena(program, a), arena(program, b)) {
+            (Some((start, end)), Some((other_start, other_end))) => {
+                start < other_end && other_start < end
             }
-            // One input given for two, or one output, is the caller's own business.
-            (Place::Input(a), Place::Input(b)) => a == b,
-            (Place::Output(a), Place::Output(b)) => a == b,
-            // Row buffers may share scratch memory in turn.
-            (Place::Row, Place::Row) => true,
-            _ => false,
+            _ => true,
+        },
+        (&Place::Input(input), &Place::Output(output))
+        | (&Place::Output(output), &Place::Input(input)) => {
+            program.plan.donations.contains(&(input, output))
         }
+        // One input given for two, or one output, is the caller's own business.
+        (Place::Input(a), Place::Input(b)) => a == b,
+        (Place::Output(a), Place::Output(b)) => a == b,
+        // Row buffers may share scratch memory in turn.
+        (Place::Row, Place::Row) => true,
+        _ => false,
     }
+}
 
-    fn arena(&self, id: BufferId) -> Option<(usize, usize)> {
-        let start = (*self.program.plan.offsets.get(id.0 as usize)?)?;
-        let buffer = &self.program.buffers[id.0 as usize];
-        Some((start, start + buffer.elements * buffer.dtype.size()))
-    }
+fn arena(program: &Program, id: BufferId) -> Option<(usize, usize)> {
+    let start = (*program.plan.offsets.get(id.0 as usize)?)?;
+    let buffer = &program.buffers[id.0 as usize];
+    Some((start, start + buffer.elements * buffer.dtype.size()))
 }
 
 /// Calls `f` with every body of a kernel.

@@ -29,7 +29,8 @@ pub(super) struct Emitter<'a, 'f> {
     /// Where a failed check is reported.
     pub fault: ir::Value,
     pub x86: bool,
-    table: ir::Value,
+    /// The starts of the program's buffers.
+    pub table: ir::Value,
     starts: FxHashMap<BufferId, ir::Value>,
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Step {
     pub parallel: bool,
     /// Whether it can fault.
     pub checks: bool,
+    /// Whether it does the work of the next kernel too, panel by panel.
+    pub followed: bool,
 }
 
 /// Machine code for a program. It may be called from several threads at once, each with a
@@ -131,6 +133,19 @@ impl Executable {
     /// The program this was compiled from.
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// Whether the kernel that `path` leads to, past those of the loops around it, is done by the
+    /// product before it, panel by panel.
+    pub fn follows(&self, path: &[usize]) -> bool {
+        let Some((&last, around)) = path.split_last() else { return false };
+        let inside =
+            around.iter().try_fold(&self.steps, |steps, &at| match &steps.get(at)?.entry {
+                Entry::Repeat(inside) => Some(inside),
+                Entry::Native(_) | Entry::Call | Entry::Nothing => None,
+            });
+        let before = last.checked_sub(1).and_then(|before| inside?.get(before));
+        before.is_some_and(|step| step.followed)
     }
 
     /// The text of each function, if the options asked for it.

@@ -25,6 +25,9 @@ pub struct Limits {
     pub small: usize,
     /// Threads that will share the work, as far as is known.
     pub threads: usize,
+    /// Bytes of a product from which a nest over its rows follows it panel by panel: by the time it
+    /// is complete, its first rows have left the caches.
+    pub far_bytes: usize,
     /// Bytes of a result from which its stores go past the caches.
     pub streamed_bytes: usize,
     /// Whether vectors of 256 bits are faster than those of 512 where memory sets the pace.
@@ -41,6 +44,7 @@ impl Default for Limits {
             waiting_rows: 768,
             small: 16 << 10,
             threads: 1,
+            far_bytes: 2 << 20,
             streamed_bytes: 8 << 20,
             narrow_streams: false,
         }

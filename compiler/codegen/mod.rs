@@ -7,7 +7,8 @@
 //! The bodies of innermost loops are vector programs. Here they are emitted in 128-bit vectors,
 //! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and
 //! `memory` emit operations on groups of lanes, `body` emits a program, `fold` the accumulators.
-//! `nest` and `product` decide on loops, and reach a program's emission through `body::emit` only.
+//! `nest` and `product` decide on loops, and reach a program's emission through `body::emit` only;
+//! `follow` has the rows of a nest done as soon as a product has them.
 //! `x86` is a second implementation of nests, in wider vectors and without Cranelift; a nest gives
 //! the same bits either way.
 //!
@@ -25,6 +26,7 @@ mod convert;
 mod emit;
 mod executable;
 mod fold;
+mod follow;
 #[cfg(unix)]
 mod guard;
 mod lanes;
@@ -132,7 +134,8 @@ fn compile_within(
 
 /// The kernels of a program as they are run.
 fn steps(code: &Code, program: &Program, compiled: &[Compiled], options: &Options) -> Vec<Step> {
-    let step = |(kernel, compiled): (&Kernel, &Compiled)| Step {
+    let checked = |at: usize| program.kernels.get(at).is_some_and(checks);
+    let step = |(at, (kernel, compiled)): (usize, (&Kernel, &Compiled))| Step {
         entry: match (&kernel.work, compiled.function) {
             (_, Some(function)) => Entry::Native(code.function(function)),
             (Work::Repeat(repeat), None) => {
@@ -143,9 +146,10 @@ fn steps(code: &Code, program: &Program, compiled: &[Compiled], options: &Option
         },
         tasks: compiled.tasks,
         parallel: compiled.tasks > 1 && (options.divide_all || worth_dividing(&kernel.work)),
-        checks: checks(kernel),
+        checks: checked(at) || compiled.followed && checked(at + 1),
+        followed: compiled.followed,
     };
-    program.kernels.iter().zip(compiled).map(step).collect()
+    program.kernels.iter().zip(compiled).enumerate().map(step).collect()
 }
 
 /// Compilation of one program.
@@ -167,25 +171,35 @@ struct Compiler {
 struct Compiled {
     function: Option<Function>,
     tasks: u64,
+    /// Whether it does the work of the next kernel too.
+    followed: bool,
     /// The kernels of a step.
     inside: Vec<Compiled>,
 }
 
 impl Compiled {
     fn new(function: Option<Function>, tasks: u64) -> Compiled {
-        Compiled { function, tasks, inside: Vec::new() }
+        Compiled { function, tasks, followed: false, inside: Vec::new() }
     }
 }
 
 impl Compiler {
     fn kernels(&mut self, program: &Program) -> Result<Vec<Compiled>, CompileError> {
-        program.kernels.iter().map(|kernel| self.kernel(program, kernel)).collect()
+        let mut compiled: Vec<Compiled> = Vec::with_capacity(program.kernels.len());
+        while compiled.len() < program.kernels.len() {
+            let one = self.kernel(program, compiled.len())?;
+            let followed = one.followed;
+            compiled.push(one);
+            compiled.extend(followed.then(|| Compiled::new(None, 0)));
+        }
+        Ok(compiled)
     }
 
-    fn kernel(&mut self, program: &Program, kernel: &Kernel) -> Result<Compiled, CompileError> {
+    fn kernel(&mut self, program: &Program, at: usize) -> Result<Compiled, CompileError> {
+        let kernel = &program.kernels[at];
         match &kernel.work {
             Work::Nest(nest) => self.nest(program, kernel, nest),
-            Work::Product(product) => self.product(program, kernel, product),
+            Work::Product(product) => self.product(program, at, product),
             Work::Call(_) => Ok(Compiled::new(None, 1)),
             Work::Repeat(repeat) => {
                 let inside = self.kernels(&repeat.step)?;
@@ -204,6 +218,7 @@ impl Compiler {
         if tasks == 0 {
             return Ok(Compiled::new(None, tasks));
         }
+        self.scratch = self.scratch.max(self.nest_scratch(program, nest));
         let streamed_bytes = self.limits.streamed_bytes;
         let function = self.nest_function(&kernel.name, program, &kernel.work, streamed_bytes)?;
         Ok(Compiled::new(Some(function), tasks))
@@ -222,7 +237,6 @@ impl Compiler {
         if self.isa != Isa::Portable && x86::supports(nest) {
             let isa = x86::choose(nest, self.isa, self.limits.narrow_streams);
             let code = x86::emit(program, nest, aliases, isa, streamed_bytes);
-            self.scratch = self.scratch.max(x86::scratch(program, nest, isa));
             let text = || x86::asm::text(&code);
             return self.module.define_bytes(name, &KERNEL_PARAMS, &code, text);
         }
@@ -234,23 +248,38 @@ impl Compiler {
         })
     }
 
+    /// Bytes of scratch memory that a thread needs for a nest.
+    fn nest_scratch(&self, program: &Program, nest: &Nest) -> usize {
+        if self.isa == Isa::Portable || !x86::supports(nest) {
+            return program.plan.row_bytes;
+        }
+        let isa = x86::choose(nest, self.isa, self.limits.narrow_streams);
+        x86::scratch(program, nest, isa)
+    }
+
     fn product(
         &mut self,
         program: &Program,
-        kernel: &Kernel,
+        at: usize,
         product: &Product,
     ) -> Result<Compiled, CompileError> {
+        let kernel = &program.kernels[at];
         let choice = self
             .tiles
             .as_ref()
             .and_then(|tiles| tiles.get(&ProductKind::of(product, self.isa, self.limits.threads)));
-        let tiling = Tiling::of(product, self.isa, &self.limits, choice);
+        let mut tiling = Tiling::of(product, self.isa, &self.limits, choice);
+        let threads = self.limits.threads;
+        let follower = follow::follower(program, at, self.limits.far_bytes)
+            .filter(|_| tiling.divides_rows(product, threads));
         let tasks = product::tasks(product, &tiling);
         if tasks == 0 {
             return Ok(Compiled::new(None, tasks));
         }
-        self.scratch = self.scratch.max(tiling.scratch().bytes);
-        let parts = product::parts(program, product, &tiling);
+        let mut parts = product::parts(program, product, &tiling);
+        parts.extend(follower.map(|_| product::Part::Rows));
+        let followed = follower.map_or(0, |(_, nest)| self.nest_scratch(program, nest));
+        self.scratch = self.scratch.max(tiling.scratch().bytes + followed);
         let mut calls = Vec::new();
         for part in &parts {
             calls.push(match *part {
@@ -264,6 +293,11 @@ impl Compiler {
                     let parts = product::finish(program, product, &tiling, last);
                     self.part(&format!("{}_finish", kernel.name), parts)?
                 }
+                product::Part::Rows => {
+                    let (kernel, _) = follower.expect("it was asked for before");
+                    let (name, bytes) = (&kernel.name, self.limits.streamed_bytes);
+                    self.nest_function(name, program, &kernel.work, bytes)?
+                }
             });
         }
         let x86 = self.module.is_x86();
@@ -273,7 +307,7 @@ impl Compiler {
             product::emit(&mut e, product, &tiling, &parts);
             e.finish()
         })?;
-        Ok(Compiled::new(Some(function), tasks))
+        Ok(Compiled { followed: follower.is_some(), ..Compiled::new(Some(function), tasks) })
     }
 
     /// A part of a product that is a nest over a tile or a panel: what it stores is near.

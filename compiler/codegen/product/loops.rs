@@ -130,12 +130,45 @@ impl Loops<'_> {
             if self.t.rows_outside() {
                 e.each(some_rows.range(1), |e, row| {
                     e.each(columns.range(1), |e, column| one(e, row, column));
+                    let to = e.b.ins().iadd_imm_s(row, 1);
+                    self.follow(e, batch, Panels { from: row, to }, columns, depth);
                 });
             } else {
                 e.each(columns.range(1), |e, column| {
                     e.each(some_rows.range(1), |e, row| one(e, row, column));
                 });
+                self.follow(e, batch, some_rows, columns, depth);
             }
+        });
+    }
+
+    /// Has the rows of panels done by the nest that follows, if these columns are the last and this
+    /// block is the deepest.
+    fn follow(&self, e: &mut Emitter, batch: &Batch, rows: Panels, columns: Panels, depth: Depth) {
+        let nest = self.parts.iter().find(|(part, _)| *part == Part::Rows);
+        let Some(&(_, nest)) = nest else { return };
+        let deepest = self.is_last(e, depth.number);
+        let panels = self.t.n_panels as i64;
+        let last = e.b.ins().icmp_imm_s(IntCC::Equal, columns.to, panels);
+        let complete = e.b.ins().band(deepest, last);
+        when(e, complete, |e| {
+            let Product { batch: extents, m, .. } = self.product;
+            let mut before = e.int(0);
+            for (&position, &extent) in batch.positions.iter().zip(extents) {
+                let outer = e.b.ins().imul_imm_s(before, extent as i64);
+                before = e.b.ins().iadd(outer, position);
+            }
+            let before = e.b.ins().imul_imm_s(before, *m as i64);
+            let all = e.int(*m as i64);
+            let row = |e: &mut Emitter, panel: ir::Value| {
+                let row = e.b.ins().imul_imm_s(panel, self.t.mr as i64);
+                let row = e.b.ins().smin(row, all);
+                e.b.ins().iadd(before, row)
+            };
+            let (begin, end) = (row(e, rows.from), row(e, rows.to));
+            let scratch = e.b.ins().iadd_imm_s(e.scratch, self.scratch.bytes as i64);
+            let (table, fault) = (e.table, e.fault);
+            e.b.ins().call(nest, &[table, begin, end, scratch, fault]);
         });
     }
 
@@ -431,7 +464,7 @@ impl Loops<'_> {
         let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
         let micro = |&(part, function): &(Part, ir::FuncRef)| match part {
             Part::Micro(role, _) => Some((role, function)),
-            Part::Turn(..) | Part::Make(..) | Part::Finish(_) => None,
+            Part::Turn(..) | Part::Make(..) | Part::Finish(_) | Part::Rows => None,
         };
         let mut left: Vec<(Role, ir::FuncRef)> = self.parts.iter().filter_map(micro).collect();
         // A panel that is alone in its range has no use for a copy, and there may be none that

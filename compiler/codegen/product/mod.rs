@@ -7,7 +7,8 @@
 //! ahead; what a prologue makes of an operand, it makes in the packed panels. Where the depth takes
 //! several blocks, tiles wait in memory for the next: in C if nothing else becomes of them,
 //! otherwise in scratch memory. After the last block the epilogue runs on each tile, row by row,
-//! before it leaves the cache.
+//! before it leaves the cache; and where a nest follows (`follow`), its rows are done when all of
+//! their columns are.
 //!
 //! Invariant: an element of C is the sum over the blocks of depth, in order, of the sums over each
 //! block in ascending order. The blocks depend on the extents only, so that neither the division of
@@ -55,6 +56,8 @@ pub(super) enum Part {
     Make(Side, bool),
     /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
     Finish(bool),
+    /// Does rows of the nest that follows.
+    Rows,
 }
 
 /// The functions that a product calls.

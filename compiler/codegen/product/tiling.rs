@@ -165,9 +165,31 @@ impl Tiling {
         t
     }
 
-    /// What tasks divide: what leaves the thread with the largest share the least to do. Those who
-    /// divide rows each pack all of B, those who divide columns all of A.
+    /// What tasks divide: what leaves the thread with the largest share the least to do.
     fn shares(&self, product: &Product, threads: usize) -> Share {
+        let (rows, columns) = self.most_steps(product, threads);
+        match rows.cmp(&columns) {
+            Ordering::Less => Share::Rows,
+            Ordering::Greater => Share::Columns,
+            Ordering::Equal if self.n_panels > self.m_panels => Share::Columns,
+            Ordering::Equal => Share::Rows,
+        }
+    }
+
+    /// Divides rows if that is nearly as good: a nest that follows needs whole ones. Whether it
+    /// does then.
+    pub fn divides_rows(&mut self, product: &Product, threads: usize) -> bool {
+        let (rows, columns) = self.most_steps(product, threads);
+        if rows <= columns + columns / 16 {
+            self.share = Share::Rows;
+            self.ahead = Ahead::of(product, self, threads);
+        }
+        self.share == Share::Rows
+    }
+
+    /// Steps of the thread with the largest share where rows are divided, and where columns are.
+    /// Those who divide rows each pack all of B, those who divide columns all of A.
+    fn most_steps(&self, product: &Product, threads: usize) -> (usize, usize) {
         let Product { m, n, k, .. } = *product;
         let most = |panels: usize, panel: usize, all: usize| {
             (panels.div_ceil(threads.max(1)) * panel).min(all)
@@ -178,13 +200,7 @@ impl Tiling {
             (m * n + copied).saturating_mul(k.max(1))
         };
         let rows = steps(most(self.m_panels, self.mr, m), n);
-        let columns = steps(m, most(self.n_panels, self.nr, n));
-        match rows.cmp(&columns) {
-            Ordering::Less => Share::Rows,
-            Ordering::Greater => Share::Columns,
-            Ordering::Equal if self.n_panels > self.m_panels => Share::Columns,
-            Ordering::Equal => Share::Rows,
-        }
+        (rows, steps(m, most(self.n_panels, self.nr, n)))
     }
 
     /// Whether a panel of A stays while those of B go by, or the other way round.

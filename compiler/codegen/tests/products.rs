@@ -249,7 +249,7 @@ fn batches() {
 }
 
 /// Blocks so small that small products have several in every direction.
-const SMALL_BLOCKS: Limits = Limits {
+pub const SMALL_BLOCKS: Limits = Limits {
     depth_bytes: 32,
     left_bytes: 1 << 10,
     right_bytes: 1 << 9,
@@ -257,6 +257,7 @@ const SMALL_BLOCKS: Limits = Limits {
     waiting_rows: 24,
     small: 16,
     threads: 2,
+    far_bytes: 0,
     streamed_bytes: usize::MAX,
     narrow_streams: true,
 };

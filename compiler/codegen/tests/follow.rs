@@ -1,0 +1,145 @@
+//! Nests over the rows of products, done panel by panel.
+
+use super::products::SMALL_BLOCKS;
+use super::support::{Close, Maker, Rng, access, check_within, map_stage, tame};
+use crate::codegen::follow::follower;
+use crate::codegen::limits::Limits;
+use crate::kernel::{Access, Body, BufferId, Fold, Operand, Product, RowValue, Split, Stage, Work};
+use crate::vector::{Builder, Combine, Stride, Type};
+use smallvec::SmallVec;
+use tensc_runtime::DType::F32;
+
+/// A product of matrices into `c`, which the caller makes: `batch` of them.
+struct Case {
+    batch: usize,
+    m: usize,
+    n: usize,
+    k: usize,
+}
+
+impl Case {
+    fn rows(&self) -> usize {
+        self.batch * self.m
+    }
+
+    /// The product, and its left operand.
+    fn product(&self, maker: &mut Maker, c: BufferId) -> BufferId {
+        let &Case { batch, m, n, k } = self;
+        let mut rng = Rng((m * n + k) as u64);
+        let mut operand = |rows: usize, columns: usize| {
+            let id = maker.input(tame(F32, batch * rows * columns, &mut rng));
+            access(id, 0, &[(rows * columns) as i64, columns as i64, 1])
+        };
+        let (left, right) = (operand(m, k), operand(k, n));
+        let a = left.buffer;
+        let b = Builder::new();
+        let sum = b.param(Type::F32);
+        b.store(b.slot(F32, Stride::Unit), sum);
+        let slots = vec![access(c, 0, &[(m * n) as i64, n as i64, 1])];
+        let epilogue = Body { program: b.finish(), slots, params: Vec::new() };
+        let (left, right) = (Operand::Stored(left), Operand::Stored(right));
+        let batch = SmallVec::from_slice(&[batch]);
+        maker.kernel(Work::Product(Product { batch, m, n, k, dtype: F32, left, right, epilogue }));
+        a
+    }
+
+    /// Rows less their largest element, from `c` to `to`.
+    fn rows_less_largest(&self, maker: &mut Maker, c: BufferId, to: BufferId) {
+        let walk = [self.n as i64, 1];
+        let b = Builder::new();
+        b.accumulate(Combine::Max, b.load(b.slot(F32, Stride::Unit)), None);
+        let (program, slots) = (b.finish(), vec![access(c, 0, &walk)]);
+        let b = Builder::new();
+        b.yields(b.param(Type::F32));
+        let finish = Body { program: b.finish(), slots: Vec::new(), params: Vec::new() };
+        let fold = Fold::AcrossLanes(finish);
+        let largest = Stage { fold, ..map_stage(self.n, program, slots) };
+        let b = Builder::new();
+        let most = b.param(Type::F32);
+        let x = b.load(b.slot(F32, Stride::Unit));
+        b.store(b.slot(F32, Stride::Unit), b.sub(x, most));
+        let mut less =
+            map_stage(self.n, b.finish(), vec![access(c, 0, &walk), access(to, 0, &walk)]);
+        less.body.params.push(RowValue(0));
+        maker.nest(&[self.rows()], vec![largest, less], Split::Rows);
+    }
+}
+
+const CASES: [Case; 4] = [
+    Case { batch: 1, m: 40, n: 70, k: 33 },
+    Case { batch: 3, m: 29, n: 16, k: 5 },
+    Case { batch: 2, m: 61, n: 130, k: 12 },
+    Case { batch: 1, m: 5, n: 3, k: 50 },
+];
+
+#[test]
+fn rows_follow_their_panels() {
+    for case in CASES {
+        for in_place in [false, true] {
+            let mut maker = Maker::default();
+            let all = case.rows() * case.n;
+            let (c, to) = (maker.arena(F32, all), maker.arena(F32, all));
+            if in_place {
+                maker.program.plan.offsets[to.0 as usize] =
+                    maker.program.plan.offsets[c.0 as usize];
+            }
+            case.product(&mut maker, c);
+            case.rows_less_largest(&mut maker, c, to);
+            let out = maker.output(F32, all);
+            copy(&mut maker, all, to, out);
+            assert!(follower(&maker.program, 0, 0).is_some());
+            assert!(follower(&maker.program, 0, usize::MAX).is_none(), "C is near");
+            check_within(maker, Close::Within(1e-4), SMALL_BLOCKS);
+        }
+    }
+    let case = &CASES[0];
+    let mut maker = Maker::default();
+    let (c, to) = (maker.arena(F32, 2800), maker.output(F32, 2800));
+    case.product(&mut maker, c);
+    case.rows_less_largest(&mut maker, c, to);
+    check_within(maker, Close::Within(1e-4), Limits { far_bytes: 0, ..Limits::default() });
+}
+
+/// Elements from one buffer to another.
+fn copy(maker: &mut Maker, count: usize, from: BufferId, to: BufferId) {
+    let b = Builder::new();
+    let x = b.load(b.slot(F32, Stride::Unit));
+    b.store(b.slot(F32, Stride::Unit), x);
+    let slots = vec![access(from, 0, &[1]), access(to, 0, &[1])];
+    maker.nest(&[], vec![map_stage(count, b.finish(), slots)], Split::Never);
+}
+
+#[test]
+fn rows_wait_where_they_meet_others() {
+    let case = Case { batch: 1, m: 24, n: 24, k: 24 };
+    let follows = |prepare: &dyn Fn(&mut Maker, BufferId, BufferId, BufferId)| {
+        let mut maker = Maker::default();
+        let (c, to) = (maker.arena(F32, 576), maker.arena(F32, 576));
+        let left = case.product(&mut maker, c);
+        prepare(&mut maker, c, to, left);
+        follower(&maker.program, 0, 0).is_some()
+    };
+    assert!(follows(&|maker, c, to, _| case.rows_less_largest(maker, c, to)));
+    // The result lies half over C: rows would overwrite those of later panels.
+    assert!(!follows(&|maker, c, to, _| {
+        case.rows_less_largest(maker, c, to);
+        maker.program.plan.offsets[to.0 as usize] = Some(1152);
+    }));
+    // It lies where the left operand does, which is read until the end.
+    assert!(!follows(&|maker, c, to, left| {
+        case.rows_less_largest(maker, c, to);
+        maker.program.buffers[left.0 as usize].place = crate::kernel::Place::Arena;
+        maker.program.plan.offsets[left.0 as usize] = maker.program.plan.offsets[to.0 as usize];
+    }));
+    // Rows of the nest are columns of C, or reach into the next row.
+    for walk in [[1, 24], [24, 2]] {
+        assert!(!follows(&|maker, c, to, _| {
+            case.rows_less_largest(maker, c, to);
+            let Work::Nest(nest) = &mut maker.program.kernels[1].work else { unreachable!() };
+            nest.stages[0].body.slots[0] =
+                Access { strides: walk.into_iter().collect(), ..access(c, 0, &[]) };
+        }));
+    }
+    // It has nothing to do with C.
+    assert!(!follows(&|maker, _, to, left| case.rows_less_largest(maker, left, to)));
+}
