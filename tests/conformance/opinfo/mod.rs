@@ -108,9 +108,9 @@ fn judge(line: &Line, arrays: &Arrays, session: &Session) -> Result<(), Fault> {
     let Some(row) = row else {
         return Err(Fault::Unsupported(format!("no row for {name}")));
     };
-    let ask = Ask { line, row, arrays, session };
     for (dtype, tolerance) in TYPES {
-        ask.compared(dtype, tolerance).map_err(|fault| match fault {
+        let found = in_one_type(line, row, arrays, session, dtype, tolerance);
+        found.map_err(|fault| match fault {
             Fault::Mismatch(why) => Fault::Mismatch(format!("{dtype}: {why}")),
             Fault::Error(why) => Fault::Error(format!("{dtype}: {why}")),
             unsupported => unsupported,
@@ -136,85 +136,54 @@ fn numbered(arrays: &Arrays, prefix: &str) -> Result<Vec<(String, Tensor)>, Faul
     Ok(found)
 }
 
-/// A case and its row.
-struct Ask<'a> {
-    line: &'a Line,
-    row: &'a Row,
-    arrays: &'a Arrays,
-    session: &'a Session,
-}
-
-/// Results and gradients, each with the name of its truth.
-type Answers = Vec<(String, Tensor)>;
-
-impl Ask<'_> {
-    /// Compares the answers in one float type with the truth. Where rounding the operands to that
-    /// type moves the truth, it is what `f64`, compared before, gives for the same operands.
-    fn compared(&self, dtype: DType, tolerance: Tolerance) -> Result<(), Fault> {
-        let operand = |tensor: &Tensor| in_type(tensor, dtype);
-        let found = self.answers(dtype, &operand)?;
-        let truth = |(name, _): &(String, Tensor)| {
-            let tensor = self.arrays.get(name).and_then(|array| array.tensor());
-            (name.clone(), tensor.expect("the truth of each answer"))
-        };
-        let truth: Answers = found.iter().map(truth).collect();
-        let apart = all_near(&found, &truth, tolerance);
-        if apart.is_ok() || dtype == DType::F64 {
-            return apart;
-        }
-        let rounded = |tensor: &Tensor| in_type(&in_type(tensor, dtype), DType::F64);
-        let moved = self.answers(DType::F64, &rounded)?;
-        all_near(&found, &moved, tolerance).or(apart)
-    }
-
-    /// The answers in one float type for operands that are changed so. What is narrower than its
-    /// neighbours stays as it is: it was computed with in its own type.
-    fn answers(&self, dtype: DType, operand: &dyn Fn(&Tensor) -> Tensor) -> Result<Answers, Fault> {
-        let Ask { line, row, arrays, session } = self;
-        let typed = |(name, tensor): (String, Tensor)| match tensor.dtype() {
-            DType::F64 => (name, operand(&tensor)),
-            _ => (name, tensor),
-        };
-        let inputs: Vec<_> = numbered(arrays, "in")?.into_iter().map(typed).collect();
-        let cotangents: Vec<_> = numbered(arrays, "ct")?.into_iter().map(typed).collect();
-        let outputs = numbered(arrays, "out")?;
-
-        let call = Call::new(row, &line.args, &line.kwargs, &inputs, dtype, outputs.len());
-        let body = call.and_then(|mut call| call.body()).map_err(Fault::Unsupported)?;
-        let named = |of: &[(String, Tensor)]| parameters(of.iter().map(|(n, t)| (n.as_str(), t)));
-        let imports = imports(&body);
-        let mut text = format!("{imports}fn forward({}) = {{\n{body}}}\n", named(&inputs));
-        let differentiates = line.fd_ok == Some(true) && !line.diff.is_empty();
-        if differentiates {
-            text += &scored(line, &inputs, &cotangents, outputs.len(), &named);
-        }
-
-        let program = Program::new(&text)?;
-        let mut arguments: Vec<&Tensor> = inputs.iter().map(|(_, t)| t).collect();
-        let results = program.call(session, "forward", &arguments)?;
-        if results.len() != outputs.len() {
-            let (found, wanted) = (results.len(), outputs.len());
-            return Err(Fault::Mismatch(format!("{found} results instead of {wanted}")));
-        }
-        let mut answers: Answers = outputs.into_iter().map(|(name, _)| name).zip(results).collect();
-        if differentiates {
-            arguments.extend(cotangents.iter().map(|(_, t)| t));
-            let gradients = program.call(session, "gradients", &arguments)?;
-            let names = line.diff.iter().map(|name| format!("grad_{name}"));
-            answers.extend(names.zip(gradients));
-        }
-        Ok(answers)
-    }
-}
-
-/// Says where the first of these differs by more than is allowed.
-fn all_near(
-    found: &[(String, Tensor)],
-    truth: &[(String, Tensor)],
+fn in_one_type(
+    line: &Line,
+    row: &Row,
+    arrays: &Arrays,
+    session: &Session,
+    dtype: DType,
     tolerance: Tolerance,
 ) -> Result<(), Fault> {
-    let mut pairs = found.iter().zip(truth);
-    pairs.try_for_each(|((name, found), (_, truth))| differs(name, found, truth, tolerance))
+    // What is narrower than its neighbours stays so: it was computed with in its own type.
+    let typed = |(name, tensor): (String, Tensor)| match tensor.dtype() {
+        DType::F64 => (name, in_type(&tensor, dtype)),
+        _ => (name, tensor),
+    };
+    let inputs: Vec<_> = numbered(arrays, "in")?.into_iter().map(typed).collect();
+    let cotangents: Vec<_> = numbered(arrays, "ct")?.into_iter().map(typed).collect();
+    let outputs = numbered(arrays, "out")?;
+
+    let call = Call::new(row, &line.args, &line.kwargs, &inputs, dtype, outputs.len());
+    let body = call.and_then(|mut call| call.body()).map_err(Fault::Unsupported)?;
+    let named = |of: &[(String, Tensor)]| parameters(of.iter().map(|(n, t)| (n.as_str(), t)));
+    let imports = imports(&body);
+    let mut text = format!("{imports}fn forward({}) = {{\n{body}}}\n", named(&inputs));
+    let differentiates = line.fd_ok == Some(true) && !line.diff.is_empty();
+    if differentiates {
+        text += &scored(line, &inputs, &cotangents, outputs.len(), &named);
+    }
+
+    let program = Program::new(&text)?;
+    let mut arguments: Vec<&Tensor> = inputs.iter().map(|(_, t)| t).collect();
+    let results = program.call(session, "forward", &arguments)?;
+    if results.len() != outputs.len() {
+        let (found, wanted) = (results.len(), outputs.len());
+        return Err(Fault::Mismatch(format!("{found} results instead of {wanted}")));
+    }
+    for ((name, truth), found) in outputs.iter().zip(&results) {
+        differs(name, found, truth, tolerance)?;
+    }
+    if !differentiates {
+        return Ok(());
+    }
+    arguments.extend(cotangents.iter().map(|(_, t)| t));
+    let gradients = program.call(session, "gradients", &arguments)?;
+    for (name, found) in line.diff.iter().zip(&gradients) {
+        let name = format!("grad_{name}");
+        let truth = arrays.get(&name).and_then(|array| array.tensor());
+        differs(&name, found, &truth.expect("a float array"), tolerance)?;
+    }
+    Ok(())
 }
 
 /// The modules of the library that an expression names.
