@@ -1,9 +1,9 @@
 //! Asking for the next block of B while tiles of this one are multiplied.
 //!
 //! The first row of tiles reads a block of B where it is, from a far cache or from memory, and
-//! would wait for it: as long as for 3 % of a product of 128 rows. So the tiles of the rows before
+//! would wait for it: as long as for 3 % of a product of 128 rows. So the tiles of the block before
 //! ask for it, each for a share: some lines of some rows, a few in every iteration of its
-//! micro-kernel, into the second-level cache, where this block is read from as well.
+//! micro-kernel, into the second-level cache, where their own block is read from as well.
 //!
 //! A tile of a column of panels asks for the same column of the next block. Rows are shared out in
 //! order: the first `parts` of them divide the depth of the next block for its first `lines` lines,
