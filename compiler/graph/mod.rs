@@ -106,9 +106,9 @@ impl TensorType {
     /// Whether the sizes that are known, axes without elements aside, fit the address space.
     pub fn fits_memory(&self) -> bool {
         let known = self.shape.iter().filter_map(Dim::known);
-        let bytes = known.fold(Some(self.dtype.size()), |bytes, size| {
-            bytes?.checked_mul(usize::try_from(size).ok()?.max(1))
-        });
+        let mut known = known.map(|size| usize::try_from(size).ok());
+        let bytes =
+            known.try_fold(self.dtype.size(), |bytes, size| bytes.checked_mul(size?.max(1)));
         bytes.is_some_and(|bytes| bytes <= isize::MAX as usize)
     }
     /// The type with every size replaced.
