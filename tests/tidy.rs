@@ -1,9 +1,11 @@
 //! The house rules that a compiler does not check: who may import whom, how long files and lines
-//! are, where `unsafe` may stand, and that no snapshot is left behind.
+//! are, where `unsafe` may stand, that programs are formatted, and that no snapshot is left behind.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tensc::diag::SourceId;
+use tensc::syntax::{parse, print};
 
 /// Each part of `compiler/` with the parts it may import. Arrows point down; floor-mates do not
 /// know each other. `spec/architecture.md` says why.
@@ -126,6 +128,23 @@ fn every_exception_to_a_lint_carries_its_reason() {
 
 /// A snapshot `<file>__<test>.snap` is of a test that exists; one of the suite,
 /// `<test>@<program>.snap`, also of a program that exists.
+#[test]
+fn programs_are_in_the_one_formatting() {
+    let mut wrong = Vec::new();
+    for folder in ["examples", "compiler/std", "benches"] {
+        let files = files_below(Path::new(folder), "tx");
+        assert!(!files.is_empty(), "no programs in {folder}");
+        for path in files {
+            let text = fs::read_to_string(&path).unwrap();
+            let (file, diagnostics) = parse(SourceId(0), &text);
+            if !diagnostics.is_empty() || print(&file) != text {
+                wrong.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "run `tensc fmt` on:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_snapshot_is_left_behind() {
     let sources: String = all_rust_files().map(|(_, text)| text).collect();

@@ -1,8 +1,8 @@
 //! From text to words.
 //!
-//! [`lex`] never fails: what it cannot read is reported and left out. Comments and blank lines
-//! become trivia, beside the tokens. Brackets are balanced afterwards by `delimiters`, so that the
-//! parser can rely on them.
+//! [`lex`] never fails: what it cannot read is reported and left out. Comments, blank lines and
+//! line breaks after opening brackets become trivia, beside the tokens. Brackets are balanced
+//! afterwards by `delimiters`, so that the parser can rely on them.
 
 use super::ast::{Trivia, TriviaKind};
 use super::token::{LexError, Token, TokenKind};
@@ -14,7 +14,7 @@ use logos::Logos;
 pub struct Lexed {
     /// In order; the last is [`TokenKind::Eof`].
     pub tokens: Vec<Token>,
-    /// Comments and blank lines, in order.
+    /// Comments, blank lines and line breaks after opening brackets, in order.
     pub trivia: Vec<Trivia>,
 }
 
@@ -50,6 +50,13 @@ pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagno
             Ok(TokenKind::Newline) => {
                 if newlines == 0 {
                     blank_from = end;
+                    if let Some(last) = lexed.tokens.last()
+                        && last.kind.closer().is_some()
+                        && lexed.trivia.last().is_none_or(|t| t.span.start < last.span.start)
+                    {
+                        let kind = TriviaKind::Opened;
+                        lexed.trivia.push(Trivia { kind, span: span(start, end) });
+                    }
                 }
                 newlines += 1;
                 line_start = end;
@@ -99,6 +106,13 @@ pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagno
                 diagnostics.push(d.help("write `// …` on each line of the comment"));
             }
             kind => {
+                if kind.is_closer()
+                    && let Some(last) = lexed.tokens.last()
+                {
+                    // Between brackets that hold nothing, it says nothing.
+                    let open = last.span.start;
+                    lexed.trivia.pop_if(|t| t.kind == TriviaKind::Opened && t.span.start > open);
+                }
                 let span = span(start, end);
                 lexed.tokens.push(Token { kind, span, first_on_line, indent, synthetic: false });
                 first_on_line = false;

@@ -83,7 +83,7 @@ fn dot_product() {
     let printed = backward(text, &params, &["x", "y"], |s, p| s.b.sum_all(s.b.mul(p[0], p[1])));
     insta::assert_snapshot!(printed, @r#"
     /// `loss` and its gradient by `x` and `y`.
-    fn loss_grad[N](x: f32[N], y: f32[N]) -> (f32, (f32[N], f32[N])) {
+    fn loss_grad[N](x: f32[N], y: f32[N]) -> (f32, (f32[N], f32[N])) = {
         (sum(x * y), (y, x))
     }
     "#);
@@ -150,7 +150,7 @@ fn loss[B](m: Mlp, x: f32[B, 784], t: f32[B, 10]) -> f32 = mean(-sum(t * log_sof
     });
     insta::assert_snapshot!(printed, @r#"
     /// `loss` and its gradient by `m`.
-    fn loss_grad[B](m: Mlp, x: f32[B, 784], t: f32[B, 10]) -> (f32, Mlp) {
+    fn loss_grad[B](m: Mlp, x: f32[B, 784], t: f32[B, 10]) -> (f32, Mlp) = {
         let hidden = x @ m.hidden.w + m.hidden.b
         let relu = max(hidden, 0.0)
         let out = relu @ m.out.w + m.out.b

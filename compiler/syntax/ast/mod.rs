@@ -84,7 +84,8 @@ impl std::fmt::Display for Path {
 pub struct File {
     /// Its items in order.
     pub items: Vec<Item>,
-    /// Comments (documentation comments of items and fields apart) and blank lines, in order.
+    /// Comments (documentation comments of items and fields apart), blank lines, and line breaks
+    /// after opening brackets, in order.
     pub trivia: Vec<Trivia>,
     /// The whole text.
     pub span: Span,
@@ -93,7 +94,7 @@ pub struct File {
 /// What the meaning does not depend on and the formatter keeps.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trivia {
-    /// Comment or blank line.
+    /// Comment, blank line or line break.
     pub kind: TriviaKind,
     /// Its place.
     pub span: Span,
@@ -108,4 +109,6 @@ pub enum TriviaKind {
     Trailing(String),
     /// One or more lines with nothing on them.
     BlankLine,
+    /// The end of a line whose last token is an opening bracket, unless the next one closes it.
+    Opened,
 }

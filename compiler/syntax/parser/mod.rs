@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
         taken
             .filter_map(|t| match t.kind {
                 TriviaKind::OwnLine(text) => doc_text(&text).map(str::to_string),
-                TriviaKind::Trailing(_) | TriviaKind::BlankLine => None,
+                TriviaKind::Trailing(_) | TriviaKind::BlankLine | TriviaKind::Opened => None,
             })
             .collect()
     }

@@ -1,7 +1,8 @@
 //! Text whose line breaks are not decided yet.
 //!
 //! A [`Doc`] says where lines may break; [`layout`] decides, for a width, after Wadler, *A prettier
-//! printer*: a group is put on one line where it fits, and otherwise all of its own lines break.
+//! printer*: a group is put on one line where it fits, and otherwise all of its own lines break; a
+//! hug has a third way, in which only its last part breaks.
 //! Both walk the document with a stack of their own, so its depth does not matter.
 
 use std::borrow::Cow;
@@ -25,10 +26,27 @@ pub(super) enum Doc {
     IfBroken(&'static str),
     /// One level deeper.
     Nest(Box<Doc>),
-    /// On one line if it fits, within this many columns.
-    Group(Box<Doc>, usize),
+    /// On one line if it fits.
+    Group(Box<Doc>),
+    /// On one line as far as it matters to what stands before it, which breaks first.
+    Whole(Box<Doc>),
+    /// Something whose last part may alone be broken.
+    Hug(Box<Hug>),
     /// One after the other.
     Concat(Vec<Doc>),
+}
+
+/// Three parts in a row, the first two one level deeper: on one line if they fit. Otherwise all
+/// break where that gets the last one onto one line; and where nothing does, the last one alone
+/// breaks, and stays on the line of the head.
+#[derive(Clone, Debug)]
+pub(super) struct Hug {
+    /// What stands before the last part.
+    head: Doc,
+    /// The last part, which ends with the bracket that it begins with.
+    last: Doc,
+    /// What closes it all.
+    tail: Doc,
 }
 
 /// The columns of a line.
@@ -48,12 +66,17 @@ impl Doc {
     }
     /// The document on one line, if it fits.
     pub fn group(self) -> Doc {
-        Doc::Group(Box::new(self), WIDTH)
+        Doc::Group(Box::new(self))
     }
-    /// The document on one line, if it ends before column `width`.
-    pub fn group_within(self, width: usize) -> Doc {
-        Doc::Group(Box::new(self), width)
+    /// The document, before which something else breaks.
+    pub fn whole(self) -> Doc {
+        Doc::Whole(Box::new(self))
     }
+}
+
+/// A [`Hug`].
+pub(super) fn hug(head: impl Into<Doc>, last: Doc, tail: Doc) -> Doc {
+    Doc::Hug(Box::new(Hug { head: head.into(), last, tail }))
 }
 
 /// Documents in a row: `docs!["let ", pattern, " = ", value]`.
@@ -122,9 +145,29 @@ pub(super) fn layout(doc: &Doc) -> String {
                 }
             }
             Doc::Nest(inner) => todo.push((indent + INDENT, mode, inner)),
-            Doc::Group(inner, width) => {
-                let flat = mode == Mode::Flat || fits(inner, *width, column, &todo);
+            Doc::Whole(inner) => todo.push((indent, mode, inner)),
+            Doc::Group(inner) => {
+                let flat = mode == Mode::Flat || fits(&[(Mode::Flat, inner)], column, &todo);
                 todo.push((indent, if flat { Mode::Flat } else { Mode::Broken }, inner));
+            }
+            Doc::Hug(hug) => {
+                let Hug { head, last, tail } = &**hug;
+                let flat = |column, docs: &[&Doc]| {
+                    let docs: Vec<_> = docs.iter().map(|d| (Mode::Flat, *d)).collect();
+                    fits(&docs, column, &todo)
+                };
+                let deep = indent + INDENT;
+                let parts = if mode == Mode::Flat || flat(column, &[tail, last, head]) {
+                    [(indent, Mode::Flat), (indent, Mode::Flat), (indent, Mode::Flat)]
+                } else if !flat(deep, &[last])
+                    && fits(&[(Mode::Broken, last), (Mode::Flat, head)], column, &todo)
+                {
+                    [(indent, Mode::Flat), (indent, Mode::Broken), (indent, Mode::Flat)]
+                } else {
+                    [(deep, Mode::Broken), (deep, Mode::Broken), (indent, Mode::Broken)]
+                };
+                let parts = parts.into_iter().zip([head, last, tail]).rev();
+                todo.extend(parts.map(|((indent, mode), doc)| (indent, mode, doc)));
             }
             Doc::Concat(docs) => todo.extend(docs.iter().rev().map(|d| (indent, mode, d))),
         }
@@ -132,16 +175,21 @@ pub(super) fn layout(doc: &Doc) -> String {
     out
 }
 
-/// Whether `doc` on one line, and what follows it up to the next break, ends before `width`.
-fn fits(doc: &Doc, width: usize, column: usize, after: &[(usize, Mode, &Doc)]) -> bool {
-    let Some(mut room) = width.checked_sub(column) else { return false };
-    let mut todo = vec![(Mode::Flat, doc)];
+/// Whether documents, of which the last is the first, and what follows them end on this line, up
+/// to the first break of one that is broken.
+fn fits(docs: &[(Mode, &Doc)], column: usize, after: &[(usize, Mode, &Doc)]) -> bool {
+    let Some(mut room) = WIDTH.checked_sub(column) else { return false };
+    let mut todo = docs.to_vec();
+    let mut own = true;
     let mut after = after.iter().rev();
     loop {
         let (mode, doc) = match todo.pop() {
             Some(next) => next,
             None => match after.next() {
-                Some((_, mode, doc)) => (*mode, *doc),
+                Some((_, mode, doc)) => {
+                    own = false;
+                    (*mode, *doc)
+                }
                 None => return true,
             },
         };
@@ -153,8 +201,17 @@ fn fits(doc: &Doc, width: usize, column: usize, after: &[(usize, Mode, &Doc)]) -
             Doc::Line(flat) => flat.len(),
             Doc::IfBroken(text) if mode == Mode::Broken => text.len(),
             Doc::IfBroken(_) => 0,
-            Doc::Nest(inner) | Doc::Group(inner, _) => {
+            Doc::Nest(inner) | Doc::Group(inner) => {
                 todo.push((mode, inner));
+                0
+            }
+            Doc::Whole(inner) => {
+                todo.push((Mode::Flat, inner));
+                0
+            }
+            Doc::Hug(hug) => {
+                let head = if own { Mode::Flat } else { mode };
+                todo.extend([(mode, &hug.tail), (mode, &hug.last), (head, &hug.head)]);
                 0
             }
             Doc::Concat(docs) => {
@@ -178,7 +235,8 @@ pub(super) fn flat(doc: &Doc) -> String {
             Doc::Nil | Doc::Break | Doc::Blank | Doc::IfBroken(_) => {}
             Doc::Text(text) => out.push_str(text),
             Doc::Line(flat) | Doc::Hard(flat) => out.push_str(flat),
-            Doc::Nest(inner) | Doc::Group(inner, _) => todo.push(inner),
+            Doc::Nest(inner) | Doc::Group(inner) | Doc::Whole(inner) => todo.push(inner),
+            Doc::Hug(hug) => todo.extend([&hug.tail, &hug.last, &hug.head]),
             Doc::Concat(docs) => todo.extend(docs.iter().rev()),
         }
     }

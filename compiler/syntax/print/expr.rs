@@ -1,8 +1,8 @@
 //! Expressions as text, with parentheses where the tree needs them and has none.
 
-use super::doc::{Doc, docs, flat};
+use super::doc::{Doc, docs, flat, hug};
 use super::stmt::pattern;
-use super::{BRACES, Element, PARENS, Printer, SQUARE, bracketed, push_comments};
+use super::{BRACES, Brackets, Element, PARENS, Printer, SQUARE, bracketed, push_comments};
 use crate::syntax::ast::{
     Align, Arg, BinaryOp, Expr, ExprKind, Format, FormatStyle, IndexArg, IndexBinder, StrPart,
 };
@@ -23,12 +23,12 @@ impl Printer<'_> {
         self.expr_in(expr, Place { least: 0, followed: false })
     }
 
-    /// An expression before a block.
+    /// An expression before a block, on the line of its brace if that is possible.
     pub(super) fn header(&mut self, expr: &Expr) -> Doc {
         let header = std::mem::replace(&mut self.header, true);
         let doc = self.expr(expr);
         self.header = header;
-        doc
+        doc.whole()
     }
 
     /// An expression that calls, indices or members follow.
@@ -63,15 +63,11 @@ impl Printer<'_> {
                 let header = std::mem::replace(&mut self.header, false);
                 let gap = self.gap(inner.span.start, u32::MAX);
                 let inner = Element { doc: self.expr(inner), gap };
-                let last = self.gap(end, u32::MAX);
+                let last = self.last_gap(end);
                 self.header = header;
-                let plain = inner.gap.trailing.is_none()
-                    && inner.gap.comments.is_empty()
-                    && last.trailing.is_none()
-                    && last.comments.is_empty();
-                match plain {
-                    true => docs!["(", inner.doc, ")"],
-                    false => parenthesized(inner, &last),
+                match inner.gap.has_comment() || last.has_comment() {
+                    true => parenthesized(inner, &last),
+                    false => docs!["(", inner.doc, ")"],
                 }
             }
             ExprKind::Tuple(members) => match members.as_slice() {
@@ -103,16 +99,13 @@ impl Printer<'_> {
             ExprKind::Block(block) => self.inline_block(block).group(),
             ExprKind::Lambda { params, ret, body } => {
                 let end = ret.as_ref().map_or(body.span.start, |ty| ty.span.start);
-                let params = self.params(params, end);
+                let params = self.params(params, end).whole();
                 let ret = match ret {
-                    Some(ty) => docs![" -> ", self.ty(ty)],
+                    Some(ty) => docs![" -> ", self.ty(ty).whole()],
                     None => Doc::Nil,
                 };
-                let body = match &body.kind {
-                    ExprKind::Block(block) => docs![" ", self.inline_block(block).group()],
-                    _ => docs![" = ", self.expr_in(body, Place { least: 0, followed })],
-                };
-                docs!["fn", params, ret, body]
+                let body = self.expr_in(body, Place { least: 0, followed });
+                docs!["fn", params, ret, " = ", body]
             }
             ExprKind::Scan { pattern: names, iter, state, body } => {
                 let iter = self.iter(iter);
@@ -120,7 +113,8 @@ impl Printer<'_> {
                     Some(s) => docs![" with ", pattern(&s.pattern), " = ", self.header(&s.init)],
                     None => Doc::Nil,
                 };
-                docs!["scan ", pattern(names), " in ", iter, state, " ", self.block(body)]
+                let body = self.inline_block(body).group();
+                docs!["scan ", pattern(names), " in ", iter, state, " ", body]
             }
             ExprKind::Comprehension { indices, body } => {
                 docs!["for ", self.binders(indices), ": ", self.expr(body)]
@@ -161,6 +155,7 @@ impl Printer<'_> {
         let first = self.expr_in(first, Place { least: left_least, followed: true });
         let mut inner = Vec::new();
         let count = rest.len();
+        let last_hugs = rest.first().is_some_and(|(_, _, last)| hugs(last));
         for (i, (op, op_span, right)) in rest.into_iter().rev().enumerate() {
             let gap = self.gap(op_span.start, u32::MAX);
             push_comments(&mut inner, &gap, " ");
@@ -169,7 +164,13 @@ impl Printer<'_> {
             let right = self.expr_in(right, place);
             inner.extend([Doc::Line(" "), op.symbol().into(), " ".into(), right]);
         }
-        docs![first, Doc::from(inner).nest()].group()
+        match inner.pop() {
+            Some(last) if last_hugs => docs![first, hug(inner, last, Doc::Nil)],
+            last => {
+                inner.extend(last);
+                docs![first, Doc::from(inner).nest()].group()
+            }
+        }
     }
 
     /// An `if` whose blocks are all on one line, or all over several.
@@ -213,7 +214,7 @@ impl Printer<'_> {
         }
         let last = match elements.is_empty() {
             true => super::Gap::default(),
-            false => self.gap(end, u32::MAX),
+            false => self.last_gap(end),
         };
         self.header = header;
         bracketed(BRACES, elements, last)
@@ -226,10 +227,12 @@ impl Printer<'_> {
             && let ExprKind::Str(_) = value.kind
             && !self.has_comment_before(end)
         {
+            self.gap(value.span.start, u32::MAX);
             return docs!["(", self.expr(value), ")"];
         }
+        let brackets = Brackets { hugs: last_hugs(args), ..PARENS };
         self.list(
-            PARENS,
+            brackets,
             args,
             |a| a.span,
             end,
@@ -349,6 +352,28 @@ fn reaches_right(expr: &Expr) -> bool {
         ExprKind::Lambda { body, .. } => !matches!(body.kind, ExprKind::Block(_)),
         _ => false,
     }
+}
+
+/// Whether an expression may stay on the line where it begins while what its brackets hold is
+/// broken over the lines below: one that they end, or one that ends with such a one.
+pub(super) fn hugs(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Array(_)
+        | ExprKind::Struct { .. }
+        | ExprKind::Block(_)
+        | ExprKind::If { .. }
+        | ExprKind::Scan { .. } => true,
+        ExprKind::Paren(body)
+        | ExprKind::Lambda { body, .. }
+        | ExprKind::Comprehension { body, .. }
+        | ExprKind::Reduction { body, .. } => hugs(body),
+        ExprKind::Call { args, .. } => last_hugs(args),
+        _ => false,
+    }
+}
+
+fn last_hugs(args: &[Arg]) -> bool {
+    args.last().is_some_and(|arg| hugs(&arg.value))
 }
 
 /// Text in quotes.

@@ -1,21 +1,17 @@
 //! Items as text.
 
-use super::doc::{Doc, docs};
-use super::expr::quoted;
-use super::{BRACES, Brackets, PARENS, Printer};
+use super::doc::{Doc, docs, hug};
+use super::expr::{hugs, quoted};
+use super::{BRACES, Brackets, PARENS, Printer, push_comments};
 use crate::syntax::ast::{
     Constraint, ExprKind, FnDecl, Ident, Import, ImportName, ImportSource, Item, ItemKind, Param,
     StructDecl, Test,
 };
 
-/// The width within which a function's body stays on the line of its `=`.
-const SHORT: usize = 80;
-
 impl Printer<'_> {
-    /// An item with its documentation.
+    /// An item without its documentation.
     pub(super) fn item(&mut self, item: &Item) -> Doc {
-        let docs = doc_lines(&item.docs);
-        let kind = match &item.kind {
+        match &item.kind {
             ItemKind::Import(import) => self.import(import, item.span.end),
             ItemKind::Struct(decl) => self.struct_decl(decl, item.span.end),
             ItemKind::Fn(decl) => self.fn_decl(decl),
@@ -30,8 +26,7 @@ impl Printer<'_> {
             ItemKind::Test(Test::Property { name, args }) => {
                 docs!["test ", name.name.clone(), self.args(args, item.span.end)]
             }
-        };
-        docs![docs, kind]
+        }
     }
 
     fn import(&mut self, import: &Import, end: u32) -> Doc {
@@ -78,19 +73,24 @@ impl Printer<'_> {
         let generics = self.generics(&decl.generics, first);
         let params = self.params(&decl.params, end);
         let ret = match &decl.ret {
-            Some(ty) => docs![" -> ", self.ty(ty)],
+            Some(ty) => docs![" -> ", self.ty(ty).whole()],
             None => Doc::Nil,
         };
         let constraints = self.constraints(&decl.constraints);
         let head = docs!["fn ", decl.name.name.clone(), generics, params, ret, constraints];
         if let ExprKind::Block(block) = &decl.body.kind {
-            return docs![head, " ", self.block(block)];
+            return docs![head, " = ", self.block(block)];
         }
         let gap = self.gap(decl.body.span.start, u32::MAX);
-        let mut body = Vec::new();
-        super::push_comments(&mut body, &gap, " ");
-        body.extend([Doc::Line(" "), self.expr(&decl.body)]);
-        docs![head, " =", Doc::from(body).nest().group_within(SHORT)]
+        let mut before = Vec::new();
+        push_comments(&mut before, &gap, " ");
+        before.push(Doc::Line(" "));
+        let body = self.expr(&decl.body);
+        let body = match hugs(&decl.body) {
+            true => hug(before, body, Doc::Nil),
+            false => docs![docs![before, body].nest()].group(),
+        };
+        docs![head, " =", body]
     }
 
     /// The parameters of a function, parentheses included.
@@ -130,7 +130,7 @@ fn alias(name: Option<&Ident>) -> Doc {
 }
 
 /// `/// …` lines.
-fn doc_lines(lines: &[String]) -> Doc {
+pub(super) fn doc_lines(lines: &[String]) -> Doc {
     let mut docs = Vec::new();
     for line in lines {
         let blank = if line.is_empty() { "" } else { " " };

@@ -1,9 +1,10 @@
 //! From the tree to text, in the one formatting.
 //!
 //! Lines have at most 100 columns where that is possible, levels four blanks, and lists a trailing
-//! comma where they are broken over lines. Comments keep their place between items, statements and
-//! list elements; one inside an expression moves to the next such place. At most one empty line in
-//! a row is kept.
+//! comma where they are broken over lines. A list, or the block of an expression, that was written
+//! with a new line after its opening bracket stays so. Comments keep their place between items,
+//! statements and list elements; one inside an expression moves to the next such place. At most one
+//! empty line in a row is kept.
 //!
 //! Invariants: `parse(print(file))` is `file`, but for spans and trivia, also for trees that no
 //! parser built (parentheses are added where the meaning needs them); and printing what was
@@ -20,7 +21,8 @@ pub(super) mod tests;
 
 use super::ast::{Dim, Expr, File, Item, Trivia, TriviaKind, Type};
 use crate::diag::Span;
-use doc::{Doc, docs, flat, layout};
+use doc::{Doc, docs, flat, hug, layout};
+use item::doc_lines;
 use std::fmt;
 
 /// A file in the one formatting; it ends with a newline unless it is empty.
@@ -32,13 +34,13 @@ pub fn print(file: &File) -> String {
         let previous_end = previous.map_or(0, |(p, _)| p.span.end);
         let gap = printer.gap(item.span.start, previous_end);
         let text = layout(&printer.item(item));
+        let docs = layout(&doc_lines(&item.docs));
         let long = text.contains('\n');
         let apart = previous.is_some_and(|(p, p_long)| {
             long || p_long || std::mem::discriminant(&p.kind) != std::mem::discriminant(&item.kind)
         });
         push_gap(&mut out, &gap, apart);
-        out.push_str(&text);
-        out.push('\n');
+        out.extend([&docs, &text, "\n"]);
         previous = Some((item, long));
     }
     let end = previous.map_or(0, |(p, _)| p.span.end);
@@ -77,7 +79,7 @@ fn push_gap(out: &mut String, gap: &Gap, apart: bool) {
 
 /// One item in the one formatting, with a newline at its end.
 pub fn print_item(item: &Item) -> String {
-    layout(&Printer::new(&[]).item(item)) + "\n"
+    layout(&docs![doc_lines(&item.docs), Printer::new(&[]).item(item)]) + "\n"
 }
 
 impl fmt::Display for Type {
@@ -118,6 +120,14 @@ struct Gap {
     comments: Vec<Comment>,
     /// Whether an empty line stands before the second.
     blank: bool,
+    /// Whether the first is an opening bracket, and the second begins on a line below.
+    broken: bool,
+}
+
+impl Gap {
+    fn has_comment(&self) -> bool {
+        self.trailing.is_some() || !self.comments.is_empty()
+    }
 }
 
 /// A comment on its own line.
@@ -143,11 +153,13 @@ struct Brackets {
     pad: &'static str,
     /// Whether empty lines between elements are kept.
     blanks: bool,
+    /// Whether the last element may alone be broken.
+    hugs: bool,
 }
 
-const PARENS: Brackets = Brackets { open: "(", close: ")", pad: "", blanks: false };
-const SQUARE: Brackets = Brackets { open: "[", close: "]", pad: "", blanks: false };
-const BRACES: Brackets = Brackets { open: "{", close: "}", pad: " ", blanks: false };
+const PARENS: Brackets = Brackets { open: "(", close: ")", pad: "", blanks: false, hugs: false };
+const SQUARE: Brackets = Brackets { open: "[", close: "]", ..PARENS };
+const BRACES: Brackets = Brackets { open: "{", close: "}", pad: " ", ..PARENS };
 
 impl<'a> Printer<'a> {
     fn new(trivia: &'a [Trivia]) -> Printer<'a> {
@@ -164,6 +176,7 @@ impl<'a> Printer<'a> {
             self.taken += 1;
             match &trivia.kind {
                 TriviaKind::BlankLine => gap.blank |= trivia.span.start >= from,
+                TriviaKind::Opened => gap.broken = true,
                 TriviaKind::Trailing(text) if gap.trailing.is_none() && gap.comments.is_empty() => {
                     gap.trailing = Some(text.clone());
                 }
@@ -177,10 +190,17 @@ impl<'a> Printer<'a> {
         gap
     }
 
+    /// Takes the comments before `end`, but none in brackets that open after the last element.
+    fn last_gap(&mut self, end: u32) -> Gap {
+        let opened = self.trivia[self.taken..].iter().find(|t| t.kind == TriviaKind::Opened);
+        self.gap(opened.map_or(end, |t| t.span.start.min(end)), u32::MAX)
+    }
+
     /// Whether a comment stands before `end` that is not printed yet.
     fn has_comment_before(&self, end: u32) -> bool {
         let rest = self.trivia[self.taken..].iter().take_while(|t| t.span.start < end);
-        !self.one_line && rest.into_iter().any(|t| t.kind != TriviaKind::BlankLine)
+        let comment = |t: &Trivia| !matches!(t.kind, TriviaKind::BlankLine | TriviaKind::Opened);
+        !self.one_line && rest.into_iter().any(comment)
     }
 
     /// A list in brackets, on one line or one element a line.
@@ -202,7 +222,7 @@ impl<'a> Printer<'a> {
         }
         let last = match elements.is_empty() {
             true => Gap::default(),
-            false => self.gap(end, u32::MAX),
+            false => self.last_gap(end),
         };
         self.header = header;
         bracketed(brackets, docs, last)
@@ -215,22 +235,31 @@ fn bracketed(brackets: Brackets, elements: Vec<Element>, last: Gap) -> Doc {
         return docs![brackets.open, brackets.close];
     }
     let mut inner = Vec::new();
-    let mut first = true;
-    for Element { doc, gap } in elements {
+    for (i, Element { doc, gap }) in elements.into_iter().enumerate() {
+        let (first, pad) = (i == 0, if i == 0 { brackets.pad } else { " " });
         if !first {
             inner.push(",".into());
         }
-        let blank = brackets.blanks && !first && gap.blank;
-        push_comments(&mut inner, &gap, if first { brackets.pad } else { " " });
-        if blank {
+        push_comments(&mut inner, &gap, pad);
+        if brackets.blanks && !first && gap.blank {
             inner.extend([Doc::Break, Doc::Blank]);
         }
-        inner.extend([Doc::Line(if first { brackets.pad } else { " " }), doc]);
-        first = false;
+        if first && gap.broken {
+            inner.push(Doc::Break);
+        }
+        inner.extend([Doc::Line(pad), doc]);
+    }
+    let close = docs![Doc::Line(brackets.pad), brackets.close];
+    if brackets.hugs
+        && !last.has_comment()
+        && let Some(last) = inner.pop()
+    {
+        let (head, tail) = (docs![brackets.open, inner], docs![Doc::IfBroken(","), close]);
+        return hug(head, last, tail);
     }
     inner.push(Doc::IfBroken(","));
     push_comments(&mut inner, &last, brackets.pad);
-    docs![brackets.open, Doc::from(inner).nest(), Doc::Line(brackets.pad), brackets.close].group()
+    docs![brackets.open, Doc::from(inner).nest(), close].group()
 }
 
 /// Comments inside a group, which break it.

@@ -13,23 +13,28 @@ impl Printer<'_> {
         doc
     }
 
-    /// A block on one line, if it holds one thing and no comment and fits there. The group around
-    /// it decides, so that both blocks of an `if` do the same.
+    /// A block on one line, if it holds one thing and no comment, fits there and was not written
+    /// over lines. The group around it decides, so that both blocks of an `if` do the same.
     pub(super) fn inline_block(&mut self, block: &Block) -> Doc {
         let header = std::mem::replace(&mut self.header, false);
-        let short = block.stmts.len() + usize::from(block.value.is_some()) == 1
-            && !self.has_comment_before(block.span.end);
-        let doc = match (short, block.stmts.first(), &block.value) {
-            (true, Some(stmt), _) => {
-                let dropped = dropped(block);
-                let stmt = docs![self.stmt(stmt), dropped];
-                docs!["{", docs![Doc::Line(" "), stmt].nest(), Doc::Line(" "), "}"]
-            }
-            (true, None, Some(value)) => {
-                let value = self.expr(value);
-                docs!["{", docs![Doc::Line(" "), value].nest(), Doc::Line(" "), "}"]
-            }
-            (false, ..) | (true, None, None) => self.block_lines(block),
+        let only = match (block.stmts.as_slice(), &block.value) {
+            _ if self.has_comment_before(block.span.end) => None,
+            ([stmt], None) => Some(stmt.span),
+            ([], Some(value)) => Some(value.span),
+            _ => None,
+        };
+        let doc = if let Some(only) = only {
+            let begin = match self.gap(only.start, u32::MAX).broken {
+                true => Doc::Break,
+                false => Doc::Nil,
+            };
+            let inner = match &block.value {
+                Some(value) => self.expr(value),
+                None => docs![self.stmt(&block.stmts[0]), dropped(block)],
+            };
+            docs!["{", begin, docs![Doc::Line(" "), inner].nest(), Doc::Line(" "), "}"]
+        } else {
+            self.block_lines(block)
         };
         self.header = header;
         doc

@@ -24,7 +24,7 @@ fn comments(file: &File) -> Vec<&str> {
         .iter()
         .filter_map(|t| match &t.kind {
             TriviaKind::OwnLine(text) | TriviaKind::Trailing(text) => Some(text.as_str()),
-            TriviaKind::BlankLine => None,
+            TriviaKind::BlankLine | TriviaKind::Opened => None,
         })
         .collect();
     texts.sort_unstable();
@@ -158,6 +158,150 @@ main { // after main
 }
 
 #[test]
+fn what_was_written_over_lines_stays_so() {
+    let text = "\
+struct S {
+    a: f32 }
+fn m() = S { a: [
+    [1.0, 2.0], [3.0, 4.0]] }
+fn f(c: bool) = if c {
+    1 } else { 2 }
+fn g(c: bool) = if c { 1 } else { 2 }
+fn h(x: f32) -> f32 { x }
+/// First.
+input one: i64 = 1
+/// Second.
+input two: i64 = 2
+main {
+    if a { break }
+    if a {
+        break
+    }
+    f(
+        1, 2)
+    f(
+    )(1,
+        2)
+}
+";
+    insta::assert_snapshot!(formatted(text), @"
+        struct S {
+            a: f32,
+        }
+
+        fn m() = S {
+            a: [
+                [1.0, 2.0],
+                [3.0, 4.0],
+            ],
+        }
+
+        fn f(c: bool) = if c {
+            1
+        } else {
+            2
+        }
+
+        fn g(c: bool) = if c { 1 } else { 2 }
+
+        fn h(x: f32) -> f32 = {
+            x
+        }
+
+        /// First.
+        input one: i64 = 1
+        /// Second.
+        input two: i64 = 2
+
+        main {
+            if a { break }
+            if a {
+                break
+            }
+            f(
+                1,
+                2,
+            )
+            f()(1, 2)
+        }
+        ");
+}
+
+#[test]
+fn the_last_argument_alone_breaks_where_it_holds_a_block() {
+    let text = "\
+fn turns[N](x: f32[N], rate: f32) -> f32[N] = fold(8, x, fn(y, i) {
+    let z = y * rate
+    z + 1.0
+})
+fn turns_of_many_things[N](values_of_the_first: f32[N], rate: f32) -> f32[N] = fold(8, x, fn(y, i) {
+    let z = y * rate
+    z + 1.0
+})
+fn many_results(first_argument: f32[N], second_argument: f32[N], third: f32) -> (f32[N], f32[N], f32) = f(x)
+main {
+    let a = fold(2, zero, fn(sum, i) = fold(2, sum, fn(sum, j) = {
+        let weight = near(i) * near(j)
+        sum + weight
+    }))
+    let b = combined(the_first_of_all_arguments, the_second_of_all_arguments, the_third, fn(x) = {
+        let weight = near(i) * near(j)
+        sum + weight
+    })
+    let c = combined(the_first_of_all_arguments, the_second_of_all_arguments, S { a: x, b: y, c: z })
+    let d = combined(S { a: the_first_of_all_arguments, b: the_second_of_all_arguments, c: the_third, d: z })
+    let e = scan x in xs with s = 0.0 { s + x }
+    let f = sum_of_the_first(x) * (sum j < 8: {
+        let weight = near(j)
+        weight * weight
+    })
+}
+";
+    insta::assert_snapshot!(formatted(text), @"
+        fn turns[N](x: f32[N], rate: f32) -> f32[N] = fold(8, x, fn(y, i) = {
+            let z = y * rate
+            z + 1.0
+        })
+
+        fn turns_of_many_things[N](values_of_the_first: f32[N], rate: f32) -> f32[N] =
+            fold(8, x, fn(y, i) = {
+                let z = y * rate
+                z + 1.0
+            })
+
+        fn many_results(
+            first_argument: f32[N],
+            second_argument: f32[N],
+            third: f32,
+        ) -> (f32[N], f32[N], f32) = f(x)
+
+        main {
+            let a = fold(2, zero, fn(sum, i) = fold(2, sum, fn(sum, j) = {
+                let weight = near(i) * near(j)
+                sum + weight
+            }))
+            let b = combined(the_first_of_all_arguments, the_second_of_all_arguments, the_third, fn(x) = {
+                let weight = near(i) * near(j)
+                sum + weight
+            })
+            let c = combined(
+                the_first_of_all_arguments,
+                the_second_of_all_arguments,
+                S { a: x, b: y, c: z },
+            )
+            let d = combined(
+                S { a: the_first_of_all_arguments, b: the_second_of_all_arguments, c: the_third, d: z },
+            )
+            let e = scan x in xs with s = 0.0 { s + x }
+            let f = sum_of_the_first(x) * (sum j < 8: {
+                let weight = near(j)
+                weight * weight
+            })
+        }
+        ");
+}
+
+#[test]
 fn long_lines_break_at_the_outermost_place() {
     insta::assert_snapshot!(formatted(samples::LONG), @r#"
         import std.nn.{
@@ -190,15 +334,14 @@ fn long_lines_break_at_the_outermost_place() {
                 + second_operand_of_the_sum * third_operand_of_it
                 - fourth_operand_of_the_sum
 
-        fn choose(c: bool) =
-            if this_condition_is_quite_long_indeed {
-                this_value_is_long_too(1, 2)
-            } else if other {
-                b
-            } else {
-                let y = 2
-                y
-            }
+        fn choose(c: bool) = if this_condition_is_quite_long_indeed {
+            this_value_is_long_too(1, 2)
+        } else if other {
+            b
+        } else {
+            let y = 2
+            y
+        }
 
         main {
             let result = some_function(
