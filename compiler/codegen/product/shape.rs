@@ -99,7 +99,7 @@ impl Wide {
         }
         let (sums, loads) = (rows * vectors, rows + vectors);
         let far = self.far && rows < self.m;
-        let (comes, more) = if far { (88 * vectors, 3 * vectors) } else { (0, 0) };
+        let (comes, more) = if far { (88 * vectors, loads + 2 * vectors) } else { (0, 0) };
         let step = 16 * sums.max(loads).max(8) + loads + more;
         (self.k * step + 16 * (2 * sums + 40)).max(self.k * comes)
     }
