@@ -234,8 +234,7 @@ impl Compiler {
     ) -> Result<Function, CompileError> {
         let Work::Nest(nest) = work else { unreachable!("the caller has a nest") };
         let aliases = Aliases::new(program, work);
-        if self.isa != Isa::Portable && x86::supports(nest) {
-            let isa = x86::choose(nest, self.isa, self.limits.narrow_streams);
+        if let Some(isa) = self.wide(nest) {
             let code = x86::emit(program, nest, aliases, isa, streamed_bytes);
             let text = || x86::asm::text(&code);
             return self.module.define_bytes(name, &KERNEL_PARAMS, &code, text);
@@ -248,13 +247,16 @@ impl Compiler {
         })
     }
 
+    /// The instruction set of wide code for a nest, if there is some.
+    fn wide(&self, nest: &Nest) -> Option<Isa> {
+        let wide = self.isa != Isa::Portable && x86::supports(nest);
+        wide.then(|| x86::choose(nest, self.isa, self.limits.narrow_streams))
+    }
+
     /// Bytes of scratch memory that a thread needs for a nest.
     fn nest_scratch(&self, program: &Program, nest: &Nest) -> usize {
-        if self.isa == Isa::Portable || !x86::supports(nest) {
-            return program.plan.row_bytes;
-        }
-        let isa = x86::choose(nest, self.isa, self.limits.narrow_streams);
-        x86::scratch(program, nest, isa)
+        let wide = self.wide(nest).map(|isa| x86::scratch(program, nest, isa));
+        wide.unwrap_or(program.plan.row_bytes)
     }
 
     fn product(

@@ -89,8 +89,7 @@ impl Loops<'_> {
         batch: &super::Batch,
         columns: Panels,
         depth: Depth,
-    ) -> Option<ir::Value> {
-        self.t.ahead?;
+    ) -> ir::Value {
         let (start, (row, column)) = batch.right.in_memory();
         let (zero, deepest) = (e.int(0), self.is_last(e, depth.number));
         let deeper = e.b.ins().iadd(depth.from, depth.count);
@@ -100,12 +99,17 @@ impl Loops<'_> {
         let from = e.b.ins().select(beyond, depth.from, from);
         let panel = e.b.ins().select(beyond, columns.from, panel);
         let panel_stride = column * self.t.nr as i64;
-        Some(self.corner(e, start, panel, panel_stride, Depth { from, ..depth }, row))
+        self.corner(e, start, panel, panel_stride, Depth { from, ..depth }, row)
     }
 
     /// What a tile asks for first of the next block, which begins at `next`.
-    pub fn share_ahead(&self, e: &mut Emitter, tile: &Tile, next: ir::Value) -> ir::Value {
-        let Some(ahead) = self.t.ahead else { return next };
+    pub fn share_ahead(
+        &self,
+        e: &mut Emitter,
+        tile: &Tile,
+        ahead: Ahead,
+        next: ir::Value,
+    ) -> ir::Value {
         let (column, number) = self.within_block(e, tile);
         let number = e.b.ins().iadd_imm_s(number, -(self.t.rows_that_pack() as i64));
         let parts = ahead.parts() as i64;

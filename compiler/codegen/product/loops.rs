@@ -4,6 +4,7 @@
 //! `finish` runs epilogues.
 
 use super::super::emit::{Emitter, Range};
+use super::ahead::Ahead;
 use super::micro::Role;
 use super::pack::{self, Panel};
 use super::tiling::{PackRight, Scratch, Share, Side, Tiling, strides};
@@ -114,7 +115,8 @@ impl Loops<'_> {
 
     /// All tiles of the panels over one block of depth.
     fn block(&self, e: &mut Emitter, batch: &Batch, rows: Panels, columns: Panels, depth: Depth) {
-        let next = self.next_block(e, batch, columns, depth);
+        let ahead = self.t.ahead;
+        let next = ahead.map(|ahead| (ahead, self.next_block(e, batch, columns, depth)));
         self.pack_right(e, batch, columns, depth);
         self.in_blocks(e, rows, self.t.left_block, self.t.m_panels, |e, some_rows| {
             if self.t.pack_left {
@@ -334,13 +336,10 @@ impl Loops<'_> {
         batch: &Batch,
         tile: &Tile,
         depth: Depth,
-        next: Option<ir::Value>,
+        next: Option<(Ahead, ir::Value)>,
     ) -> Right {
         let zero = e.int(0);
-        let ahead = match next {
-            Some(next) => self.share_ahead(e, tile, next),
-            None => zero,
-        };
+        let ahead = next.map_or(zero, |(ahead, next)| self.share_ahead(e, tile, ahead, next));
         let packed_row = e.int((self.t.nr * self.t.size) as i64);
         let in_place = |e: &mut Emitter| {
             let (start, (row, column)) = batch.right.in_memory();
