@@ -37,19 +37,16 @@ fn literals_in_f64() {
     %5: f64[3] = broadcast(%4) {axes: []}
     %6: f64[3] = add(%3, %5)
     %7: f64 = reduce(%6) {max: [0]}
-    %8: f64[1] = reshape(%7)
-    %9: f64[1] = stop_gradient(%8)
-    %10: f64 = reshape(%9)
-    %11: f64[3] = broadcast(%10) {axes: []}
-    %12: f64[3] = sub(%6, %11)
-    %13: f64[3] = exp(%12)
-    %14: f64 = reduce(%13) {sum: [0]}
-    %15: f64[1] = reshape(%14)
-    %16: f64[1] = reciprocal(%15)
-    %17: f64 = reshape(%16)
-    %18: f64[3] = broadcast(%17) {axes: []}
-    %19: f64[3] = mul(%13, %18)
-    output "result" = %19
+    %8: f64[3] = broadcast(%7) {axes: []}
+    %9: f64[3] = sub(%6, %8)
+    %10: f64[3] = exp(%9)
+    %11: f64 = reduce(%10) {sum: [0]}
+    %12: f64[1] = reshape(%11)
+    %13: f64[1] = reciprocal(%12)
+    %14: f64 = reshape(%13)
+    %15: f64[3] = broadcast(%14) {axes: []}
+    %16: f64[3] = mul(%10, %15)
+    output "result" = %16
     "#);
 }
 
@@ -215,19 +212,16 @@ fn batched_products() {
     %6: f32[B, H, T, T] = broadcast(%5) {axes: []}
     %7: f32[B, H, T, T] = div(%3, %6)
     %8: f32[B, H, T] = reduce(%7) {max: [3]}
-    %9: f32[B, H, T, 1] = reshape(%8)
-    %10: f32[B, H, T, 1] = stop_gradient(%9)
-    %11: f32[B, H, T] = reshape(%10)
-    %12: f32[B, H, T, T] = broadcast(%11) {axes: [0, 1, 2]}
-    %13: f32[B, H, T, T] = sub(%7, %12)
-    %14: f32[B, H, T, T] = exp(%13)
-    %15: f32[B, H, T] = reduce(%14) {sum: [3]}
-    %16: f32[B, H, T, 1] = reshape(%15)
-    %17: f32[B, H, T, 1] = reciprocal(%16)
-    %18: f32[B, H, T] = reshape(%17)
-    %19: f32[B, H, T, T] = broadcast(%18) {axes: [0, 1, 2]}
-    %20: f32[B, H, T, T] = mul(%14, %19)
-    output "result" = %20
+    %9: f32[B, H, T, T] = broadcast(%8) {axes: [0, 1, 2]}
+    %10: f32[B, H, T, T] = sub(%7, %9)
+    %11: f32[B, H, T, T] = exp(%10)
+    %12: f32[B, H, T] = reduce(%11) {sum: [3]}
+    %13: f32[B, H, T, 1] = reshape(%12)
+    %14: f32[B, H, T, 1] = reciprocal(%13)
+    %15: f32[B, H, T] = reshape(%14)
+    %16: f32[B, H, T, T] = broadcast(%15) {axes: [0, 1, 2]}
+    %17: f32[B, H, T, T] = mul(%11, %16)
+    output "result" = %17
     "#);
 }
 
