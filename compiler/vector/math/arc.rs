@@ -135,7 +135,8 @@ fn angle(c: &Float<'_>, short: Value, long: Value, steep: Value, left: Value) ->
     let (zero, one) = (c.num(0.0), c.num(1.0));
     let quotient = c.div(short, long);
     let lost = c.div(c.fma(c.neg(quotient), long, short), long);
-    let lost = c.select(c.lt(long, c.num(f64::INFINITY)), lost, zero);
+    // Of a quotient that is nearly subnormal, or 0 beside infinity, that is no number.
+    let lost = c.select(c.ge(quotient, c.num(Float::exp2i(-900))), lost, zero);
     // From π/4: tan (θ - π/4) = (tan θ - 1) / (tan θ + 1).
     let far = c.gt(quotient, c.num(std::f64::consts::SQRT_2 - 1.0));
     let above = c.sub(quotient, one);

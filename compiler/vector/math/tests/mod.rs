@@ -486,6 +486,19 @@ fn errors_of_atan2_and_hypot_are_within_limits() {
 }
 
 #[test]
+fn angles_near_zero_are_quotients() {
+    let tiny = f64::from_bits(1);
+    let [y, x]: [Vec<f64>; 2] = [
+        vec![tiny, 3.0 * tiny, 1.1125369292536007e-308, 2.0, 5.0, 1e-300],
+        vec![1.6, 2.5, 4503599627370495.5, 4.4942328371557893e307, 1e308, 7e6],
+    ];
+    let angles = evaluate(&program2::<f64>(atan2), &[&y, &x]);
+    for ((&y, &x), angle) in y.iter().zip(&x).zip(angles) {
+        assert_eq!(angle, y / x, "atan2({y:e}, {x:e})");
+    }
+}
+
+#[test]
 fn moderate_angles_give_the_same_bits() {
     let arguments: Vec<f32> = samples_f32().into_iter().filter(|x| x.abs() < 131_072.0).collect();
     for (any, within) in [(sin as Build, sin_within as Build), (cos, cos_within)] {
