@@ -78,7 +78,8 @@ const BINARY: [(&str, &str); 33] = [
     ("copysign", "copysign(x, y)"),
     ("divide", "x / y"),
     ("equal", "x == y"),
-    ("float_power", "x ** y"),
+    // In f64 whatever the operands are.
+    ("float_power", "f64(x) ** f64(y)"),
     ("floor_divide", "floor_divide(x, y)"),
     ("fmax", "fmax(x, y)"),
     ("fmin", "fmin(x, y)"),
