@@ -46,8 +46,8 @@ pub(super) struct Step {
     pub parallel: bool,
     /// Whether it can fault.
     pub checks: bool,
-    /// Whether it does the work of the next kernel too, panel by panel.
-    pub followed: bool,
+    /// How many of the next kernels it does too, turn by turn of its rows.
+    pub followed: usize,
 }
 
 /// Machine code for a program. It may be called from several threads at once, each with a
@@ -136,7 +136,7 @@ impl Executable {
     }
 
     /// Whether the kernel that `path` leads to, past those of the loops around it, is done by the
-    /// product before it, panel by panel.
+    /// product before it, turn by turn of its rows.
     pub fn follows(&self, path: &[usize]) -> bool {
         let Some((&last, around)) = path.split_last() else { return false };
         let inside =
@@ -144,8 +144,8 @@ impl Executable {
                 Entry::Repeat(inside) => Some(inside),
                 Entry::Native(_) | Entry::Call | Entry::Nothing => None,
             });
-        let before = last.checked_sub(1).and_then(|before| inside?.get(before));
-        before.is_some_and(|step| step.followed)
+        let before = inside.and_then(|steps| steps.get(..last)).unwrap_or(&[]);
+        before.iter().enumerate().any(|(at, step)| at + step.followed >= last)
     }
 
     /// The text of each function, if the options asked for it.

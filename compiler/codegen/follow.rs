@@ -1,72 +1,123 @@
-//! Nests that follow a product panel by panel.
+//! Kernels that follow a product turn by turn of its rows.
 //!
-//! Where a nest goes over the rows of what the product before it makes (a softmax over scores, the
-//! loss of each row), a panel of rows is done as soon as all of its columns are there, while they
-//! are in the cache: row reductions belong to the product then, as its epilogue does. The kernels
-//! stay two to everything else; only the order of their rows changes, and so no bit of a result.
+//! Where the kernels after a product go over the same rows (a softmax over scores, then the product
+//! that weighs values with it), some panels of rows go through all of them, one after another,
+//! while they are in the cache: reductions over rows belong to the product then, as its epilogue
+//! does. The kernels stay apart to everything else; only the order of their rows changes, and so
+//! no bit of a result. What nothing else reads needs no memory beyond the rows of a turn.
 //!
-//! It is allowed where a row of the nest meets memory of the product in the same row of C only.
-//! The plan places buffers for kernels one after another: what the nest writes may lie where the
-//! product still reads, and then the two remain apart.
+//! It is allowed where rows of two of the kernels meet in memory only if they are the same row. The
+//! plan places buffers for kernels one after another: what one writes may lie where another one
+//! still reads, and then they do not follow.
 //!
-//! Neighbours: `product::loops` calls the nest's function; `codegen` compiles it first.
+//! Neighbours: `product::turns` calls their functions; `codegen` compiles them first.
 
 use super::alias::overlap;
 use crate::kernel::touch::{Site, Touch, touches};
 use crate::kernel::walk::{points, range};
-use crate::kernel::{Kernel, Nest, Program, Split, Work};
+use crate::kernel::{BufferId, Kernel, Operand, Place, Product, Program, Split, Work};
 
-/// The nest that follows the product at `at`, if C has at least `far` bytes.
-pub(super) fn follower(program: &Program, at: usize, far: usize) -> Option<(&Kernel, &Nest)> {
-    let Work::Product(product) = &program.kernels[at].work else { return None };
-    let kernel = program.kernels.get(at + 1)?;
-    let Work::Nest(nest) = &kernel.work else { return None };
-    let rows = points(&product.batch).saturating_mul(product.m);
-    let bytes = rows.saturating_mul(product.n).saturating_mul(product.dtype.size());
-    let fits = nest.split == Split::Rows && points(&nest.outer) == rows && bytes >= far;
-    (fits && in_step(program, &program.kernels[at], kernel, nest)).then_some((kernel, nest))
+/// The kernels right after the product at `at` that may follow it, if C has at least `far` bytes.
+pub(super) fn followers(program: &Program, at: usize, far: usize) -> &[Kernel] {
+    let (head, later) = (&program.kernels[at], &program.kernels[at + 1..]);
+    let Work::Product(product) = &head.work else { return &[] };
+    let rows = rows(product);
+    if rows == 0 || rows.saturating_mul(product.n).saturating_mul(product.dtype.size()) < far {
+        return &[];
+    }
+    let follows = |&n: &usize| {
+        let before = &program.kernels[at..=at + n];
+        goes_over(&later[n], product) && in_step(program, before, &later[n], rows)
+    };
+    &later[..(0..later.len()).take_while(follows).count()]
 }
 
-/// Whether the nest reads something that the product writes, and each of its rows meets the
-/// product's memory in the same row only.
-fn in_step(program: &Program, product: &Kernel, kernel: &Kernel, nest: &Nest) -> bool {
-    let (made, used) = (touches(product), touches(kernel));
-    let rows = nest.outer.len();
+/// The buffers that only these kernels touch, a product and those that follow it, each row of a
+/// kernel one row of the buffer.
+pub(super) fn passing(program: &Program, kernels: &[Kernel]) -> Vec<BufferId> {
+    let Some(Work::Product(product)) = kernels.first().map(|kernel| &kernel.work) else {
+        return Vec::new();
+    };
+    let rows = rows(product);
+    let mut buffers: Vec<BufferId> = Vec::new();
+    for touch in kernels.iter().flat_map(touches).filter(|touch| touch.writes) {
+        let place = &program.buffers[touch.buffer.0 as usize].place;
+        if *place == Place::Arena && !buffers.contains(&touch.buffer) {
+            buffers.push(touch.buffer);
+        }
+    }
+    for kernel in &program.kernels {
+        let inside = kernels.iter().any(|other| std::ptr::eq(kernel, other));
+        let touched = touches(kernel);
+        let passes = |touch: &Touch<'_>| inside && by_rows(program, kernel, touch, rows);
+        buffers.retain(|&buffer| touched.iter().all(|t| t.buffer != buffer || passes(t)));
+    }
+    buffers
+}
+
+/// Rows of C in all batches.
+pub(super) fn rows(product: &Product) -> usize {
+    points(&product.batch).saturating_mul(product.m)
+}
+
+/// Whether a kernel goes over rows as this product does.
+fn goes_over(kernel: &Kernel, product: &Product) -> bool {
+    match &kernel.work {
+        Work::Nest(nest) => nest.split == Split::Rows && points(&nest.outer) == rows(product),
+        Work::Product(next) => {
+            points(&next.batch) == points(&product.batch) && next.m == product.m && next.n > 0
+        }
+        Work::Call(_) | Work::Repeat(_) => false,
+    }
+}
+
+/// Whether a kernel reads something that those before it write, and each of its rows meets theirs
+/// in the same row only.
+fn in_step(program: &Program, before: &[Kernel], kernel: &Kernel, rows: usize) -> bool {
     let mut reads = false;
-    for of_nest in &used {
-        for of_product in &made {
-            let meet = of_nest.writes || of_product.writes;
-            if !meet || !overlap(program, of_nest.buffer, of_product.buffer) {
-                continue;
+    for touch in &touches(kernel) {
+        for earlier in before {
+            for made in &touches(earlier) {
+                let meet = made.writes || touch.writes;
+                if !meet || !overlap(program, made.buffer, touch.buffer) {
+                    continue;
+                }
+                if !same_row(program, (earlier, made), (kernel, touch), rows) {
+                    return false;
+                }
+                reads |= made.writes && !touch.writes;
             }
-            if !same_row(program, of_product, of_nest, rows) {
-                return false;
-            }
-            reads |= !of_nest.writes;
         }
     }
     reads
 }
 
-/// Whether a row of the nest touches the very bytes that the same row of the product's epilogue
-/// does; both buffers begin at one place.
-fn same_row(program: &Program, product: &Touch<'_>, nest: &Touch<'_>, rows: usize) -> bool {
-    let size = |t: &Touch<'_>| program.buffers[t.buffer.0 as usize].dtype.size();
-    let offset = |t: &Touch<'_>| program.plan.offsets[t.buffer.0 as usize];
-    let epilogue = matches!(product.site, Site::Epilogue(_));
-    let apart = product.buffer != nest.buffer && offset(product) != offset(nest);
-    if !epilogue || apart || size(product) != size(nest) {
-        return false;
-    }
-    let columns = product.extents.len() - 1;
-    let row = product.extents[columns] as i64;
-    within(product, columns, row) && within(nest, rows, row)
+/// Whether a row of either kernel touches bytes of one row in memory only, the same one.
+fn same_row(
+    program: &Program,
+    a: (&Kernel, &Touch<'_>),
+    b: (&Kernel, &Touch<'_>),
+    rows: usize,
+) -> bool {
+    let buffer = |touch: &Touch<'_>| &program.buffers[touch.buffer.0 as usize];
+    let offset = |touch: &Touch<'_>| program.plan.offsets[touch.buffer.0 as usize];
+    let apart = a.1.buffer != b.1.buffer && offset(a.1) != offset(b.1);
+    let alike = |touch: &Touch<'_>| (buffer(touch).elements, buffer(touch).dtype.size());
+    let by_rows = |(kernel, touch)| by_rows(program, kernel, touch, rows);
+    !apart && alike(a.1) == alike(b.1) && by_rows(a) && by_rows(b)
 }
 
-/// Whether the first axes count rows of so many elements, one after another, and the others stay
-/// within a row.
-fn within(touch: &Touch<'_>, rows: usize, row: i64) -> bool {
+/// Whether each row of the kernel touches one row of the buffer, the first the first.
+fn by_rows(program: &Program, kernel: &Kernel, touch: &Touch<'_>, rows: usize) -> bool {
+    let elements = program.buffers[touch.buffer.0 as usize].elements;
+    elements.is_multiple_of(rows) && within(kernel, touch, (elements / rows) as i64)
+}
+
+/// Whether the kernel's row axes count rows of so many elements, one after another, and the other
+/// axes stay within a row.
+fn within(kernel: &Kernel, touch: &Touch<'_>, row: i64) -> bool {
     let Some(access) = touch.access.filter(|access| access.gather.is_none()) else { return false };
+    let Some(rows) = row_axes(kernel, touch) else { return false };
     let mut step = row;
     for (&stride, &extent) in access.strides[..rows].iter().zip(&touch.extents[..rows]).rev() {
         if extent != 1 && stride != step {
@@ -76,4 +127,20 @@ fn within(touch: &Touch<'_>, rows: usize, row: i64) -> bool {
     }
     range(access.offset, &access.strides[rows..], &touch.extents[rows..])
         .is_none_or(|(low, high)| low >= 0 && high < i128::from(row))
+}
+
+/// How many of the first axes of a touch count rows; none do where all rows read the same.
+fn row_axes(kernel: &Kernel, touch: &Touch<'_>) -> Option<usize> {
+    match &kernel.work {
+        Work::Nest(nest) => Some(nest.outer.len()),
+        Work::Product(product) => {
+            let left = match (&product.left, touch.access) {
+                (Operand::Stored(left), Some(access)) => std::ptr::eq(left, access),
+                _ => false,
+            };
+            let by_rows = left || matches!(touch.site, Site::Epilogue(_));
+            by_rows.then_some(product.batch.len() + 1)
+        }
+        Work::Call(_) | Work::Repeat(_) => None,
+    }
 }

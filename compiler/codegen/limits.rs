@@ -25,9 +25,13 @@ pub struct Limits {
     pub small: usize,
     /// Threads that will share the work, as far as is known.
     pub threads: usize,
-    /// Bytes of a product from which a nest over its rows follows it panel by panel: by the time it
-    /// is complete, its first rows have left the caches.
+    /// Bytes of a product from which other kernels follow it turn by turn of its rows: by the time
+    /// it is complete, the first have left the caches.
     pub far_bytes: usize,
+    /// Bytes of a product that a turn makes, about: they stay in the second-level cache.
+    pub turn_bytes: usize,
+    /// Bytes of a packed B that turns may read again and again.
+    pub whole_bytes: usize,
     /// Bytes of a result from which its stores go past the caches.
     pub streamed_bytes: usize,
     /// Whether vectors of 256 bits are faster than those of 512 where memory sets the pace.
@@ -45,6 +49,8 @@ impl Default for Limits {
             small: 16 << 10,
             threads: 1,
             far_bytes: 2 << 20,
+            turn_bytes: 512 << 10,
+            whole_bytes: 4 << 20,
             streamed_bytes: 8 << 20,
             narrow_streams: false,
         }

@@ -8,7 +8,7 @@
 //! which every target of Cranelift has ([`Isa::Portable`]): `lanes`, `arith`, `convert` and
 //! `memory` emit operations on groups of lanes, `body` emits a program, `fold` the accumulators.
 //! `nest` and `product` decide on loops, and reach a program's emission through `body::emit` only;
-//! `follow` has the rows of a nest done as soon as a product has them.
+//! `follow` has rows of a product go through the kernels after it while they are in the cache.
 //! `x86` is a second implementation of nests, in wider vectors and without Cranelift; a nest gives
 //! the same bits either way.
 //!
@@ -51,7 +51,7 @@ use emit::Emitter;
 use executable::{Entry, Step};
 use limits::Limits;
 use module::{Code, Function, KERNEL_PARAMS};
-use product::Tiling;
+use product::{Tiling, Turns};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -134,7 +134,6 @@ fn compile_within(
 
 /// The kernels of a program as they are run.
 fn steps(code: &Code, program: &Program, compiled: &[Compiled], options: &Options) -> Vec<Step> {
-    let checked = |at: usize| program.kernels.get(at).is_some_and(checks);
     let step = |(at, (kernel, compiled)): (usize, (&Kernel, &Compiled))| Step {
         entry: match (&kernel.work, compiled.function) {
             (_, Some(function)) => Entry::Native(code.function(function)),
@@ -146,7 +145,7 @@ fn steps(code: &Code, program: &Program, compiled: &[Compiled], options: &Option
         },
         tasks: compiled.tasks,
         parallel: compiled.tasks > 1 && (options.divide_all || worth_dividing(&kernel.work)),
-        checks: checked(at) || compiled.followed && checked(at + 1),
+        checks: program.kernels[at..=at + compiled.followed].iter().any(checks),
         followed: compiled.followed,
     };
     program.kernels.iter().zip(compiled).enumerate().map(step).collect()
@@ -171,15 +170,15 @@ struct Compiler {
 struct Compiled {
     function: Option<Function>,
     tasks: u64,
-    /// Whether it does the work of the next kernel too.
-    followed: bool,
+    /// How many of the next kernels it does too.
+    followed: usize,
     /// The kernels of a step.
     inside: Vec<Compiled>,
 }
 
 impl Compiled {
     fn new(function: Option<Function>, tasks: u64) -> Compiled {
-        Compiled { function, tasks, followed: false, inside: Vec::new() }
+        Compiled { function, tasks, followed: 0, inside: Vec::new() }
     }
 }
 
@@ -190,7 +189,7 @@ impl Compiler {
             let one = self.kernel(program, compiled.len())?;
             let followed = one.followed;
             compiled.push(one);
-            compiled.extend(followed.then(|| Compiled::new(None, 0)));
+            compiled.extend((0..followed).map(|_| Compiled::new(None, 0)));
         }
         Ok(compiled)
     }
@@ -259,57 +258,88 @@ impl Compiler {
         wide.unwrap_or(program.plan.row_bytes)
     }
 
+    /// A product, and the kernels that follow it.
     fn product(
         &mut self,
         program: &Program,
         at: usize,
         product: &Product,
     ) -> Result<Compiled, CompileError> {
-        let kernel = &program.kernels[at];
-        let choice = self
-            .tiles
-            .as_ref()
-            .and_then(|tiles| tiles.get(&ProductKind::of(product, self.isa, self.limits.threads)));
-        let mut tiling = Tiling::of(product, self.isa, &self.limits, choice);
-        let threads = self.limits.threads;
-        let follower = follow::follower(program, at, self.limits.far_bytes)
-            .filter(|_| tiling.divides_rows(product, threads));
-        let tasks = product::tasks(product, &tiling);
+        let kind = ProductKind::of(product, self.isa, self.limits.threads);
+        let choice = self.tiles.as_ref().and_then(|tiles| tiles.get(&kind));
+        let tiling = Tiling::of(product, self.isa, &self.limits, choice);
+        let turns = Turns::of(program, at, &tiling, &self.limits);
+        let tiling = turns.as_ref().map_or(&tiling, |turns| &turns.tiling);
+        let tasks = product::tasks(product, tiling);
         if tasks == 0 {
             return Ok(Compiled::new(None, tasks));
         }
-        let mut parts = product::parts(program, product, &tiling);
-        parts.extend(follower.map(|_| product::Part::Rows));
-        let followed = follower.map_or(0, |(_, nest)| self.nest_scratch(program, nest));
-        self.scratch = self.scratch.max(tiling.scratch().bytes + followed);
+        let kernels = &program.kernels[at..];
+        let function = self.product_function(program, kernels, tiling, turns.as_ref(), 0)?;
+        let followed = turns.map_or(0, |turns| turns.followers.len());
+        Ok(Compiled { followed, ..Compiled::new(Some(function), tasks) })
+    }
+
+    /// The function of a product, the first of `kernels`, that has the next ones follow. The first
+    /// `before` bytes of the thread's scratch memory are another's.
+    fn product_function(
+        &mut self,
+        program: &Program,
+        kernels: &[Kernel],
+        tiling: &Tiling,
+        turns: Option<&Turns>,
+        before: usize,
+    ) -> Result<Function, CompileError> {
+        let (kernel, later) = kernels.split_first().expect("it is one of the program's");
+        let Work::Product(product) = &kernel.work else { unreachable!("the caller has one") };
+        let before = before + turns.map_or(tiling.scratch().bytes, Turns::bytes);
+        self.scratch = self.scratch.max(before);
+        let mut parts = product::parts(program, product, tiling);
+        parts.extend(turns.into_iter().flat_map(Turns::parts));
         let mut calls = Vec::new();
         for part in &parts {
             calls.push(match *part {
                 product::Part::Micro(_, key) => self.micro_kernel(key)?,
                 product::Part::Turn(_, turn) => self.turn(turn)?,
                 product::Part::Make(side, last) => {
-                    let parts = product::over_panel(program, product, &tiling, side, last);
+                    let parts = product::over_panel(program, product, tiling, side, last);
                     self.part(&format!("{}_prologue", kernel.name), parts)?
                 }
                 product::Part::Finish(last) => {
-                    let parts = product::finish(program, product, &tiling, last);
+                    let parts = product::finish(program, product, tiling, last);
                     self.part(&format!("{}_finish", kernel.name), parts)?
                 }
-                product::Part::Rows => {
-                    let (kernel, _) = follower.expect("it was asked for before");
-                    let (name, bytes) = (&kernel.name, self.limits.streamed_bytes);
-                    self.nest_function(name, program, &kernel.work, bytes)?
+                product::Part::Follow(number) => {
+                    let follower = turns.and_then(|turns| turns.followers[number].as_ref());
+                    self.follower(program, &later[number..], follower, before)?
                 }
             });
         }
         let x86 = self.module.is_x86();
-        let function = self.module.define(&kernel.name, &KERNEL_PARAMS, &calls, |b, refs| {
+        self.module.define(&kernel.name, &KERNEL_PARAMS, &calls, |b, refs| {
             let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
             let parts: Vec<_> = parts.into_iter().zip(refs.iter().copied()).collect();
-            product::emit(&mut e, product, &tiling, &parts);
+            product::emit(&mut e, product, tiling, &parts, turns);
             e.finish()
-        })?;
-        Ok(Compiled { followed: follower.is_some(), ..Compiled::new(Some(function), tasks) })
+        })
+    }
+
+    /// The function of the first of `kernels`, which follows a product: of another one with this
+    /// tiling, or of a nest.
+    fn follower(
+        &mut self,
+        program: &Program,
+        kernels: &[Kernel],
+        tiling: Option<&Tiling>,
+        before: usize,
+    ) -> Result<Function, CompileError> {
+        if let Some(tiling) = tiling {
+            return self.product_function(program, kernels, tiling, None, before);
+        }
+        let Work::Nest(nest) = &kernels[0].work else { unreachable!("what else may follow") };
+        self.scratch = self.scratch.max(before + self.nest_scratch(program, nest));
+        let streamed_bytes = self.limits.streamed_bytes;
+        self.nest_function(&kernels[0].name, program, &kernels[0].work, streamed_bytes)
     }
 
     /// A part of a product that is a nest over a tile or a panel: what it stores is near.

@@ -8,6 +8,7 @@ use super::ahead::Ahead;
 use super::micro::Role;
 use super::pack::{self, Panel};
 use super::tiling::{PackRight, Scratch, Share, Side, Tiling, strides};
+use super::turns::Turns;
 use super::{Batch, First, MICRO_PARAMS, Part};
 use crate::kernel::Product;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -19,6 +20,8 @@ pub(super) struct Loops<'a> {
     pub t: &'a Tiling,
     pub scratch: Scratch,
     pub parts: &'a [(Part, ir::FuncRef)],
+    /// What follows, if something does: a block of panels of A is a turn.
+    pub turns: Option<&'a Turns>,
 }
 
 /// A block of the depth.
@@ -119,6 +122,7 @@ impl Loops<'_> {
         let next = ahead.map(|ahead| (ahead, self.next_block(e, batch, columns, depth)));
         self.pack_right(e, batch, columns, depth);
         self.in_blocks(e, rows, self.t.left_block, self.t.m_panels, |e, some_rows| {
+            let batch = &self.at_turn(e, batch, some_rows);
             if self.t.pack_left {
                 self.pack_left(e, batch, some_rows, depth);
             }
@@ -132,45 +136,13 @@ impl Loops<'_> {
             if self.t.rows_outside() {
                 e.each(some_rows.range(1), |e, row| {
                     e.each(columns.range(1), |e, column| one(e, row, column));
-                    let to = e.b.ins().iadd_imm_s(row, 1);
-                    self.follow(e, batch, Panels { from: row, to }, columns, depth);
                 });
             } else {
                 e.each(columns.range(1), |e, column| {
                     e.each(some_rows.range(1), |e, row| one(e, row, column));
                 });
-                self.follow(e, batch, some_rows, columns, depth);
             }
-        });
-    }
-
-    /// Has the rows of panels done by the nest that follows, if these columns are the last and this
-    /// block is the deepest.
-    fn follow(&self, e: &mut Emitter, batch: &Batch, rows: Panels, columns: Panels, depth: Depth) {
-        let nest = self.parts.iter().find(|(part, _)| *part == Part::Rows);
-        let Some(&(_, nest)) = nest else { return };
-        let deepest = self.is_last(e, depth.number);
-        let panels = self.t.n_panels as i64;
-        let last = e.b.ins().icmp_imm_s(IntCC::Equal, columns.to, panels);
-        let complete = e.b.ins().band(deepest, last);
-        when(e, complete, |e| {
-            let Product { batch: extents, m, .. } = self.product;
-            let mut before = e.int(0);
-            for (&position, &extent) in batch.positions.iter().zip(extents) {
-                let outer = e.b.ins().imul_imm_s(before, extent as i64);
-                before = e.b.ins().iadd(outer, position);
-            }
-            let before = e.b.ins().imul_imm_s(before, *m as i64);
-            let all = e.int(*m as i64);
-            let row = |e: &mut Emitter, panel: ir::Value| {
-                let row = e.b.ins().imul_imm_s(panel, self.t.mr as i64);
-                let row = e.b.ins().smin(row, all);
-                e.b.ins().iadd(before, row)
-            };
-            let (begin, end) = (row(e, rows.from), row(e, rows.to));
-            let scratch = e.b.ins().iadd_imm_s(e.scratch, self.scratch.bytes as i64);
-            let (table, fault) = (e.table, e.fault);
-            e.b.ins().call(nest, &[table, begin, end, scratch, fault]);
+            self.follow(e, batch, some_rows, columns, depth);
         });
     }
 
@@ -463,7 +435,7 @@ impl Loops<'_> {
         let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
         let micro = |&(part, function): &(Part, ir::FuncRef)| match part {
             Part::Micro(role, _) => Some((role, function)),
-            Part::Turn(..) | Part::Make(..) | Part::Finish(_) | Part::Rows => None,
+            Part::Turn(..) | Part::Make(..) | Part::Finish(_) | Part::Follow(_) => None,
         };
         let mut left: Vec<(Role, ir::FuncRef)> = self.parts.iter().filter_map(micro).collect();
         // A panel that is alone in its range has no use for a copy, and there may be none that

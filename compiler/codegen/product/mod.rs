@@ -7,8 +7,8 @@
 //! ahead; what a prologue makes of an operand, it makes in the packed panels. Where the depth takes
 //! several blocks, tiles wait in memory for the next: in C if nothing else becomes of them,
 //! otherwise in scratch memory. After the last block the epilogue runs on each tile, row by row,
-//! before it leaves the cache; and where a nest follows (`follow`), its rows are done when all of
-//! their columns are.
+//! before it leaves the cache; and where other kernels follow (`turns`), some rows at a time go
+//! through them when all of their columns are there.
 //!
 //! Invariant: an element of C is the sum over the blocks of depth, in order, of the sums over each
 //! block in ascending order. The blocks depend on the extents only, so that neither the division of
@@ -26,6 +26,7 @@ mod prologue;
 mod shape;
 mod tiles;
 mod tiling;
+mod turns;
 
 pub(super) use ahead::UNROLL;
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, Role, emit as emit_micro};
@@ -34,6 +35,7 @@ pub(super) use tiles::variations;
 pub use tiles::{Choice, ProductKind, Tiles};
 pub use tiling::Share;
 pub(super) use tiling::Tiling;
+pub(super) use turns::Turns;
 
 use super::body::SlotAt;
 use super::emit::{Emitter, Range};
@@ -56,8 +58,8 @@ pub(super) enum Part {
     Make(Side, bool),
     /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
     Finish(bool),
-    /// Does rows of the nest that follows.
-    Rows,
+    /// Does what follows, the kernel of this number, to some rows.
+    Follow(usize),
 }
 
 /// The functions that a product calls.
@@ -118,13 +120,15 @@ pub(super) fn emit(
     product: &Product,
     tiling: &Tiling,
     parts: &[(Part, ir::FuncRef)],
+    turns: Option<&Turns>,
 ) {
     e.open_buffers(&product.epilogue);
     for access in product.reads() {
         e.start_of(access.buffer);
     }
     let batches: usize = product.batch.iter().product();
-    let loops = Loops { product, t: tiling, scratch: tiling.scratch(), parts };
+    let loops = Loops { product, t: tiling, scratch: tiling.scratch(), parts, turns };
+    loops.open_turns(e);
     let panels = tiling.shared_panels() as i64;
     if batches == 1 {
         let zero = e.int(0);
@@ -155,6 +159,7 @@ pub(super) fn emit(
 }
 
 /// The operands of one batch, and the slots of the epilogue at row 0.
+#[derive(Clone)]
 struct Batch {
     positions: Vec<ir::Value>,
     left: First,
@@ -163,6 +168,7 @@ struct Batch {
 }
 
 /// An operand at its first element.
+#[derive(Clone)]
 enum First {
     /// The element, and the strides along the operand's own axes.
     Stored(ir::Value, (i64, i64)),

@@ -50,9 +50,8 @@ const NEAR: usize = 32 << 10;
 /// The tiles of wide vectors, those that cost least first: for each number of vectors the best
 /// number of rows.
 pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize) -> Vec<Tile> {
-    let width = lanes(isa, size);
-    let far = isa == Isa::Avx512 && k * n * size > NEAR;
-    let product = Wide { m, n, k, width, far };
+    let product = Wide::new([m, n, k], isa, size);
+    let width = product.width;
     let candidate = |vectors: usize| {
         let most = most_rows(isa, vectors, !n.is_multiple_of(width)).min(streams).min(m.max(1));
         let tiles = (most.div_ceil(2)..=most).filter(|&rows| rows > 0);
@@ -64,6 +63,17 @@ pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize)
     let mut tiles: Vec<_> = (1..=most).filter_map(candidate).collect();
     tiles.sort_by_key(|&(cost, _)| cost);
     tiles.into_iter().map(|(_, tile)| tile).collect()
+}
+
+/// The tile of wide vectors with so many rows that costs least, if there is one.
+pub fn wide_of(rows: usize, sizes: [usize; 3], isa: Isa, size: usize) -> Option<Tile> {
+    let [_, n, _] = sizes;
+    let product = Wide::new(sizes, isa, size);
+    let edge = !n.is_multiple_of(product.width);
+    let fits = |&vectors: &usize| (1..=most_rows(isa, vectors, edge)).contains(&rows);
+    let most = n.div_ceil(product.width).clamp(1, MOST_VECTORS);
+    let vectors = (1..=most).filter(fits).min_by_key(|&vectors| product.cost(rows, vectors))?;
+    Some(Tile { rows, columns: vectors * product.width })
 }
 
 /// A product in wide vectors.
@@ -78,6 +88,11 @@ struct Wide {
 }
 
 impl Wide {
+    fn new([m, n, k]: [usize; 3], isa: Isa, size: usize) -> Wide {
+        let far = isa == Isa::Avx512 && k * n * size > NEAR;
+        Wide { m, n, k, width: lanes(isa, size), far }
+    }
+
     /// What the product takes, in sixteenths of half a cycle.
     fn cost(&self, rows: usize, vectors: usize) -> usize {
         let columns = vectors * self.width;

@@ -176,15 +176,38 @@ impl Tiling {
         }
     }
 
-    /// Divides rows if that is nearly as good: a nest that follows needs whole ones. Whether it
-    /// does then.
-    pub fn divides_rows(&mut self, product: &Product, threads: usize) -> bool {
+    /// Whether to divide rows is as good, or nearly: what follows needs whole ones.
+    pub fn may_divide_rows(&self, product: &Product, threads: usize) -> bool {
         let (rows, columns) = self.most_steps(product, threads);
-        if rows <= columns + columns / 16 {
-            self.share = Share::Rows;
-            self.ahead = Ahead::of(product, self, threads);
+        self.share == Share::Rows || rows <= columns + columns / 16
+    }
+
+    /// The decisions where rows go through other kernels, at most so many panels a turn; `whole` if
+    /// only those of a turn are kept, which then must have all of their columns.
+    pub fn in_turns(
+        &self,
+        product: &Product,
+        limits: &Limits,
+        panels: usize,
+        whole: bool,
+    ) -> Tiling {
+        let mut t = Tiling { share: Share::Rows, ..self.clone() };
+        t.left_block = t.left_block.min(panels.max(1));
+        if whole {
+            t.right_block = t.n_panels.max(1);
         }
-        self.share == Share::Rows
+        t.ahead = Ahead::of(product, &t, limits.threads);
+        t
+    }
+
+    /// The decisions for `product` where its rows come in turns, in panels of `first`; if it can
+    /// do with these, and no turn has to copy all of B.
+    pub fn following(product: &Product, first: &Tiling, limits: &Limits) -> Option<Tiling> {
+        let tile = tile_of_rows(product, first.isa, first.mr)?;
+        let mut t = Tiling::with_tile(product, first.isa, limits, tile);
+        t.share = Share::Rows;
+        t.ahead = Ahead::of(product, &t, limits.threads);
+        (t.pack_right != PackRight::Before).then_some(t)
     }
 
     /// Steps of the thread with the largest share where rows are divided, and where columns are.
@@ -371,6 +394,17 @@ fn model_tile(product: &Product, isa: Isa) -> Tile {
     match isa {
         Isa::Portable => shape::portable(product.m, product.n, 16 / product.dtype.size()),
         Isa::Avx2 | Isa::Avx512 => *wide_tiles(product, isa).first().expect("one vector fits"),
+    }
+}
+
+/// The best tile of so many rows, if there is one.
+fn tile_of_rows(product: &Product, isa: Isa, rows: usize) -> Option<Tile> {
+    match isa {
+        Isa::Portable => Some(model_tile(product, isa)).filter(|tile| tile.rows == rows),
+        Isa::Avx2 | Isa::Avx512 => {
+            let Product { m, n, k, .. } = *product;
+            shape::wide_of(rows, [m, n, k], isa, product.dtype.size())
+        }
     }
 }
 

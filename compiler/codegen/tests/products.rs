@@ -258,6 +258,8 @@ pub const SMALL_BLOCKS: Limits = Limits {
     small: 16,
     threads: 2,
     far_bytes: 0,
+    turn_bytes: 2 << 10,
+    whole_bytes: 0,
     streamed_bytes: usize::MAX,
     narrow_streams: true,
 };

@@ -98,7 +98,7 @@ pub fn tame(dtype: DType, n: usize, rng: &mut Rng) -> Tensor {
 }
 
 /// A program being made.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Maker {
     pub program: Program,
     pub inputs: Vec<Tensor>,
@@ -201,6 +201,21 @@ pub fn check_within(maker: Maker, close: Close, limits: Limits) {
             }
             (Some(_), Some(_)) => {}
             (Some(_), None) => panic!("{} faults where portable code does not", isa.name()),
+        }
+    }
+}
+
+/// Compiles within either limits, for every instruction set, and compares the bits of results.
+pub fn same_bits(maker: &Maker, limits: [Limits; 2]) {
+    let bytes: Vec<&[u8]> = maker.inputs.iter().map(Tensor::as_bytes).collect();
+    for isa in Isa::available() {
+        let options = Options { isa, ..Options::default() };
+        let [one, other] = limits.map(|limits| {
+            let executable = compile_within(maker.program.clone(), &options, limits).unwrap();
+            executable.run_guarded(&Pool::new(1), &bytes, Guard::Above).unwrap()
+        });
+        for (one, other) in one.iter().zip(&other) {
+            assert_eq!(one.as_bytes(), other.as_bytes(), "{}", isa.name());
         }
     }
 }
