@@ -97,11 +97,12 @@ impl Thread {
     }
 }
 
-/// A pointer that tasks of one run share, each using its own part of what it points to.
+/// A pointer that tasks of one run share: each uses an element of its own, or all only read.
 #[derive(Clone, Copy)]
 struct Shared<T>(*mut T);
 
-// SAFETY: task `i` uses element `i` only, and each task runs once.
+// SAFETY: of the threads, task `i` uses element `i` only, and each task runs once; nobody writes
+// the table of buffers while tasks run.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
@@ -175,11 +176,12 @@ impl Executable {
     /// Where a check failed; the outputs are then void.
     ///
     /// # Safety
-    /// `workspace` is from this executable's [`Executable::workspace`]. `inputs` and `outputs` are
-    /// one pointer for each of the program's, in order, to memory of at least the buffer's size,
-    /// aligned to its elements and valid for reads, for outputs also for writes; nothing else
-    /// writes inputs or touches outputs meanwhile. No output overlaps another or an input,
-    /// except that it may be the very memory of an input that the plan donates to it.
+    /// The program was verified ([`crate::kernel::verify`]). `workspace` is from this executable's
+    /// [`Executable::workspace`]. `inputs` and `outputs` are one pointer for each of the program's,
+    /// in order, to memory of at least the buffer's size, aligned to its elements and valid for
+    /// reads, for outputs also for writes; nothing else writes inputs or touches outputs meanwhile.
+    /// No output overlaps another or an input, except that it may be the very memory of an input
+    /// that the plan donates to it.
     pub unsafe fn run(
         &self,
         pool: &Pool,

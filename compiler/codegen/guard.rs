@@ -35,7 +35,8 @@ impl Guard {
 impl Executable {
     /// One run on copies of `inputs`, the bytes of each; gives each output, of rank 1.
     ///
-    /// The process ends where compiled code leaves its memory. Panics where it wrote beside a
+    /// The process ends where compiled code leaves its memory, which that of a program that was not
+    /// verified may do beyond all guards. Panics where it wrote beside a
     /// buffer, or to an input that is no output's, or where an input has another size.
     ///
     /// # Errors

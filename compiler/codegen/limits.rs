@@ -30,7 +30,7 @@ pub struct Limits {
     pub far_bytes: usize,
     /// Bytes of a product that a turn makes, about: they stay in the second-level cache.
     pub turn_bytes: usize,
-    /// Bytes of a packed B that turns may read again and again.
+    /// Bytes of a packed B that turns may read again and again, and of tiles that wait.
     pub whole_bytes: usize,
     /// Bytes of a result from which its stores go past the caches.
     pub streamed_bytes: usize,

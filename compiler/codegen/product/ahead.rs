@@ -9,7 +9,7 @@
 //! order: the first `parts` of them divide the depth of the next block for its first `lines` lines,
 //! the next ones for those behind. Rows beyond the last share ask again for what the last one did.
 //!
-//! Neighbours: `tiling` asks for the decision, `loops` for places, `x86::product` has the
+//! Neighbours: `loops` asks for the decision and for places, `x86::product` has the
 //! instructions.
 
 use super::super::emit::Emitter;
@@ -57,7 +57,7 @@ impl Ahead {
 
     /// The smallest shares such that the rows of tiles that a thread has ask for all of a block;
     /// where several rows of 512-bit tiles read B, the first in place, block after block.
-    pub fn of(product: &Product, t: &Tiling, threads: usize) -> Option<Ahead> {
+    pub fn of(product: &Product, t: &Tiling) -> Option<Ahead> {
         let Operand::Stored(right) = &product.right else { return None };
         let one_block = t.blocks == 1 && t.right_block == t.n_panels;
         let in_place = t.isa == Isa::Avx512 && t.pack_right != PackRight::Before;
@@ -67,7 +67,7 @@ impl Ahead {
         // It is a displacement in an instruction.
         let row_bytes = strides(right).0.checked_mul(t.size as i64)?;
         let row_bytes = i32::try_from(row_bytes).ok()?;
-        let asking = t.rows_of_a_thread(threads).saturating_sub(t.rows_that_pack());
+        let asking = t.rows_of_a_thread().saturating_sub(t.rows_that_pack());
         let mut shares = SHARES.iter().map(|&(rows, lines)| Ahead { rows, lines, row_bytes });
         shares.find(|share| share.parts() * share.groups(t) <= asking)
     }

@@ -118,7 +118,7 @@ impl Loops<'_> {
 
     /// All tiles of the panels over one block of depth.
     fn block(&self, e: &mut Emitter, batch: &Batch, rows: Panels, columns: Panels, depth: Depth) {
-        let ahead = self.t.ahead;
+        let ahead = Ahead::of(self.product, self.t);
         let next = ahead.map(|ahead| (ahead, self.next_block(e, batch, columns, depth)));
         self.pack_right(e, batch, columns, depth);
         self.in_blocks(e, rows, self.t.left_block, self.t.m_panels, |e, some_rows| {

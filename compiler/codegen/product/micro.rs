@@ -46,7 +46,7 @@ pub struct Role {
 
 impl Key {
     /// The micro-kernel of a tiling for one role; A has these strides if not packed.
-    pub fn of(tiling: &Tiling, role: Role, strides: (i64, i64)) -> Key {
+    pub fn of(tiling: &Tiling, role: Role, strides: (i64, i64), ahead: Option<Ahead>) -> Key {
         let size = tiling.size as i64;
         let rows = if role.last_rows { tiling.m_edge } else { tiling.mr };
         let (row, column) = if tiling.pack_left { tiling.left_strides(rows) } else { strides };
@@ -58,7 +58,7 @@ impl Key {
             row_bytes: row * size,
             step_bytes: column * size,
             copies: role.copies,
-            ahead: tiling.ahead.filter(|_| !role.copies),
+            ahead: ahead.filter(|_| !role.copies),
             prefetches: tiling.masked() && tiling.plain,
             panel_bytes: tiling.nr as i64 * size,
         }

@@ -28,7 +28,7 @@ mod tiles;
 mod tiling;
 mod turns;
 
-pub(super) use ahead::UNROLL;
+pub(super) use ahead::{Ahead, UNROLL};
 pub(super) use micro::{Key, PARAMS as MICRO_PARAMS, Role, emit as emit_micro};
 pub(super) use over_tile::over_panel;
 pub(super) use tiles::variations;
@@ -65,7 +65,8 @@ pub(super) enum Part {
 /// The functions that a product calls.
 pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Vec<Part> {
     let left = operand_strides(&product.left, product.k);
-    let micro = |role: Role| Part::Micro(role, Key::of(tiling, role, left));
+    let ahead = Ahead::of(product, tiling);
+    let micro = |role: Role| Part::Micro(role, Key::of(tiling, role, left, ahead));
     let (row, column) = match tiling.right_made {
         Some(Along::Depth) => (1, tiling.kc as i64),
         Some(Along::Across) => (tiling.nr as i64, 1),

@@ -3,7 +3,6 @@
 use super::super::limits::Limits;
 use super::super::target::Isa;
 use super::super::x86::product_pack::Turn;
-use super::ahead::Ahead;
 use super::micro::Role;
 use super::shape::{self, Tile};
 use super::tiles::Choice;
@@ -80,14 +79,13 @@ pub struct Tiling {
     pub pack_left: bool,
     /// Whether panels of B are.
     pub pack_right: PackRight,
-    /// How tiles ask for the next block of B, if they do.
-    pub ahead: Option<Ahead>,
     /// Panels in a block of packed A, of packed B, of waiting rows.
     pub left_block: usize,
     pub right_block: usize,
     pub waiting: usize,
-    /// What tasks divide.
+    /// What tasks divide, and among how many threads as far as is known.
     pub share: Share,
+    pub threads: usize,
     /// Whether full tiles may be stored to C as they are.
     pub plain: bool,
     /// Slots of the body that has the most.
@@ -102,12 +100,11 @@ impl Tiling {
         };
         let Choice { rows, columns, pack_left, block, share } = choice;
         let mut t = Tiling::with_tile(product, isa, limits, Tile { rows, columns });
-        t.pack_left = (pack_left || t.left_made.is_some()) && product.k > 0;
+        t.pack_left = product.k > 0 && (pack_left || must_pack_left(product));
         t.share = share;
         if t.cuts_right() {
             t.right_block = block.min(t.n_panels).max(1);
         }
-        t.ahead = Ahead::of(product, &t, limits.threads);
         t
     }
 
@@ -146,11 +143,11 @@ impl Tiling {
             right_made: made(&product.right, Along::Across, Along::Depth),
             pack_left,
             pack_right,
-            ahead: None,
             left_block: left_block.max(1),
             right_block: n_panels.max(1),
             waiting: m_panels.max(1),
             share: Share::Rows,
+            threads: limits.threads.max(1),
             plain,
             slots: slots(product),
         };
@@ -160,14 +157,13 @@ impl Tiling {
         if t.tiles_wait() {
             t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
         }
-        t.share = t.shares(product, limits.threads);
-        t.ahead = Ahead::of(product, &t, limits.threads);
+        t.share = t.shares(product);
         t
     }
 
     /// What tasks divide: what leaves the thread with the largest share the least to do.
-    fn shares(&self, product: &Product, threads: usize) -> Share {
-        let (rows, columns) = self.most_steps(product, threads);
+    fn shares(&self, product: &Product) -> Share {
+        let (rows, columns) = self.most_steps(product);
         match rows.cmp(&columns) {
             Ordering::Less => Share::Rows,
             Ordering::Greater => Share::Columns,
@@ -177,45 +173,41 @@ impl Tiling {
     }
 
     /// Whether to divide rows is as good, or nearly: what follows needs whole ones.
-    pub fn may_divide_rows(&self, product: &Product, threads: usize) -> bool {
-        let (rows, columns) = self.most_steps(product, threads);
+    pub fn may_divide_rows(&self, product: &Product) -> bool {
+        let (rows, columns) = self.most_steps(product);
         self.share == Share::Rows || rows <= columns + columns / 16
     }
 
     /// The decisions where rows go through other kernels, at most so many panels a turn; `whole` if
     /// only those of a turn are kept, which then must have all of their columns.
-    pub fn in_turns(
-        &self,
-        product: &Product,
-        limits: &Limits,
-        panels: usize,
-        whole: bool,
-    ) -> Tiling {
-        let mut t = Tiling { share: Share::Rows, ..self.clone() };
-        t.left_block = t.left_block.min(panels.max(1));
-        if whole {
-            t.right_block = t.n_panels.max(1);
+    pub fn in_turns(&self, panels: usize, whole: bool) -> Tiling {
+        Tiling {
+            share: Share::Rows,
+            left_block: self.left_block.min(panels.max(1)),
+            right_block: if whole { self.n_panels.max(1) } else { self.right_block },
+            ..self.clone()
         }
-        t.ahead = Ahead::of(product, &t, limits.threads);
-        t
     }
 
     /// The decisions for `product` where its rows come in turns, in panels of `first`; if it can
     /// do with these, and no turn has to copy all of B.
     pub fn following(product: &Product, first: &Tiling, limits: &Limits) -> Option<Tiling> {
         let tile = tile_of_rows(product, first.isa, first.mr)?;
-        let mut t = Tiling::with_tile(product, first.isa, limits, tile);
-        t.share = Share::Rows;
-        t.ahead = Ahead::of(product, &t, limits.threads);
-        (t.pack_right != PackRight::Before).then_some(t)
+        let t = Tiling::with_tile(product, first.isa, limits, tile);
+        (t.pack_right != PackRight::Before).then_some(Tiling { share: Share::Rows, ..t })
+    }
+
+    /// Whether rows of C are written when they are complete, and not before.
+    pub fn completes_rows(&self) -> bool {
+        self.blocks == 1 || !self.plain
     }
 
     /// Steps of the thread with the largest share where rows are divided, and where columns are.
     /// Those who divide rows each pack all of B, those who divide columns all of A.
-    fn most_steps(&self, product: &Product, threads: usize) -> (usize, usize) {
+    fn most_steps(&self, product: &Product) -> (usize, usize) {
         let Product { m, n, k, .. } = *product;
         let most = |panels: usize, panel: usize, all: usize| {
-            (panels.div_ceil(threads.max(1)) * panel).min(all)
+            (panels.div_ceil(self.threads) * panel).min(all)
         };
         let steps = |m: usize, n: usize| {
             let copies = |packs: bool, elements: usize| if packs { COPY * elements } else { 0 };
@@ -251,9 +243,9 @@ impl Tiling {
     }
 
     /// Rows of tiles that a thread has, at least.
-    pub fn rows_of_a_thread(&self, threads: usize) -> usize {
+    pub fn rows_of_a_thread(&self) -> usize {
         match self.share {
-            Share::Rows => self.m_panels / threads.max(1),
+            Share::Rows => self.m_panels / self.threads,
             Share::Columns => self.m_panels,
         }
     }
@@ -484,18 +476,24 @@ const COPY: usize = 8;
 /// not matter which sets the rows fall into, unless it is one.
 const FEW_COLUMNS: usize = 64;
 
+/// Whether A cannot be read where it is: it is made, or so long that distances within a panel are
+/// no displacements of 32 bits.
+fn must_pack_left(product: &Product) -> bool {
+    let Operand::Stored(left) = &product.left else { return true };
+    let (row, column) = strides(left);
+    let most = row.unsigned_abs().max(column.unsigned_abs());
+    most.saturating_mul(product.dtype.size() as u64) > u64::from(u32::MAX) / 64
+}
+
 /// A step of depth reads a tile's rows of A: each its own stream, or near each other. They need
 /// packing where few cache sets would have to hold them, where they are far apart along the
 /// depth, or where A is large; and only if enough tiles use the copy.
 fn packs_left(product: &Product, nr: usize, isa: Isa, limits: &Limits) -> bool {
-    let Operand::Stored(left) = &product.left else { return true };
-    let (row, column) = strides(left);
-    let bytes = |stride: i64| stride.unsigned_abs().saturating_mul(product.dtype.size() as u64);
-    let row_bytes = bytes(row);
-    // Distances within a panel are displacements of 32 bits.
-    if row_bytes.max(bytes(column)) > u64::from(u32::MAX) / 64 {
+    if must_pack_left(product) {
         return true;
     }
+    let (row, column) = operand_strides(&product.left, product.k);
+    let row_bytes = row.unsigned_abs().saturating_mul(product.dtype.size() as u64);
     if isa == Isa::Avx512 {
         // A tile of 512-bit vectors reads so little of A that even another cache is near enough.
         return false;

@@ -53,13 +53,12 @@ impl Turns {
     /// The turns of the product at `at`, if any kernel may follow.
     pub fn of(program: &Program, at: usize, tiling: &Tiling, limits: &Limits) -> Option<Turns> {
         let Work::Product(product) = &program.kernels[at].work else { return None };
-        if !tiling.may_divide_rows(product, limits.threads) {
+        if !tiling.may_divide_rows(product) {
             return None;
         }
         let row_bytes = product.n * product.dtype.size();
         let panels = limits.turn_bytes / (tiling.mr * row_bytes).max(1);
-        let in_turns = |whole| tiling.in_turns(product, limits, panels, whole);
-        let rows = in_turns(false).left_block * tiling.mr;
+        let rows = tiling.in_turns(panels, false).left_block * tiling.mr;
         let follower = |kernel: &Kernel| match &kernel.work {
             Work::Product(next) => {
                 let worth = rows >= FEW_ROWS && next.n <= COLUMNS * rows;
@@ -74,9 +73,11 @@ impl Turns {
             return None;
         }
         let kernels = &program.kernels[at..=at + followers.len()];
-        let whole = tiling.blocks == 1 && product.k.saturating_mul(row_bytes) <= limits.whole_bytes;
+        let waiting = if tiling.blocks == 1 { 0 } else { tiling.waiting * tiling.mr };
+        let kept = tiling.kc.max(waiting).saturating_mul(row_bytes);
+        let whole = tiling.completes_rows() && kept <= limits.whole_bytes;
         let passing = if whole { follow::passing(program, kernels) } else { Vec::new() };
-        let tiling = in_turns(!passing.is_empty());
+        let tiling = tiling.in_turns(panels, !passing.is_empty());
         Some(Turns::laid_out(program, product, kernels, tiling, followers, &passing))
     }
 

@@ -16,6 +16,8 @@ struct Case {
     m: usize,
     n: usize,
     k: usize,
+    /// Whether C is twice the product: then tiles wait for the last block of depth elsewhere.
+    twice: bool,
 }
 
 impl Case {
@@ -25,7 +27,7 @@ impl Case {
 
     /// The product of inputs, and its left operand.
     fn product(&self, maker: &mut Maker, c: BufferId) -> BufferId {
-        let &Case { batch, m, n, k } = self;
+        let &Case { batch, m, n, k, .. } = self;
         let a = maker.input(tame(F32, batch * m * k, &mut Rng((m * n + k) as u64)));
         self.product_of(maker, a, c);
         a
@@ -33,7 +35,7 @@ impl Case {
 
     /// The product of `a` and an input.
     fn product_of(&self, maker: &mut Maker, a: BufferId, c: BufferId) {
-        let &Case { batch, m, n, k } = self;
+        let &Case { batch, m, n, k, .. } = self;
         let b = maker.input(tame(F32, batch * k * n, &mut Rng((m + n * k) as u64)));
         let matrix = |id: BufferId, rows: usize, columns: usize| {
             access(id, 0, &[(rows * columns) as i64, columns as i64, 1])
@@ -41,6 +43,7 @@ impl Case {
         let (left, right) = (matrix(a, m, k), matrix(b, k, n));
         let b = Builder::new();
         let sum = b.param(Type::F32);
+        let sum = if self.twice { b.add(sum, sum) } else { sum };
         b.store(b.slot(F32, Stride::Unit), sum);
         let slots = vec![access(c, 0, &[(m * n) as i64, n as i64, 1])];
         let epilogue = Body { program: b.finish(), slots, params: Vec::new() };
@@ -72,10 +75,10 @@ impl Case {
 }
 
 const CASES: [Case; 4] = [
-    Case { batch: 1, m: 40, n: 70, k: 33 },
-    Case { batch: 3, m: 29, n: 16, k: 5 },
-    Case { batch: 2, m: 61, n: 130, k: 12 },
-    Case { batch: 1, m: 5, n: 3, k: 50 },
+    Case { batch: 1, m: 40, n: 70, k: 33, twice: true },
+    Case { batch: 3, m: 29, n: 16, k: 5, twice: false },
+    Case { batch: 2, m: 61, n: 130, k: 12, twice: true },
+    Case { batch: 1, m: 5, n: 3, k: 50, twice: false },
 ];
 
 #[test]
@@ -106,9 +109,9 @@ fn rows_follow_their_panels() {
     check_within(maker, Close::Within(1e-4), Limits { far_bytes: 0, ..Limits::default() });
 }
 
-/// Blocks of one depth, with turns of few rows.
+/// Blocks of up to 16 steps, with turns of few rows.
 const SMALL_TURNS: Limits = Limits {
-    depth_bytes: 256,
+    depth_bytes: 64,
     left_bytes: 4 << 10,
     small: 16 << 10,
     turn_bytes: 16 << 10,
@@ -158,7 +161,7 @@ fn copy(maker: &mut Maker, count: usize, from: BufferId, to: BufferId) {
 
 #[test]
 fn rows_wait_where_they_meet_others() {
-    let case = Case { batch: 1, m: 24, n: 24, k: 24 };
+    let case = Case { batch: 1, m: 24, n: 24, k: 24, twice: false };
     let follows = |prepare: &dyn Fn(&mut Maker, BufferId, BufferId, BufferId)| {
         let mut maker = Maker::default();
         let (c, to) = (maker.arena(F32, 576), maker.arena(F32, 576));

@@ -3,7 +3,7 @@
 use super::support::{Close, Maker, Rng, access, check_within, map_stage, tame};
 use crate::codegen::Isa;
 use crate::codegen::limits::Limits;
-use crate::codegen::product::{Tiling, UNROLL};
+use crate::codegen::product::{Ahead, Tiling, UNROLL};
 use crate::kernel::{Access, Body, BufferId, Operand, Product, Prologue, Split, Work};
 use crate::vector::{Builder, Program, Stride, Type};
 use smallvec::SmallVec;
@@ -335,12 +335,13 @@ fn panels_are_packed_on_the_way() {
 fn the_next_block_is_asked_for() {
     let tiling = |m: usize, n: usize, k: usize, isa: Isa| {
         let product = Case::plain(DType::F32, m, n, k).product(&mut Maker::default());
-        Tiling::of(&product, isa, &Limits::default(), None)
+        let tiling = Tiling::of(&product, isa, &Limits::default(), None);
+        (Ahead::of(&product, &tiling), tiling)
     };
-    let asked = |m: usize, n: usize, k: usize| tiling(m, n, k, Isa::Avx512).ahead;
+    let asked = |m: usize, n: usize, k: usize| tiling(m, n, k, Isa::Avx512).0;
     for m in [128, 64, 48, 32, 16] {
-        let t = tiling(m, 512, 784, Isa::Avx512);
-        let ahead = t.ahead.expect("there are several blocks of depth");
+        let (ahead, t) = tiling(m, 512, 784, Isa::Avx512);
+        let ahead = ahead.expect("there are several blocks of depth");
         let packing = usize::from(t.packs_right());
         let shares = (UNROLL / ahead.rows) * (4 * t.nr).div_ceil(64 * ahead.lines);
         assert!(shares <= t.m_panels - packing, "{m} rows: {ahead:?}");
@@ -351,7 +352,7 @@ fn the_next_block_is_asked_for() {
     assert_eq!(asked(8, 512, 784), None, "nobody reads B again");
     assert_eq!(asked(4096, 512, 784), None, "waiting for B is nothing beside the rest");
     assert_eq!(asked(128, 128, 128), None, "there is one block");
-    assert_eq!(tiling(128, 512, 784, Isa::Avx2).ahead, None);
+    assert_eq!(tiling(128, 512, 784, Isa::Avx2).0, None);
 }
 
 /// B is turned over in squares, of which the last of a panel may be smaller either way.
