@@ -245,10 +245,19 @@ impl TypeScope<'_, '_> {
                     }
                     _ => return Err(Mismatch::Unknown(name.clone())),
                 },
-                _ => shape.push(self.dim(dim)?),
+                _ => shape.push(self.axis_size(dim)?),
             }
         }
         Ok(shape)
+    }
+
+    /// The size of an axis, which is not known to be negative.
+    pub(crate) fn axis_size(&self, dim: &ast::Dim) -> Result<Dim, Mismatch> {
+        let size = self.dim(dim)?;
+        match size.known() {
+            Some(n) if n < 0 => Err(Mismatch::Malformed(dim.span, format!("a size cannot be {n}"))),
+            _ => Ok(size),
+        }
     }
 
     /// The size that is written, where every name in it is bound.

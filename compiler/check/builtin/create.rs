@@ -34,7 +34,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "eye" ["n", "dtype?"], "The identity matrix.", eye;
         "key" ["seed"], "The key of random draws that a seed names; of a tensor of seeds, keys.", key;
         "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
-        "split" ["key", "count"], "So many independent keys from one, as a tuple.", split;
+        "split" ["key", "count?"], "So many independent keys from one (2), as a tuple.", split;
         "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds; for a tensor of keys, for each.", uniform;
         "normal" ["key", "shape", "dtype?"], "Draws from the standard normal distribution.", normal;
         "bits" ["key", "shape"], "Random integers (i64), all 64 bits of them.", bits;
@@ -213,10 +213,12 @@ fn tree_map<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (lambda, f_at) = lambda(w, args, 0, 1)?;
     let (value, at) = args.get(1);
     let value = w.strengthen(value, at)?;
-    value.map_leaves(&mut |leaf| {
+    let mapped = value.map_leaves(&mut |leaf| {
         let argument = vec![(leaf.clone(), at)];
-        w.apply(Bound::Lambda(lambda.clone(), argument, f_at))
-    })
+        let image = w.apply(Bound::Lambda(lambda.clone(), argument, f_at))?;
+        w.strengthen(&image, f_at)
+    })?;
+    Ok(w.retyped(&value, mapped))
 }
 
 fn tree_sum<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
@@ -309,7 +311,7 @@ fn fold_in<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 
 fn split<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let key = key_arg(w, args, 0)?;
-    let count = w.int_arg(args, 1)?;
+    let count = if args.given(1).is_some() { w.int_arg(args, 1)? } else { 2 };
     if !(1..=1024).contains(&count) {
         let message = "a key can be split into 1 to 1024 keys at once";
         return Err(w.error(codes::BAD_ARGUMENTS, args.get(1).1, message));

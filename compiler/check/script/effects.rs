@@ -116,6 +116,14 @@ impl<'w> Walk<'w> {
                 }
                 append(text, " }");
             }
+            Value::Record(fields) if plain => {
+                append(text, "{ ");
+                for (i, (name, part)) in fields.iter().enumerate() {
+                    append(text, &format!("{}{name}: ", if i == 0 { "" } else { ", " }));
+                    self.shown(part, format, span, text)?;
+                }
+                append(text, " }");
+            }
             other => return Err(self.expected("something to print", other, span)),
         }
         Ok(())

@@ -196,15 +196,18 @@ impl<'w> Walk<'w> {
         tree: usize,
         span: Span,
     ) -> Eval<Value<'w>> {
-        let ty = self.ty(&operands[tree].0);
+        // The mask of a choice is a tree of truth values.
+        let mask = map.row().takes == Takes::MaskThenAny;
+        let tree = match mask {
+            true => operands.iter().rposition(|(v, _)| v.is_tree()).unwrap_or(tree),
+            false => tree,
+        };
+        let like = &operands[tree].0;
         for (i, (value, at)) in operands.iter().enumerate() {
-            let found = self.ty(value);
-            if value.is_tree() && found != ty {
-                let message = format!(
-                    "{what} needs values of one type, found {} and {}",
-                    ty.show(self.world),
-                    found.show(self.world)
-                );
+            let fits = |a: &Value<'w>, b: &Value<'w>| mask && i == 0 || self.ty(a) == self.ty(b);
+            if value.is_tree() && !self.leaves_agree(like, value, &fits) {
+                let (ty, found) = (self.show(like), self.show(value));
+                let message = format!("{what} needs values of one type, found {ty} and {found}");
                 return Err(self.error(codes::TYPE_MISMATCH, span, message));
             }
             let scalar = match value {
@@ -213,13 +216,12 @@ impl<'w> Walk<'w> {
                 _ => false,
             };
             if !value.is_tree() && !scalar {
-                let (tree, found) = (ty.show(self.world), found.show(self.world));
-                let message = format!("{what} between {tree} and {found} has no meaning");
+                let (ty, found) = (self.show(like), self.show(value));
+                let message = format!("{what} between {ty} and {found} has no meaning");
                 let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, *at, message);
                 let help = "with a struct, the other operand is the same struct or a scalar";
                 return Err(self.report(diagnostic.help(help)));
             }
-            let _ = i;
         }
         let parts = operands[tree].0.children().len();
         let mut results = Vec::with_capacity(parts);
@@ -231,7 +233,10 @@ impl<'w> Walk<'w> {
             let operands: Vec<Operand<'w>> = operands.iter().map(of).collect();
             results.push(self.elementwise(map, what, &operands, span)?);
         }
-        Ok(operands[tree].0.with_children(results))
+        // A record goes with a struct of its fields, and gives one.
+        let mut chosen = operands.iter().skip(usize::from(mask)).map(|(value, _)| value);
+        let like = chosen.find(|v| matches!(v, Value::Struct(..))).unwrap_or(like);
+        Ok(self.retyped(like, like.with_children(results)))
     }
 
     fn on_tensors(

@@ -212,6 +212,11 @@ impl<'w> Walk<'w> {
                 if !self.world.in_std(constraint.span) {
                     diagnostic = diagnostic.label(constraint.span, "demanded here");
                 }
+                if b.as_var().is_some() && !a.vars().contains(&b.vars()[0]) {
+                    let help =
+                        format!("say so of the function that calls it: where {a} {relation} {b}");
+                    diagnostic = diagnostic.help(help);
+                }
                 return Err(self.report(diagnostic));
             }
         }
@@ -228,7 +233,8 @@ impl<'w> Walk<'w> {
     ) -> Eval<Value<'w>> {
         use crate::check::value::Static;
         if value.is_tree() {
-            return value.map_leaves(&mut |leaf| self.convert(leaf, dtype, at, span));
+            let converted = value.map_leaves(&mut |leaf| self.convert(leaf, dtype, at, span))?;
+            return Ok(self.retyped(value, converted));
         }
         // A known number becomes a constant of the type at once; a float that loses its fraction
         // and a flag are converted as tensors are.

@@ -166,6 +166,46 @@ impl<'w> Walk<'w> {
         self.stretch(zero.expect("a constant has no operands"), &ty.shape, span)
     }
 
+    /// What was made of each leaf of a tree: structs become records where a leaf changed its type.
+    pub(crate) fn retyped(&self, before: &Value<'w>, after: Value<'w>) -> Value<'w> {
+        match self.leaves_agree(before, &after, &|a, b| self.ty(a) == self.ty(b)) {
+            true => after,
+            false => self.as_records(&after),
+        }
+    }
+
+    /// Whether two trees have parts of the same names, of which the leaves agree.
+    pub(crate) fn leaves_agree(
+        &self,
+        a: &Value<'w>,
+        b: &Value<'w>,
+        agree: &dyn Fn(&Value<'w>, &Value<'w>) -> bool,
+    ) -> bool {
+        if !a.is_tree() || !b.is_tree() {
+            return !a.is_tree() && !b.is_tree() && agree(a, b);
+        }
+        if let (Value::Struct(a, ..), Value::Struct(b, ..)) = (a, b)
+            && a != b
+        {
+            return false;
+        }
+        let mut parts = a.children().into_iter().zip(b.children());
+        self.part_names(a) == self.part_names(b)
+            && parts.all(|(a, b)| self.leaves_agree(a, b, agree))
+    }
+
+    /// The names of a tree's parts; those of a tuple have none.
+    fn part_names<'v>(&'v self, tree: &'v Value<'w>) -> Vec<Option<&'v str>> {
+        match tree {
+            Value::Struct(def, ..) => {
+                let fields = &self.world.structure(*def).decl.fields;
+                fields.iter().map(|f| Some(f.name.name.as_str())).collect()
+            }
+            Value::Record(fields) => fields.iter().map(|(name, _)| Some(name.as_str())).collect(),
+            tree => vec![None; tree.children().len()],
+        }
+    }
+
     /// The tree with records in place of structs: its leaves may then be of any type.
     pub(super) fn as_records(&self, value: &Value<'w>) -> Value<'w> {
         match value {
