@@ -4,7 +4,7 @@ use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
 use crate::diag::{Diagnostic, codes};
-use crate::graph::Op;
+use crate::graph::{Dim, Op};
 use tensc_runtime::linear::Linear;
 
 pub(super) fn rows() -> Vec<Builtin> {
@@ -20,8 +20,8 @@ pub(super) fn rows() -> Vec<Builtin> {
     }
     rows! {
         "cholesky" ["a"], "The lower triangular `L` with `L Lᵀ = a`, for symmetric positive definite `a`.", Cholesky;
-        "solve" ["a", "b"], "The `x` with `a x = b`; `b` has a column for each of them.", Solve;
-        "solve_lower" ["a", "b"], "The `x` with `L x = b` for the lower triangle `L` of `a`.", SolveLower;
+        "solve" ["a", "b"], "The `x` with `a x = b`; `b` has a column for each of them, or is one vector.", Solve;
+        "solve_lower" ["a", "b"], "The `x` with `L x = b` for the lower triangle `L` of `a`; `b` as for `solve`.", SolveLower;
         "det" ["a"], "The determinant.", Det;
         "det_sign" ["a"], "The sign of the determinant.", DetSign;
         "log_abs_det" ["a"], "The logarithm of the magnitude of the determinant.", LogAbsDet;
@@ -30,10 +30,21 @@ pub(super) fn rows() -> Vec<Builtin> {
 
 fn linear<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Linear) -> Eval<Value<'w>> {
     let mut operands = vec![w.tensor_arg(args, 0)?];
+    let mut vector = false;
     if op.solves() {
-        let dtype = w.node_ty(operands[0]).dtype;
+        let left = w.node_ty(operands[0]).clone();
         let (right, at) = args.get(1);
-        operands.push(w.to_tensor(right, Some(dtype), at)?);
+        let mut right = w.to_tensor(right, Some(left.dtype), at)?;
+        vector = w.node_ty(right).rank() == 1 && left.rank() >= 2;
+        if vector {
+            // One column, which serves every matrix.
+            let size = w.node_ty(right).shape[0].clone();
+            right = w.reshape(right, [size.clone(), Dim::Const(1)], at)?;
+            let batch = left.shape[..left.rank() - 2].iter().cloned();
+            let shape: Vec<Dim> = batch.chain([size, Dim::Const(1)]).collect();
+            right = w.stretch(right, &shape, at)?;
+        }
+        operands.push(right);
     }
     let types: Vec<_> = operands.iter().map(|&n| w.node_ty(n).clone()).collect();
     if let Err(e) = Op::Linear(op).infer(&types.iter().collect::<Vec<_>>()) {
@@ -43,6 +54,11 @@ fn linear<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Linear) -> Eval<Value<'w>> 
         }
         return Err(w.report(diagnostic));
     }
-    let node = w.add(Op::Linear(op), &operands, args.span)?;
+    let mut node = w.add(Op::Linear(op), &operands, args.span)?;
+    if vector {
+        let mut shape = w.node_ty(node).shape.clone();
+        shape.pop();
+        node = w.reshape(node, shape, args.span)?;
+    }
     Ok(w.tensor(node))
 }

@@ -76,12 +76,17 @@ fn infer(op: &Op, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let kept = if linear == Linear::Cholesky { rank } else { rank - 2 };
         return Ok(TensorType { dtype: matrix.dtype, shape: matrix.shape[..kept].into() });
     }
-    let right = operands[1];
+    let (right, dtype) = (operands[1], matrix.dtype);
     let fits = right.rank() == rank
         && right.dtype == matrix.dtype
         && right.shape[..rank - 1] == matrix.shape[..rank - 1];
     if !fits {
-        return Err(TypeError::new(format!("{name} of {matrix} and {right}")));
+        let wanted: Vec<String> = matrix.shape[..rank - 1].iter().map(Dim::to_string).collect();
+        let wanted = wanted.join(", ");
+        let message = format!("{name} by {matrix} needs {dtype}[{wanted}, columns], found {right}");
+        return Err(TypeError::new(message)
+            .axis(0, rank - 2)
+            .axis(1, rank.min(right.rank()).max(2) - 2));
     }
     Ok(right.clone())
 }
