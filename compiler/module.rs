@@ -3,12 +3,13 @@
 use crate::check::typed::{self, TestKind, Tree, TypedProgram};
 use crate::check::{self, SourceLoader};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, Sources, codes, render};
-use crate::graph::{Graph, TensorType};
+use crate::graph::{Graph, TensorType, both_halves};
 use crate::script::{self, Console, Environment};
 use crate::session::sizes::{Datum, Sizes, bind};
 use crate::session::{Argument, CallError, Compiled, Session};
 use crate::syntax;
 use std::fmt;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensc_runtime::{Scalar, Tensor, TensorView};
@@ -119,7 +120,7 @@ impl Module {
     /// The pure function of this name.
     pub fn function(&self, name: &str) -> Option<Function> {
         let typed = self.program.functions.iter().find(|f| f.name == name)?;
-        Some(Function { typed: Arc::new(typed.clone()) })
+        Some(Function { typed: Arc::new(typed.clone()), identity: typed.graph.content_hash() })
     }
 
     /// Runs `main`.
@@ -170,6 +171,18 @@ impl Module {
         script::run(script, environment).map_err(|diagnostic| self.failure(diagnostic))
     }
 
+    /// What a failed call of one of its functions says, at the place in the source where an index
+    /// was out of range. Where modules of one session have the same function, that is the place in
+    /// the one that was called first.
+    pub fn call_failure(&self, error: &CallError) -> Failure {
+        let diagnostic = script::call_failed(error, None);
+        let mut labels = diagnostic.primary.iter().chain(&diagnostic.secondary);
+        match labels.all(|label| self.sources.has(label.span)) {
+            true => self.failure(diagnostic),
+            false => self.failure(Diagnostic::global(diagnostic.code, diagnostic.message)),
+        }
+    }
+
     /// One message about this module, with its sources.
     pub fn failure(&self, diagnostic: Diagnostic) -> Failure {
         Failure { sources: self.sources.clone(), diagnostics: diagnostic.into() }
@@ -188,6 +201,8 @@ pub struct RunOptions {
 #[derive(Clone, Debug)]
 pub struct Function {
     typed: Arc<typed::Function>,
+    /// The hash of what it computes.
+    identity: u128,
 }
 
 impl Function {
@@ -254,7 +269,7 @@ impl Function {
         open.map(|var| var.name.to_string())
     }
 
-    /// The executable for arguments of these shapes: compiled now, or before.
+    /// The executable for arguments of these types and shapes: compiled now, or before.
     ///
     /// # Errors
     /// As [`Function::specialise`].
@@ -263,14 +278,21 @@ impl Function {
         session: &Session,
         arguments: &[TensorView<'_>],
     ) -> Result<Arc<Compiled>, CallError> {
-        session.compile_graph(&self.specialise(arguments)?)
+        let key = both_halves(|hasher| {
+            self.identity.hash(hasher);
+            for argument in arguments {
+                (argument.dtype(), argument.shape()).hash(hasher);
+            }
+        });
+        session.compile_once(key, || self.specialise(arguments))
     }
 
     /// Calls it on borrowed tensors, which are not copied: one for each parameter leaf; the
-    /// result has one for each result leaf.
+    /// result has one for each result leaf. It is compiled by the first call with such shapes.
     ///
     /// # Errors
-    /// Where an argument does not fit, or an index is out of range while the code runs.
+    /// Where an argument does not fit, or an index is out of range while the code runs:
+    /// [`Module::call_failure`] shows where.
     pub fn call(
         &self,
         session: &Session,

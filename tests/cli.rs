@@ -368,6 +368,35 @@ fn dump_shows_every_pass() {
 }
 
 #[test]
+fn a_size_that_something_divides_is_given_by_its_name() {
+    let source = "fn f[E](x: f32[E]) -> f32[4, E / 4] where 4 divides E = reshape(x, [4, E / 4])\n";
+    let dir = folder(&[("heads.tx", source)]);
+    let sized = |size: &[&str]| {
+        tensc(&dir, &[&["dump", "heads.tx", "--fn", "f", "--after", "elaborate"], size].concat())
+    };
+    let out = sized(&["--size", "E=32"]);
+    assert_success(&out);
+    assert!(stdout(&out).contains("f32[4, 8]"), "{}", stdout(&out));
+    assert!(stderr(&sized(&[])).contains("add --size E=N"));
+    let out = sized(&["--size", "E=33"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(stderr(&out).contains("E is a multiple of 4"), "{}", stderr(&out));
+}
+
+#[test]
+fn an_index_out_of_range_is_shown_in_the_function_that_is_called() {
+    let dir = folder(&[("pick.tx", "fn pick[N](x: f32[N], i: i64) -> f32 = x[i]\n")]);
+    data::save(&dir.path().join("x.npy"), &Tensor::from_slice(&[1.0f32, 2.0], [2])).unwrap();
+    data::save(&dir.path().join("i.npy"), &Tensor::scalar(7i64)).unwrap();
+    let arguments = ["run", "pick.tx", "--fn", "pick", "--in", "x=x.npy", "--in", "i=i.npy"];
+    let out = tensc(&dir, &arguments);
+    assert_eq!(out.status.code(), Some(1));
+    let message = stderr(&out);
+    assert!(message.contains("error[E0604]: index 7 is out of range"), "{message}");
+    assert!(message.contains("pick.tx:1:"), "{message}");
+}
+
+#[test]
 fn grad_prints_a_function_that_belongs_to_the_program() {
     let dir = folder(&[("model.tx", MODEL)]);
     let out = tensc(&dir, &["grad", "model.tx", "--fn", "loss"]);

@@ -20,7 +20,7 @@ pub fn call(
     let function = function(module, name)?;
     let tensors = arguments(&function, &run.inputs)?;
     let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
-    let values = function.call(session, &views)?;
+    let values = function.call(session, &views).map_err(|e| module.call_failure(&e))?;
     let names: Vec<String> = function.results().into_iter().map(|(name, _)| name).collect();
     if run.outputs.is_empty() {
         for (name, value) in names.iter().zip(&values) {

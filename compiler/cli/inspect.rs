@@ -138,19 +138,41 @@ pub fn with_sizes(graph: &Graph, given: &[String]) -> Result<Graph, Error> {
                 .ok_or_else(|| Error::usage(format!("`--size {assignment}`: expected NAME=N")))?,
         );
     }
-    let value = |name: &str| sizes.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
     let named = graph.named_sizes();
-    let missing: Vec<String> = named
-        .iter()
-        .filter(|var| value(&var.name).is_none())
-        .map(|var| format!("--size {}=N", var.name))
-        .collect();
+    let mut missing: Vec<String> = Vec::new();
+    for var in &named {
+        if let Err(unknown) = size_of(&var.name, &sizes)? {
+            missing.push(format!("--size {unknown}=N"));
+        }
+    }
+    missing.dedup();
     if !missing.is_empty() {
         let message = format!("every size is needed: add {}", missing.join(" "));
         return Err(Error::usage(message));
     }
-    let concrete = graph.with_sizes(&|var| value(&var.name));
+    let concrete = graph.with_sizes(&|var| size_of(&var.name, &sizes).ok()?.ok());
     concrete.map_err(|e| Error::Other(e.to_string()))
+}
+
+/// The value of a named size, or the name that has to be given for it. What `where 4 divides E`
+/// says of `E` makes it four times a size with the name `(E/4)`: that is told by `E`.
+fn size_of(name: &str, sizes: &[(String, i64)]) -> Result<Result<i64, String>, Error> {
+    if let Some((_, value)) = sizes.iter().find(|(given, _)| given == name) {
+        return Ok(Ok(*value));
+    }
+    let quotient = name.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')?.split_once('/'));
+    let Some((whole, divisor)) = quotient else { return Ok(Err(name.to_string())) };
+    let part = |name: &str| match name.parse() {
+        Ok(number) => Ok(Ok(number)),
+        Err(_) => size_of(name, sizes),
+    };
+    match (part(whole)?, part(divisor)?) {
+        (Ok(n), Ok(d)) if d != 0 && n % d == 0 => Ok(Ok(n / d)),
+        (Ok(n), Ok(d)) => Err(Error::usage(format!(
+            "`--size {whole}={n}`: {whole} is a multiple of {divisor} = {d}"
+        ))),
+        (Err(unknown), _) | (_, Err(unknown)) => Ok(Err(unknown)),
+    }
 }
 
 fn show(graph: &Graph, format: DumpFormat) {

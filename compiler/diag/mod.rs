@@ -72,6 +72,11 @@ impl Sources {
     pub fn text(&self, span: Span) -> &str {
         &self.get(span.source).text[span.start as usize..span.end as usize]
     }
+    /// Whether there is a text that the span covers.
+    pub fn has(&self, span: Span) -> bool {
+        let range = span.start as usize..span.end as usize;
+        self.find(span.source).is_some_and(|source| source.text.get(range).is_some())
+    }
     /// The bytes of all sources together.
     pub fn total_len(&self) -> usize {
         self.files.iter().map(|source| source.text.len()).sum()
@@ -137,6 +142,10 @@ impl Diagnostic {
         let mut d = Diagnostic::global(code, message);
         d.primary = Some(Label { span, text: String::new() });
         d
+    }
+    /// What is probably not meant, at `span`.
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, span, message) }
     }
     /// An error that no source holds, such as a file that cannot be read.
     pub fn global(code: Code, message: impl Into<String>) -> Diagnostic {

@@ -31,6 +31,7 @@ pub use fused::{Fused, IndexMap, Lambda};
 pub use interpret::interpret;
 pub use ops::{MapOp, Op};
 pub use substitute::SizeError;
+pub(crate) use substitute::both_halves;
 pub use verify::verify;
 
 use crate::diag::Span;
@@ -406,7 +407,7 @@ impl Graph {
 impl Graph {
     fn known(&self) -> &Known {
         self.known.get_or_init(|| Known {
-            hash: substitute::both_halves(|hasher| {
+            hash: both_halves(|hasher| {
                 self.content().for_each(|node| node.hash(hasher));
                 (&self.inputs, &self.outputs).hash(hasher);
             }),

@@ -26,7 +26,7 @@ impl fmt::Display for SizeError {
 impl std::error::Error for SizeError {}
 
 /// A hash as wide as two of the standard library's, the same in every run of one binary.
-pub(super) fn both_halves(content: impl Fn(&mut DefaultHasher)) -> u128 {
+pub(crate) fn both_halves(content: impl Fn(&mut DefaultHasher)) -> u128 {
     let half = |seed: u64| {
         let mut hasher = DefaultHasher::new();
         seed.hash(&mut hasher);

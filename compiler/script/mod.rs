@@ -149,7 +149,7 @@ impl Executor<'_> {
             arguments.push(Argument::Owned(tensor.expect("a slot is written before it is read")));
         }
         let results = compiled.call(self.environment.session.pool(), arguments);
-        let results = results.map_err(|e| self.failed_call(&e, region.span))?;
+        let results = results.map_err(|e| call_failed(&e, Some(region.span)))?;
         for (slot, tensor) in region.outputs.iter().zip(results) {
             self.set(*slot, tensor);
         }
@@ -168,17 +168,9 @@ impl Executor<'_> {
         let graph = graph
             .map_err(|e| placed(codes::BAD_SIZE, Some(e.origin), region.span, e.to_string()))?;
         let compiled = self.environment.session.compile_graph(&graph);
-        let compiled = compiled.map_err(|e| self.failed_call(&e, region.span))?;
+        let compiled = compiled.map_err(|e| call_failed(&e, Some(region.span)))?;
         self.compiled.insert((id, sizes), Arc::clone(&compiled));
         Ok(compiled)
-    }
-
-    fn failed_call(&self, error: &CallError, region: Span) -> Diagnostic {
-        let code = match error {
-            CallError::Memory(_) => codes::NO_MEMORY,
-            _ => codes::INDEX_OUT_OF_RANGE,
-        };
-        placed(code, error.origin(), region, error.to_string())
     }
 
     fn range(
@@ -256,6 +248,20 @@ impl Executor<'_> {
 }
 
 /// A message about what a node comes from: inside the library, at the call that led there.
+/// The message about a call that failed, at `place` where the error has none of its own.
+pub(crate) fn call_failed(error: &CallError, place: Option<Span>) -> Diagnostic {
+    let code = match error {
+        CallError::Memory(_) => codes::NO_MEMORY,
+        CallError::Index { .. } => codes::INDEX_OUT_OF_RANGE,
+        CallError::Count { .. } | CallError::Type { .. } => codes::DATA_SHAPE,
+    };
+    let origin = error.origin();
+    match place.or(origin.and_then(|o| o.span)) {
+        Some(place) => placed(code, origin, place, error.to_string()),
+        None => Diagnostic::global(code, error.to_string()),
+    }
+}
+
 fn placed(code: Code, origin: Option<Origin>, region: Span, message: String) -> Diagnostic {
     let Some(Origin { span: Some(span), call, .. }) = origin else {
         return Diagnostic::error(code, region, message);

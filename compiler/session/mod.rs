@@ -18,7 +18,7 @@ pub use tune::Tuned;
 use crate::graph::Graph;
 use crate::pipeline::{self, Observer, Unobserved};
 use rustc_hash::FxHashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tensc_runtime::Pool;
 
 /// How compiled functions are executed.
@@ -63,6 +63,8 @@ pub struct Session {
     options: Options,
     pool: Pool,
     cache: Mutex<FxHashMap<u128, Arc<Compiled>>>,
+    /// What [`Session::compile_once`] gave, by its key.
+    calls: Mutex<FxHashMap<u128, Arc<Compiled>>>,
 }
 
 impl Session {
@@ -70,7 +72,7 @@ impl Session {
     pub fn new(mut options: Options) -> Session {
         let pool = Pool::new(options.threads);
         options.compile.emit.threads = pool.threads();
-        Session { options, pool, cache: Mutex::default() }
+        Session { options, pool, cache: Mutex::default(), calls: Mutex::default() }
     }
 
     /// The options it was made with.
@@ -101,7 +103,7 @@ impl Session {
         observer: &mut dyn Observer,
     ) -> Result<Arc<Compiled>, CallError> {
         let key = graph.content_hash();
-        if let Some(compiled) = self.cache().get(&key) {
+        if let Some(compiled) = locked(&self.cache).get(&key) {
             return Ok(Arc::clone(compiled));
         }
         let compiled = Arc::new(match self.options.backend {
@@ -113,19 +115,33 @@ impl Session {
                 Compiled::jit(graph, executable, self.options.guard)
             }
         });
-        self.cache().insert(key, Arc::clone(&compiled));
+        locked(&self.cache).insert(key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// The executable of the graph that `key` stands for, which is made for the first call only.
+    pub(crate) fn compile_once(
+        &self,
+        key: u128,
+        graph: impl FnOnce() -> Result<Graph, CallError>,
+    ) -> Result<Arc<Compiled>, CallError> {
+        if let Some(compiled) = locked(&self.calls).get(&key) {
+            return Ok(Arc::clone(compiled));
+        }
+        let compiled = self.compile_graph(&graph()?)?;
+        locked(&self.calls).insert(key, Arc::clone(&compiled));
         Ok(compiled)
     }
 
     /// Number of different graphs compiled so far.
     pub fn compiled_graphs(&self) -> usize {
-        self.cache().len()
+        locked(&self.cache).len()
     }
+}
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, FxHashMap<u128, Arc<Compiled>>> {
-        // A panic while the lock was held cannot have left a half-made entry: inserts are whole.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while the lock was held cannot have left a half-made entry: inserts are whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Session {
