@@ -59,7 +59,6 @@ pub(crate) fn homes(name: &str) -> Vec<String> {
 }
 
 /// Whether the prelude has a function of this name.
-#[cfg(test)]
 pub(crate) fn in_prelude(name: &str) -> bool {
     MODULES.iter().any(|(module, text)| *module == PRELUDE && has(text, name))
 }

@@ -46,11 +46,57 @@ pub(crate) fn instead<'a>(
     }
 }
 
+/// What to write for something that is called as a method, or read as a field, of `of` elsewhere.
+pub(crate) fn method(written: &str, of: &str) -> Option<String> {
+    if super::builtin::find(written).is_some() || library::in_prelude(written) {
+        return Some(format!("write {written}({of}, …)"));
+    }
+    ELSEWHERE.iter().find(|(name, _)| *name == written).map(|(_, here)| format!("write {here}"))
+}
+
+/// The one of these parameters that another library calls so.
+pub(crate) fn parameter<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
+    let here =
+        PARAMETERS.iter().filter(|(elsewhere, _)| *elsewhere == written).map(|(_, here)| *here);
+    here.into_iter().find_map(|here| names.iter().find(|name| **name == here).copied())
+}
+
+/// What NumPy, PyTorch, JAX and Keras call parameters, and what they are called here.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("dim", "axis"),
+    ("dims", "axis"),
+    ("axes", "axis"),
+    ("keepdims", "keep"),
+    ("keepdim", "keep"),
+    ("strides", "stride"),
+    ("pad", "padding"),
+    ("kernel_size", "window"),
+    ("pool_size", "window"),
+    ("momentum", "mu"),
+    ("weight_decay", "decay"),
+    ("learning_rate", "lr"),
+    ("ddof", "correction"),
+    ("epsilon", "eps"),
+    ("depth", "size"),
+    ("num_classes", "size"),
+];
+
 /// What NumPy, PyTorch, JAX and Keras call otherwise, and what to write.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("np", "the function's name alone"),
+    ("numpy", "the function's name alone"),
     ("jnp", "the function's name alone"),
+    ("jax", "the function's name alone"),
+    ("lax", "the function's name alone"),
     ("torch", "the function's name alone"),
+    ("tf", "the function's name alone"),
+    ("keras", "the function's name alone"),
+    ("jit", "the function's name alone: what is called is compiled"),
+    ("True", "true (in small letters)"),
+    ("False", "false (in small letters)"),
+    ("range", "0..n after `in`, or arange(n)"),
+    ("fori_loop", "scan i in 0..n with x = start { … }"),
+    ("while_loop", "while condition limit n { … }"),
     ("len", "size(x, 0), or the name of the size"),
     ("shape", "size(x, axis), or the name of the size"),
     ("array", "the list itself: [1.0, 2.0]"),
@@ -78,6 +124,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("moveaxis", "move_axis"),
     ("movedim", "move_axis"),
     ("concatenate", "concat"),
+    ("cat", "concat"),
+    ("chunk", "parts"),
+    ("array_split", "parts"),
     ("hstack", "concat"),
     ("vstack", "concat, or stack"),
     ("view", "reshape"),
@@ -110,7 +159,17 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("isfinite", "is_finite"),
     ("isclose", "is_close"),
     ("isin", "is_in"),
+    ("allclose", "all(is_close(x, y))"),
     ("logical_not", "!x"),
+    ("masked_fill", "where"),
+    ("detach", "stop_gradient"),
+    ("astype", "f32(x), or another type's name"),
+    ("cast", "f32(x), or another type's name"),
+    ("reduce_sum", "sum"),
+    ("reduce_mean", "mean"),
+    ("reduce_max", "max"),
+    ("reduce_min", "min"),
+    ("reduce_prod", "prod"),
     ("rand", "uniform(key(seed), [N])"),
     ("randn", "normal(key(seed), [N])"),
 ];
@@ -167,5 +226,14 @@ mod tests {
             assert!(words.all(known), "{here}");
             assert!(here.contains([' ', '[', '-', '!']) || known(here), "{here}");
         }
+    }
+
+    #[test]
+    fn parameters_of_other_libraries_lead_to_ours() {
+        assert_eq!(super::parameter("keepdims", &["x", "axis", "keep"]), Some("keep"));
+        assert_eq!(super::parameter("keepdims", &["x", "axis"]), None);
+        assert_eq!(super::method("sum", "x").as_deref(), Some("write sum(x, …)"));
+        assert_eq!(super::method("view", "x").as_deref(), Some("write reshape"));
+        assert_eq!(super::method("other", "x"), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::Executor;
 use crate::check::typed::{LoadLeaf, SlotId, Text};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::session::sizes::{Datum, bind};
+use crate::session::sizes::{Datum, Mismatch, bind};
 use std::path::{Path, PathBuf};
 use tensc_runtime::{Tensor, data};
 
@@ -46,7 +46,14 @@ impl Executor<'_> {
             let name = leaf.key.as_ref().map_or(String::new(), |key| format!("`{key}` of "));
             let (dtype, shape) = (data.dtype(), data.shape());
             let message = format!("{name}{} is {dtype}{shape}, not {declared}", path.display());
-            Diagnostic::error(codes::DATA_SHAPE, leaf.span, message).here(mismatch.to_string())
+            let here = mismatch.to_string();
+            let diagnostic = Diagnostic::error(codes::DATA_SHAPE, leaf.span, message).here(here);
+            match mismatch {
+                Mismatch::DType(want, have) => diagnostic.help(format!(
+                    "declare {have}, as the file has it, and convert what is read: {want}(…)"
+                )),
+                _ => diagnostic,
+            }
         })
     }
 

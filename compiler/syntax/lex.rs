@@ -94,6 +94,15 @@ pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagno
         match kind {
             TokenKind::Comment => {
                 let comment = text[start..end].trim_end();
+                if !first_on_line
+                    && looks_divided(&comment[2..], &lexed.tokens, &text[..start], offset)
+                {
+                    let at = span(start, start + comment.len());
+                    let message = "`//` starts a comment, it does not divide";
+                    let d = Diagnostic::warning(codes::BAD_COMMENT, at, message);
+                    let help = "integers are divided by `/`, toward zero; a comment has words";
+                    diagnostics.push(d.help(help));
+                }
                 let kind = match first_on_line {
                     true => TriviaKind::OwnLine(comment.to_string()),
                     false => TriviaKind::Trailing(comment.to_string()),
@@ -132,6 +141,34 @@ pub fn lex(source: SourceId, text: &str, offset: usize, diagnostics: &mut Diagno
     lexed
 }
 
+/// Whether a comment behind a value is what another language would divide by: a number, or a size
+/// that the function names in its brackets, and operators between such.
+fn looks_divided(comment: &str, before: &[Token], text: &str, offset: usize) -> bool {
+    use TokenKind::{Float, Fn, Ident, Int, LParen, Minus, Plus, RBracket, RParen, Star};
+    if !before.last().is_some_and(|t| matches!(t.kind, Ident | Int | Float | RParen | RBracket)) {
+        return false;
+    }
+    let word = |token: &Token| {
+        let (start, end) = (token.span.start as usize, token.span.end as usize);
+        &text[start - offset..end - offset]
+    };
+    let function = before.iter().rposition(|token| token.kind == Fn).unwrap_or(before.len());
+    let head = before[function..].iter().take_while(|token| token.kind != LParen);
+    let sizes: Vec<&str> = head.filter(|t| t.kind == Ident).skip(1).map(word).collect();
+    let mut words = TokenKind::lexer(comment);
+    let mut wanted = true;
+    while let Some(kind) = words.next() {
+        wanted = match kind {
+            Ok(Int) if wanted => false,
+            Ok(Ident) if wanted && sizes.contains(&words.slice()) => false,
+            Ok(Plus | Minus | Star) if !wanted => true,
+            Ok(RParen | RBracket) if !wanted => false,
+            _ => return false,
+        };
+    }
+    !wanted
+}
+
 /// The first carriage return that no line feed follows.
 fn lone_return(text: &str) -> Option<usize> {
     let mut returns = text.match_indices('\r').map(|(at, _)| at);
@@ -165,6 +202,7 @@ fn lex_error(error: LexError, text: &str, span: Span) -> Diagnostic {
             match LOOKALIKES.iter().find(|(look, _)| look.contains(c)) {
                 Some((_, "")) => d.help("write an ordinary blank"),
                 Some((_, meant)) => d.help(format!("write `{meant}`")),
+                None if c == '?' => d.help("write `if condition { a } else { b }`"),
                 None if c.is_alphabetic() => {
                     d.help("names are made of the letters A to Z, Greek letters, digits and `_`")
                 }

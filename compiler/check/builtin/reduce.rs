@@ -48,6 +48,16 @@ fn reduced<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<(NodeId,
     let ty = w.node_ty(x).clone();
     let axes = w.axes_arg(args, 1, &ty)?;
     refuse_dtype(w, args, op, ty.dtype)?;
+    if matches!(op, ReduceOp::Sum | ReduceOp::Prod)
+        && matches!(ty.dtype, DType::U8 | DType::I8 | DType::I16)
+    {
+        let (name, dtype, at) = (op.name(), ty.dtype, args.get(0).1);
+        let message =
+            format!("`{name}` of {dtype} is {dtype} too, which few terms leave: it wraps");
+        let warning = Diagnostic::warning(codes::DTYPE_MISMATCH, at, message);
+        let text = w.text(at);
+        w.report(warning.help(format!("write {name}(i64({text})), or another wider type")));
+    }
     let shape = ty.shape.to_vec();
     if axes.is_empty() {
         return Ok((x, Reduced { axes: Vec::new(), shape }));

@@ -20,14 +20,9 @@ impl<'w> Walk<'w> {
             let _ = self.script_expr(value);
         }
         if mark > 0 || self.locals.len() > mark {
-            self.leave_scope(mark);
+            // Variables around the block keep their nodes in the open region.
+            self.leave(mark);
         }
-    }
-
-    /// Forgets the locals of a block. What its variables and values hold is not needed after.
-    fn leave_scope(&mut self, mark: usize) {
-        // Variables around the block keep their nodes in the open region.
-        self.locals.truncate(mark);
     }
 
     pub(crate) fn script_stmt(&mut self, stmt: &'w Stmt) -> Eval<()> {
@@ -81,8 +76,7 @@ impl<'w> Walk<'w> {
                 other => {
                     let found = self.show(&other);
                     let message = format!("the value of this, {found}, is not used");
-                    let mut warning = Diagnostic::error(codes::MISPLACED, expr.span, message);
-                    warning.severity = crate::diag::Severity::Warning;
+                    let warning = Diagnostic::warning(codes::MISPLACED, expr.span, message);
                     self.report(warning.help("bind it: let x = …"));
                     Ok(())
                 }
@@ -151,7 +145,7 @@ impl<'w> Walk<'w> {
         let steps = self.steps_of(|w| {
             let _ = w.destructure(pattern, Value::Tensor(Leaf::Slot(var)), false);
             w.script_block(body);
-            w.leave_scope(mark);
+            w.locals.truncate(mark);
         });
         let (start, end) = (from?, to?);
         self.state().push(Step::Range { var, start, end, body: steps });
@@ -175,7 +169,7 @@ impl<'w> Walk<'w> {
         let steps = self.steps_of(|w| {
             let _ = w.destructure(pattern, value, false);
             w.script_block(body);
-            w.leave_scope(mark);
+            w.locals.truncate(mark);
         });
         let (_, step) = batches?;
         let step = match step {

@@ -7,7 +7,7 @@ use super::infer::Binder;
 use super::transform::Transformed;
 use super::{Eval, Walk};
 use crate::check::builtin::{Args, Builtin};
-use crate::check::suggest::nearest;
+use crate::check::suggest::{self, nearest};
 use crate::check::types::{Bindings, Generic, Mismatch, Type};
 use crate::check::value::{Callable, Lambda, Static, Value};
 use crate::check::world::FnId;
@@ -171,7 +171,8 @@ impl<'w> Walk<'w> {
                         1 => format!("`{name}` takes 1 argument, found {}", args.len()),
                         n => format!("`{name}` takes {n} arguments, found {}", args.len()),
                     };
-                    failed = Some(self.error(codes::BAD_ARGUMENTS, arg.whole, message));
+                    let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, arg.whole, message);
+                    failed = Some(self.report(diagnostic.note(signature(name, slots))));
                     break;
                 }
                 Some(given) => match slots.iter().position(|s| s.name == given.name) {
@@ -181,7 +182,9 @@ impl<'w> Walk<'w> {
                         let message = format!("`{name}` has no parameter `{}`", given.name);
                         let code = codes::BAD_ARGUMENTS;
                         let diagnostic = Diagnostic::error(code, given.span, message);
-                        let help = match nearest(&given.name, names.iter().copied()) {
+                        let elsewhere = suggest::parameter(&given.name, &names).map(str::to_string);
+                        let near = || nearest(&given.name, names.iter().copied());
+                        let help = match elsewhere.or_else(near) {
                             Some(near) => format!("did you mean `{near}`?"),
                             None => format!("it has {}", quoted(&names)),
                         };
@@ -205,7 +208,8 @@ impl<'w> Walk<'w> {
             .collect();
         if failed.is_none() && !missing.is_empty() {
             let message = format!("`{name}` also needs {}", quoted(&missing));
-            failed = Some(self.error(codes::BAD_ARGUMENTS, callee, message));
+            let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, callee, message);
+            failed = Some(self.report(diagnostic.note(signature(name, slots))));
         }
         match failed {
             None => Ok(assigned),
@@ -368,4 +372,14 @@ impl<'w> Bound<'w> {
             Bound::Transformed(transformed) => transformed.args_mut(walk),
         }
     }
+}
+
+/// How something is called: `sum(x, axis?, keep?)`.
+fn signature(name: &str, slots: &[Slot<'_>]) -> String {
+    let parameter = |slot: &Slot<'_>| match slot.optional {
+        true => format!("{}?", slot.name),
+        false => slot.name.to_string(),
+    };
+    let parameters: Vec<String> = slots.iter().map(parameter).collect();
+    format!("it is {name}({})", parameters.join(", "))
 }

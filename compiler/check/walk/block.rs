@@ -22,8 +22,30 @@ impl<'w> Walk<'w> {
             Some(value) => self.expr(value, want),
             None => Value::Unit,
         };
-        self.locals.truncate(mark);
+        self.leave(mark);
         value
+    }
+
+    /// Forgets the locals of a block. One that hides a variable around it, and that nothing read,
+    /// was to be an assignment.
+    pub(crate) fn leave(&mut self, mark: usize) {
+        let base = self.frame().base;
+        for i in mark..self.locals.len() {
+            let local = &self.locals[i];
+            if local.read || local.var.is_some() || local.value.is_error() {
+                continue;
+            }
+            let hidden = self.locals[base.min(mark)..mark].iter().rfind(|l| l.name == local.name);
+            if let Some(variable) = hidden.filter(|l| l.var.is_some()) {
+                let name = &local.name;
+                let message = format!("this `{name}` is not read, and hides the variable `{name}`");
+                let warning = Diagnostic::warning(codes::MISPLACED, local.span, message)
+                    .label(variable.span, "the variable")
+                    .help(format!("to assign the variable, write {name} = … without `let`"));
+                self.report(warning);
+            }
+        }
+        self.locals.truncate(mark);
     }
 
     /// Whether the statements walked are those of `main` or a test, not of a function.
@@ -115,7 +137,8 @@ impl<'w> Walk<'w> {
                             true => self.snapshot(name, &value),
                             false => value,
                         };
-                        Local { name: name.clone(), value, span: pattern.span, var: None }
+                        let span = pattern.span;
+                        Local { name: name.clone(), value, span, var: None, read: false }
                     }
                 };
                 self.locals.push(local);
@@ -161,7 +184,7 @@ impl<'w> Walk<'w> {
             false => Vec::new(),
         };
         let var = Some(Var { ty, slots });
-        Ok(Local { name: name.to_string(), value, span, var })
+        Ok(Local { name: name.to_string(), value, span, var, read: false })
     }
 
     fn assignment(

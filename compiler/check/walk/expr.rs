@@ -147,6 +147,7 @@ impl<'w> Walk<'w> {
     /// What a name means: a local, a generic parameter, an item, a built-in function.
     pub(crate) fn name(&mut self, name: &str, span: Span) -> Eval<Value<'w>> {
         if let Some(local) = self.local(name) {
+            self.locals[local].read = true;
             let value = self.locals[local].value.clone();
             self.use_index(&value);
             return Ok(value);
@@ -253,6 +254,10 @@ impl<'w> Walk<'w> {
             diagnostic = diagnostic.help(format!("write transpose({text})"));
         } else if name.name == "shape" {
             diagnostic = diagnostic.help("sizes are names: take them from the function's brackets");
+        } else if let Some(help) = suggest::method(&name.name, &text) {
+            diagnostic = diagnostic.help(help);
+        } else if name.name == "at" {
+            diagnostic = diagnostic.help(format!("write where(arange(n) == i, new, {text})"));
         }
         Err(self.report(diagnostic))
     }
@@ -368,6 +373,8 @@ impl<'w> Walk<'w> {
         body: &'w Expr,
         span: Span,
     ) -> Value<'w> {
+        let base = self.frame().base;
+        self.locals[base..].iter_mut().for_each(|local| local.read = true);
         let captured = self.visible().iter().map(|l| (l.name.clone(), l.value.clone())).collect();
         let (module, generics) = (self.module(), self.frame().generics.clone());
         let lambda = Lambda { params, ret, body, module, generics, captured, span };

@@ -99,6 +99,8 @@ pub(crate) struct Local<'w> {
     pub(crate) span: Span,
     /// For a `var`: its type, and in a script its slots, one a leaf.
     pub(crate) var: Option<Var>,
+    /// Whether something read it.
+    pub(crate) read: bool,
 }
 
 /// A variable that can be assigned.
@@ -334,7 +336,7 @@ impl<'w> Walk<'w> {
     }
 
     pub(crate) fn bind(&mut self, name: &str, value: Value<'w>, span: Span) {
-        self.locals.push(Local { name: name.to_string(), value, span, var: None });
+        self.locals.push(Local { name: name.to_string(), value, span, var: None, read: false });
     }
 
     /// The innermost visible local of this name.

@@ -47,7 +47,13 @@ impl<'w> Walk<'w> {
         if m != k {
             let message = format!("`@` needs equal inner dimensions, found {m} and {k}");
             let diagnostic = Diagnostic::error(codes::INNER_SIZES, span, message).here(here);
-            let diagnostic = self.with_sizes(diagnostic, (a, inner_a), (b, inner_b));
+            let mut diagnostic = self.with_sizes(diagnostic, (a, inner_a), (b, inner_b));
+            let (left, right) = (self.text(left.1), self.text(right.1));
+            if ta.rank() == 2 && ta.shape[0] == *k {
+                diagnostic = diagnostic.help(format!("or write transpose({left}) @ {right}"));
+            } else if tb.rank() == 2 && tb.shape[1] == *m {
+                diagnostic = diagnostic.help(format!("or write {left} @ transpose({right})"));
+            }
             return Err(self.report(diagnostic));
         }
         let node = match (ta.rank(), tb.rank()) {

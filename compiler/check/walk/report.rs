@@ -7,7 +7,7 @@ use crate::check::types::{Mismatch, Type};
 use crate::check::value::{SizeSource, Value};
 use crate::diag::{Code, Diagnostic, Diagnostics, Label, Span, codes};
 use crate::graph::ops::TypeError;
-use crate::graph::{Dim, NodeId};
+use crate::graph::{Dim, DimVar, NodeId};
 use crate::syntax::ast;
 
 /// Proof that a diagnostic was reported.
@@ -201,6 +201,11 @@ impl<'w> Walk<'w> {
         b: &Dim,
     ) -> Option<String> {
         let rewritten = |source: &SizeSource, size: &Dim| {
+            // What has names of another function's tells nothing here.
+            let told = |var: &DimVar| self.frame().generics.get(&var.name).is_some();
+            if !size.vars().iter().all(told) {
+                return None;
+            }
             let ty = source.ty.filter(|_| !self.world.in_std(source.span))?;
             // Only what the user wrote as a number is theirs to change here.
             self.sources.text(source.span).parse::<i64>().ok()?;
@@ -288,6 +293,12 @@ impl<'w> Walk<'w> {
         if (named(a) && b.known().is_none_or(|n| n != 1)) || named(b) {
             let note = "a named size never stretches: only a missing axis or a literal 1 does";
             diagnostic = diagnostic.note(note);
+        }
+        for (one, other, at) in [(&l, &r, left.2), (&r, &l, right.2)] {
+            if one.rank() == 1 && other.rank() == 2 && one.shape[0] == other.shape[0] {
+                diagnostic =
+                    diagnostic.help(format!("a value for each row: {}[:, None]", self.text(at)));
+            }
         }
         self.report(diagnostic)
     }

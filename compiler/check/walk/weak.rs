@@ -70,7 +70,7 @@ impl<'w> Walk<'w> {
             let message = format!("expected {dtype}, found the float {x:?}");
             let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message);
             let help = match x.fract() == 0.0 && dtype.is_int() {
-                true => format!("write {x:.0}"),
+                true => format!("convert the {dtype} to a float: f32(…); {x:.0} is an integer"),
                 false => format!("convert it, or the {dtype} to a float type: f32(…)"),
             };
             return Err(self.report(diagnostic.help(help)));
