@@ -5,8 +5,8 @@ use tensc_runtime::{Scalar, Tensor, with_element};
 
 /// Entries shown at each end of an axis that is too long to be shown whole.
 const EDGE: usize = 3;
-/// The longest axis that is shown whole.
-const WHOLE: usize = 10;
+/// From so many elements on, long axes are shortened.
+const WHOLE: usize = 100;
 
 /// A tensor in the format that an interpolation asks for: `{loss:>10.4}`, `{accuracy:.1%}`.
 pub fn format_value(tensor: &Tensor, format: TextFormat) -> String {
@@ -53,7 +53,8 @@ fn format_entries(tensor: &Tensor, entry: &dyn Fn(Scalar) -> String) -> String {
         tensor.as_slice::<T>().iter().map(|x| Scalar::new(*x)).collect()
     });
     let mut out = String::new();
-    write_axes(&mut out, &elements, tensor.shape(), entry);
+    let longest = if elements.len() < WHOLE { usize::MAX } else { 2 * EDGE + 1 };
+    write_axes(&mut out, &elements, tensor.shape(), longest, entry);
     out
 }
 
@@ -61,6 +62,7 @@ fn write_axes(
     out: &mut String,
     elements: &[Scalar],
     shape: &[usize],
+    longest: usize,
     entry: &dyn Fn(Scalar) -> String,
 ) {
     let Some((&size, inner)) = shape.split_first() else {
@@ -70,16 +72,16 @@ fn write_axes(
     let row: usize = inner.iter().product();
     out.push('[');
     for i in 0..size {
-        if size > WHOLE && i == EDGE {
+        if size > longest && i == EDGE {
             out.push_str(", …");
         }
-        if size > WHOLE && (EDGE..size - EDGE).contains(&i) {
+        if size > longest && (EDGE..size - EDGE).contains(&i) {
             continue;
         }
         if i > 0 {
             out.push_str(", ");
         }
-        write_axes(out, &elements[i * row..(i + 1) * row], inner, entry);
+        write_axes(out, &elements[i * row..(i + 1) * row], inner, longest, entry);
     }
     out.push(']');
 }
@@ -119,9 +121,14 @@ mod tests {
     fn tensors_print_as_nested_lists_with_long_axes_shortened() {
         let t = Tensor::from_slice(&[1i32, 2, 3, 4, 5, 6], [2, 3]);
         assert_eq!(format_tensor(&t, None), "[[1, 2, 3], [4, 5, 6]]");
-        let long: Vec<i64> = (0..100).collect();
-        let text = format_tensor(&Tensor::from_slice(&long, [100]), None);
-        assert_eq!(text, "[0, 1, 2, …, 97, 98, 99]");
+        let long: Vec<i64> = (0..104).collect();
+        let shown = |shape: &[usize]| {
+            let elements = shape.iter().product();
+            format_tensor(&Tensor::from_slice(&long[..elements], shape), None)
+        };
+        assert_eq!(shown(&[12]), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]");
+        assert_eq!(shown(&[101]), "[0, 1, 2, …, 98, 99, 100]");
+        assert_eq!(shown(&[2, 52]), "[[0, 1, 2, …, 49, 50, 51], [52, 53, 54, …, 101, 102, 103]]");
         assert_eq!(format_tensor(&Tensor::from_slice::<f32>(&[], [0]), None), "[]");
     }
 }

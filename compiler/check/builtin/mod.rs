@@ -155,4 +155,18 @@ mod tests {
         assert!(find("relu").is_none(), "what the language can say is in the library");
         assert!(find("exp").is_some());
     }
+
+    #[test]
+    fn every_row_stands_in_the_spec() {
+        let page = include_str!("../../../spec/builtin.md");
+        let written = table().iter().filter(|row| !matches!(row.run, Run::Map(_)));
+        let lines =
+            written.map(|r| format!("- `{}({})`: {}\n", r.name, r.params.join(", "), r.doc));
+        let missing: String = lines.filter(|line| !page.contains(line.as_str())).collect();
+        assert!(missing.is_empty(), "spec/builtin.md lacks\n{missing}");
+        let listed = page.lines().filter_map(|line| line.strip_prefix("- `")?.split('(').next());
+        for name in listed {
+            assert!(find(name).is_some(), "spec/builtin.md has `{name}`, which there is not");
+        }
+    }
 }
