@@ -159,7 +159,11 @@ fn solve(w: &mut Walk<'_>, x: NodeId, axis: usize, group: &Group, sizes: &mut Si
         None => format!("axis {axis} is {whole}, its names are {known} together"),
     };
     let diagnostic = Diagnostic::error(codes::BAD_PATTERN, group.place, message);
-    let diagnostic = w.with_size(diagnostic, x, axis);
+    let mut diagnostic = w.with_size(diagnostic, x, axis);
+    if open.is_some() && whole.as_var().is_some() {
+        let help = format!("say so behind the result's type: where {known} divides {whole}");
+        diagnostic = diagnostic.help(help);
+    }
     Err(w.report(diagnostic))
 }
 

@@ -203,6 +203,8 @@ fn m(x: f32[4]) -> f32 = f(x)
       |
     2 | fn g(x: f32[3]) -> f32 = f(x, 1, 2)
       |                                  ^
+      |
+      = note: it is f(x, axis?)
 
     error[E0211]: `f` has no parameter `axes`
      --> test.tx:3:31
@@ -217,6 +219,8 @@ fn m(x: f32[4]) -> f32 = f(x)
       |
     4 | fn i(x: f32[3]) -> f32 = f()
       |                          ^
+      |
+      = note: it is f(x, axis?)
 
     error[E0212]: `axis` must be known to the compiler
      --> test.tx:5:46

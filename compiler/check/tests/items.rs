@@ -228,6 +228,7 @@ fn split_heads[B, E, H](x: f32[B, E], static n: i64 = 1) -> f32[B, H, E / H] whe
       |                                                 ^^^^^ x is f32[S.0, S.1], x is f32[S.0, S.1]
       |
       = note: `bad` was tried with T = f32, S... = [S.0, S.1]
+      = help: or write transpose(x) @ x
 
     1 error
     "#);

@@ -252,7 +252,11 @@ impl Reader<'_> {
         }
         if is_std {
             let known = library::MODULES.iter().map(|(name, _)| *name);
-            let help = nearest(&dotted, known).map(|n| format!("there is `{n}`"));
+            let last = dotted.rsplit('.').next().unwrap_or_default();
+            let help = match library::homes(last).first() {
+                Some(home) => Some(format!("`{last}` is in the library: import {home}")),
+                None => nearest(&dotted, known).map(|n| format!("there is `{n}`")),
+            };
             let message = format!("the standard library has no module `{dotted}`");
             let mut error = Diagnostic::error(codes::UNKNOWN_MODULE, path.span, message);
             error.help.extend(help);

@@ -37,6 +37,11 @@ const FOREIGN_WORDS: &[(&str, &str)] = &[
 ];
 
 impl Parser<'_> {
+    /// Whether the token after this one is the first of its line.
+    fn breaks_after(&self) -> bool {
+        self.tokens.get(self.at + 1).is_some_and(|token| token.first_on_line)
+    }
+
     /// Whether another language's word for `fn` stands here, and the name of a function after it.
     pub(super) fn is_function_elsewhere(&self) -> bool {
         ["def", "func", "function", "fun"].into_iter().any(|w| self.is_word(w))
@@ -68,8 +73,22 @@ impl Parser<'_> {
         let wants = |what: &str| expected.contains(what);
         match found.kind {
             T::Colon if self.kind(1) == T::Colon => d.help("paths are written with dots: `a.b`"),
+            T::Colon if wants("`=` or") && self.kind(1) == T::Ident && !self.breaks_after() => {
+                d.help("write `->` before the type of the result")
+            }
             T::Colon if wants("`{`") || wants("`=` or") => {
                 d.help("blocks stand in braces: `{ … }`")
+            }
+            T::If if wants("a new line") => d.help("write `if condition { a } else { b }`"),
+            T::Str if wants("`,`") && self.text_of(self.previous) == "f" => {
+                d.help("write the text without `f`: `{x}` stands in every text")
+            }
+            T::Ellipsis if wants("a dim") => {
+                d.help("give the axes a name: `fn f[S...](x: f32[S..., 3])`")
+            }
+            T::None if wants("a dim") => d.help("give the size a name: `fn f[B](x: f32[B, 3])`"),
+            T::Comma if wants("a new line after a statement") => {
+                d.help("a tuple stands in parentheses, a struct has a name before its brace")
             }
             T::Colon if wants("an argument") => d.help("arguments are named with `=`"),
             T::Assign if wants("`{`") => d.help("write `==` to compare"),

@@ -262,6 +262,12 @@ impl Parser<'_> {
                             "make a new value: `{base} = Name {{ {name}: …, ..{base} }}`"
                         ))
                     }
+                    ExprKind::Index { base, .. } if base.as_path().is_some() => {
+                        let base = self.text_of(base.span);
+                        d.help(format!(
+                            "make a new value: `{base} = where(arange(n) == i, …, {base})`"
+                        ))
+                    }
                     _ => d,
                 });
                 return Err(Failed);

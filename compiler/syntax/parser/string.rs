@@ -189,7 +189,7 @@ impl Parser<'_> {
         let inner = self.text.get(start..end).unwrap_or("");
         if inner.trim().is_empty() {
             let d = Diagnostic::error(codes::BAD_FORMAT, span, "nothing stands in these braces");
-            self.report(d.help("write `{{` and `}}` for braces"));
+            self.report(d.help("write the value between them, `{x}`; or `{{` and `}}` for braces"));
             return Err(Failed);
         }
         // Each string inside an interpolation is read once more for every string around it.
@@ -237,7 +237,16 @@ impl Parser<'_> {
         read_format(self.text_of(span), span).ok_or_else(|| {
             let text = self.text_of(span);
             let message = format!("`{text}` is not a format");
-            let d = Diagnostic::error(codes::BAD_FORMAT, span, message);
+            let mut d = Diagnostic::error(codes::BAD_FORMAT, span, message);
+            if let Some(bare) = text.strip_suffix(['f', 'd', 'g', 's'])
+                && (bare.is_empty() || read_format(bare, span).is_some())
+            {
+                let help = match bare {
+                    "" => "write `{x}`".to_string(),
+                    bare => format!("write `{{x:{bare}}}`: what `x` is, is known"),
+                };
+                d = d.help(help);
+            }
             self.report(d.help(
                 "a format is `[<|>|^][width][.digits][e|%]`: `{x:.4}`, `{x:>8.2}`, `{x:.1%}`",
             ));

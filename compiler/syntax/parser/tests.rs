@@ -230,7 +230,7 @@ test \"{x}\" {}
         5:14 E0003 `\{` stands for nothing
             help: write `{{` for a brace
         5:17 E0109 nothing stands in these braces
-            help: write `{{` and `}}` for braces
+            help: write the value between them, `{x}`; or `{{` and `}}` for braces
         5:20 E0109 this `}` closes no interpolation
             help: write `}}` for a brace
         5:25 E0109 `.4.4` is not a format
