@@ -30,8 +30,6 @@ pub struct Limits {
     pub far_bytes: usize,
     /// Bytes of a product that a turn makes, about: they stay in the second-level cache.
     pub turn_bytes: usize,
-    /// Bytes of a packed B that turns may read again and again, and of tiles that wait.
-    pub whole_bytes: usize,
     /// Bytes of a result from which its stores go past the caches.
     pub streamed_bytes: usize,
     /// Whether vectors of 256 bits are faster than those of 512 where memory sets the pace.
@@ -50,7 +48,6 @@ impl Default for Limits {
             threads: 1,
             far_bytes: 2 << 20,
             turn_bytes: 512 << 10,
-            whole_bytes: 4 << 20,
             streamed_bytes: 8 << 20,
             narrow_streams: false,
         }

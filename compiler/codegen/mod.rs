@@ -268,7 +268,7 @@ impl Compiler {
         let kind = ProductKind::of(product, self.isa, self.limits.threads);
         let choice = self.tiles.as_ref().and_then(|tiles| tiles.get(&kind));
         let tiling = Tiling::of(product, self.isa, &self.limits, choice);
-        let turns = Turns::of(program, at, &tiling, &self.limits);
+        let turns = Turns::of(program, at, &tiling, choice.is_some(), &self.limits);
         let tiling = turns.as_ref().map_or(&tiling, |turns| &turns.tiling);
         let tasks = product::tasks(product, tiling);
         if tasks == 0 {

@@ -65,15 +65,18 @@ pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize)
     tiles.into_iter().map(|(_, tile)| tile).collect()
 }
 
-/// The tile of wide vectors with so many rows that costs least, if there is one.
-pub fn wide_of(rows: usize, sizes: [usize; 3], isa: Isa, size: usize) -> Option<Tile> {
-    let [_, n, _] = sizes;
-    let product = Wide::new(sizes, isa, size);
-    let edge = !n.is_multiple_of(product.width);
-    let fits = |&vectors: &usize| (1..=most_rows(isa, vectors, edge)).contains(&rows);
-    let most = n.div_ceil(product.width).clamp(1, MOST_VECTORS);
-    let vectors = (1..=most).filter(fits).min_by_key(|&vectors| product.cost(rows, vectors))?;
-    Some(Tile { rows, columns: vectors * product.width })
+/// Tiles of wide vectors for products of these sizes, at most `streams` equal rows in each, that
+/// cost least together.
+pub fn wide_alike(sizes: &[[usize; 3]], streams: usize, isa: Isa, size: usize) -> Vec<Tile> {
+    let products: Vec<Wide> = sizes.iter().map(|&sizes| Wide::new(sizes, isa, size)).collect();
+    let of_rows = |rows: usize| -> Option<(usize, Vec<Tile>)> {
+        let tiles: Option<Vec<_>> = products.iter().map(|p| p.of_rows(rows, isa)).collect();
+        let (costs, tiles): (Vec<usize>, Vec<Tile>) = tiles?.into_iter().unzip();
+        Some((costs.iter().sum(), tiles))
+    };
+    let most = most_rows(isa, 1, true).min(streams);
+    let best = (1..=most).filter_map(of_rows).min_by_key(|&(cost, _)| cost);
+    best.map_or(Vec::new(), |(_, tiles)| tiles)
 }
 
 /// A product in wide vectors.
@@ -91,6 +94,16 @@ impl Wide {
     fn new([m, n, k]: [usize; 3], isa: Isa, size: usize) -> Wide {
         let far = isa == Isa::Avx512 && k * n * size > NEAR;
         Wide { m, n, k, width: lanes(isa, size), far }
+    }
+
+    /// The tile of so many rows that costs least, and what it costs, if there is one.
+    fn of_rows(&self, rows: usize, isa: Isa) -> Option<(usize, Tile)> {
+        let edge = !self.n.is_multiple_of(self.width);
+        let fits = |&vectors: &usize| (1..=most_rows(isa, vectors, edge)).contains(&rows);
+        let most = self.n.div_ceil(self.width).clamp(1, MOST_VECTORS);
+        let tile =
+            |vectors| (self.cost(rows, vectors), Tile { rows, columns: vectors * self.width });
+        (1..=most).filter(fits).map(tile).min_by_key(|&(cost, _)| cost)
     }
 
     /// What the product takes, in sixteenths of half a cycle.

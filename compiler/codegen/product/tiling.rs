@@ -121,12 +121,6 @@ impl Tiling {
         let plain = is_plain(product);
         let fitting = |bytes: usize, rows: usize| (bytes / (rows * kc.max(1) * size)).max(1);
         let left_block = fitting(limits.left_bytes, mr).min(m_panels);
-        let right_bytes = match isa {
-            Isa::Portable | Isa::Avx2 => limits.right_bytes,
-            // What few rows use again has to be nearer.
-            Isa::Avx512 if m_panels <= FEW_PANELS => limits.wide_right_bytes / 2,
-            Isa::Avx512 => limits.wide_right_bytes,
-        };
         let mut t = Tiling {
             isa,
             mr,
@@ -152,7 +146,8 @@ impl Tiling {
             slots: slots(product),
         };
         if t.cuts_right() {
-            t.right_block = fitting(right_bytes, nr).clamp(1, t.right_block);
+            let bytes = right_bytes(isa, m_panels, limits);
+            t.right_block = fitting(bytes, nr).clamp(1, t.right_block);
         }
         if t.tiles_wait() {
             t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
@@ -189,17 +184,30 @@ impl Tiling {
         }
     }
 
-    /// The decisions for `product` where its rows come in turns, in panels of `first`; if it can
-    /// do with these, and no turn has to copy all of B.
-    pub fn following(product: &Product, first: &Tiling, limits: &Limits) -> Option<Tiling> {
-        let tile = tile_of_rows(product, first.isa, first.mr)?;
-        let t = Tiling::with_tile(product, first.isa, limits, tile);
-        (t.pack_right != PackRight::Before).then_some(Tiling { share: Share::Rows, ..t })
+    /// The decisions for a product and for another one that follows it, in panels of as many rows;
+    /// if there are such tiles, and no turn has to copy all of the second B.
+    pub fn alike(products: [&Product; 2], isa: Isa, limits: &Limits) -> Option<[Tiling; 2]> {
+        let tiles = match isa {
+            Isa::Portable => products.map(|product| model_tile(product, isa)).to_vec(),
+            Isa::Avx2 | Isa::Avx512 => {
+                let sizes = products.map(|product| [product.m, product.n, product.k]);
+                let streams = products.map(most_streams);
+                let size = products[0].dtype.size();
+                shape::wide_alike(&sizes, streams[0].min(streams[1]), isa, size)
+            }
+        };
+        let [first, second] = tiles[..] else { return None };
+        let [product, next] = products;
+        let first = Tiling::with_tile(product, isa, limits, first);
+        let second = Tiling::with_tile(next, isa, limits, second);
+        let alike = first.mr == second.mr && second.pack_right != PackRight::Before;
+        alike.then_some([first, Tiling { share: Share::Rows, ..second }])
     }
 
-    /// Whether rows of C are written when they are complete, and not before.
-    pub fn completes_rows(&self) -> bool {
-        self.blocks == 1 || !self.plain
+    /// Whether all of B stays near while rows of panels go by.
+    pub fn keeps_right(&self, product: &Product, limits: &Limits) -> bool {
+        let bytes = product.k.saturating_mul(product.n).saturating_mul(self.size);
+        bytes <= right_bytes(self.isa, self.m_panels, limits)
     }
 
     /// Steps of the thread with the largest share where rows are divided, and where columns are.
@@ -381,22 +389,21 @@ pub struct Scratch {
     pub bytes: usize,
 }
 
+/// Bytes of a block of packed B.
+fn right_bytes(isa: Isa, m_panels: usize, limits: &Limits) -> usize {
+    match isa {
+        Isa::Portable | Isa::Avx2 => limits.right_bytes,
+        // What few rows use again has to be nearer.
+        Isa::Avx512 if m_panels <= FEW_PANELS => limits.wide_right_bytes / 2,
+        Isa::Avx512 => limits.wide_right_bytes,
+    }
+}
+
 /// The tile that the model likes best.
 fn model_tile(product: &Product, isa: Isa) -> Tile {
     match isa {
         Isa::Portable => shape::portable(product.m, product.n, 16 / product.dtype.size()),
         Isa::Avx2 | Isa::Avx512 => *wide_tiles(product, isa).first().expect("one vector fits"),
-    }
-}
-
-/// The best tile of so many rows, if there is one.
-fn tile_of_rows(product: &Product, isa: Isa, rows: usize) -> Option<Tile> {
-    match isa {
-        Isa::Portable => Some(model_tile(product, isa)).filter(|tile| tile.rows == rows),
-        Isa::Avx2 | Isa::Avx512 => {
-            let Product { m, n, k, .. } = *product;
-            shape::wide_of(rows, [m, n, k], isa, product.dtype.size())
-        }
     }
 }
 

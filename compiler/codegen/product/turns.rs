@@ -50,34 +50,42 @@ const FEW_ROWS: usize = 16;
 const COLUMNS: usize = 4;
 
 impl Turns {
-    /// The turns of the product at `at`, if any kernel may follow.
-    pub fn of(program: &Program, at: usize, tiling: &Tiling, limits: &Limits) -> Option<Turns> {
+    /// The turns of the product at `at`, if any kernel may follow. Its tile is open unless it was
+    /// `measured`.
+    pub fn of(
+        program: &Program,
+        at: usize,
+        tiling: &Tiling,
+        measured: bool,
+        limits: &Limits,
+    ) -> Option<Turns> {
         let Work::Product(product) = &program.kernels[at].work else { return None };
-        if !tiling.may_divide_rows(product) {
-            return None;
-        }
-        let row_bytes = product.n * product.dtype.size();
-        let panels = limits.turn_bytes / (tiling.mr * row_bytes).max(1);
-        let rows = tiling.in_turns(panels, false).left_block * tiling.mr;
-        let follower = |kernel: &Kernel| match &kernel.work {
-            Work::Product(next) => {
-                let worth = rows >= FEW_ROWS && next.n <= COLUMNS * rows;
-                let tiling = Tiling::following(next, tiling, limits).filter(|_| worth)?;
-                Some(Some(tiling))
-            }
-            _ => Some(None),
-        };
         let kernels = follow::followers(program, at, limits.far_bytes);
-        let followers: Vec<Option<Tiling>> = kernels.iter().map_while(follower).collect();
-        if followers.is_empty() {
+        let next_product = |from: usize| {
+            let is_product = |kernel: &Kernel| matches!(kernel.work, Work::Product(_));
+            let later = kernels.get(from..).unwrap_or(&[]);
+            from + later.iter().position(is_product).unwrap_or(later.len())
+        };
+        // One product may follow, and what goes over rows before and after it.
+        let next = next_product(0);
+        let pair = kernels.get(next).and_then(|kernel| match &kernel.work {
+            Work::Product(next) => pair([product, next], tiling, measured, limits),
+            _ => None,
+        });
+        let count = if pair.is_some() { next_product(next + 1) } else { next };
+        let mut followers = vec![None; count];
+        let mut tiling = tiling.clone();
+        if let Some([first, second]) = pair {
+            tiling = first;
+            followers[next] = Some(second);
+        }
+        if followers.is_empty() || !tiling.may_divide_rows(product) {
             return None;
         }
-        let kernels = &program.kernels[at..=at + followers.len()];
-        let waiting = if tiling.blocks == 1 { 0 } else { tiling.waiting * tiling.mr };
-        let kept = tiling.kc.max(waiting).saturating_mul(row_bytes);
-        let whole = tiling.completes_rows() && kept <= limits.whole_bytes;
+        let kernels = &program.kernels[at..=at + count];
+        let whole = completes_rows(product, &tiling, limits);
         let passing = if whole { follow::passing(program, kernels) } else { Vec::new() };
-        let tiling = tiling.in_turns(panels, !passing.is_empty());
+        let tiling = tiling.in_turns(panels(product, &tiling, limits), whole);
         Some(Turns::laid_out(program, product, kernels, tiling, followers, &passing))
     }
 
@@ -124,6 +132,37 @@ impl Turns {
     pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
         (0..self.followers.len()).map(Part::Follow)
     }
+}
+
+/// Panels of rows a turn.
+fn panels(product: &Product, tiling: &Tiling, limits: &Limits) -> usize {
+    let row_bytes = product.n.saturating_mul(product.dtype.size());
+    limits.turn_bytes / tiling.mr.saturating_mul(row_bytes).max(1)
+}
+
+/// Whether rows are complete after one turn: not only after a pass over all of them for each block
+/// of depth and of columns.
+fn completes_rows(product: &Product, tiling: &Tiling, limits: &Limits) -> bool {
+    tiling.blocks == 1 && tiling.keeps_right(product, limits)
+}
+
+/// The decisions for a product and the one that follows it, if that is worth it.
+fn pair(
+    products: [&Product; 2],
+    tiling: &Tiling,
+    measured: bool,
+    limits: &Limits,
+) -> Option<[Tiling; 2]> {
+    let [product, next] = products;
+    if product.dtype != next.dtype {
+        return None;
+    }
+    let [first, second] = Tiling::alike(products, tiling.isa, limits)?;
+    let first = if measured { tiling.clone() } else { first };
+    let rows = first.in_turns(panels(product, &first, limits), true).left_block * first.mr;
+    let near = completes_rows(product, &first, limits) && second.keeps_right(next, limits);
+    let worth = near && rows >= FEW_ROWS && next.n <= COLUMNS * rows;
+    (worth && first.mr == second.mr).then_some([first, second])
 }
 
 impl Loops<'_> {

@@ -109,13 +109,14 @@ fn rows_follow_their_panels() {
     check_within(maker, Close::Within(1e-4), Limits { far_bytes: 0, ..Limits::default() });
 }
 
-/// Blocks of up to 16 steps, with turns of few rows.
+/// Turns of few rows, and blocks of up to 35 steps, so that one case has several.
 const SMALL_TURNS: Limits = Limits {
-    depth_bytes: 64,
+    depth_bytes: 140,
     left_bytes: 4 << 10,
     small: 16 << 10,
     turn_bytes: 16 << 10,
-    whole_bytes: 1 << 20,
+    right_bytes: 64 << 10,
+    wide_right_bytes: 64 << 10,
     ..SMALL_BLOCKS
 };
 

@@ -259,7 +259,6 @@ pub const SMALL_BLOCKS: Limits = Limits {
     threads: 2,
     far_bytes: 0,
     turn_bytes: 2 << 10,
-    whole_bytes: 0,
     streamed_bytes: usize::MAX,
     narrow_streams: true,
 };
