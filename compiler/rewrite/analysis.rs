@@ -272,14 +272,19 @@ fn interval(
         Op::Map(map) => {
             let of: SmallVec<[Interval; 3]> = operands.iter().map(|f| f.interval).collect();
             let interval = Interval::map(*map, ty.dtype, &of);
-            if *map == MapOp::Sub && is_maximum_of(egraph, node.children[1], node.children[0]) {
-                // x - max(x): not above 0 where it is a number.
+            let shifted = *map == MapOp::Sub && ty.dtype.is_float();
+            if shifted && is_maximum_of(egraph, node.children[1], node.children[0]) {
+                // x - max(x): not above 0 where it is a number; of integers it may wrap.
                 return interval.meet(Interval { high: 0.0, ..all });
             }
             interval
         }
         Op::Convert(_) => operands[0].interval.convert(operands[0].ty.dtype, ty.dtype),
-        Op::CheckIndex(bound) => operands[0].interval.meet(positions(size(bound))),
+        Op::CheckIndex(bound) => match operands[0].interval {
+            // A negative index counts from the end: it becomes another number.
+            index if index.low < 0.0 => positions(size(bound)),
+            index => index.meet(positions(size(bound))),
+        },
         Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Broadcast { .. }
@@ -321,7 +326,7 @@ fn interval(
         },
         Op::Literal(literal) if literal.0.shape().iter().product::<usize>() <= 4096 => {
             let values = literal.0.to_f64_vec();
-            let of = |x: &f64| Interval::point(Scalar::from_f64(DType::F64, *x));
+            let of = |x: &f64| Interval::number(*x, ty.dtype);
             values.iter().map(of).reduce(Interval::hull).unwrap_or(all)
         }
         Op::Input(_)

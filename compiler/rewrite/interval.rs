@@ -3,7 +3,8 @@
 //!
 //! Invariant: bounds are sound for the *rounded* results of the operations: after float arithmetic
 //! they are widened outward by more than the rounding of the type; integer bounds that may wrap
-//! become the whole range of the type. Zero stays zero, so signs are never lost.
+//! become the whole range of the type, and beyond 2⁵³, where an `f64` does not hold every integer,
+//! they are widened too. Zero stays zero, so signs are never lost.
 
 use crate::graph::MapOp;
 use tensc_runtime::{DType, Scalar};
@@ -41,11 +42,15 @@ impl Interval {
     }
     /// Just this value.
     pub fn point(value: Scalar) -> Interval {
-        let x = value.to_f64();
+        Interval::number(value.to_f64(), value.dtype())
+    }
+    /// Just the number of type `dtype` of which `x` is the nearest `f64`.
+    pub fn number(x: f64, dtype: DType) -> Interval {
         if x.is_nan() {
             return Interval { low: f64::INFINITY, high: f64::NEG_INFINITY, nan: true };
         }
-        Interval::between(x, x)
+        let point = Interval::between(x, x);
+        if dtype.is_float() { point } else { point.around_integers().meet(Interval::of(dtype)) }
     }
     /// No value is infinite or NaN.
     pub fn is_finite(self) -> bool {
@@ -80,7 +85,13 @@ impl Interval {
         if dtype == DType::Bool {
             return Interval::of(DType::Bool);
         }
-        transfer(op, dtype, x).unwrap_or(Interval::of(dtype)).rounded(dtype)
+        match op {
+            // An operand as it is.
+            MapOp::Max | MapOp::Min | MapOp::Select | MapOp::StopGradient => {
+                transfer(op, dtype, x).unwrap_or(Interval::of(dtype))
+            }
+            _ => transfer(op, dtype, x).unwrap_or(Interval::of(dtype)).rounded(dtype),
+        }
     }
     /// Of the values converted to another type.
     pub fn convert(self, from: DType, to: DType) -> Interval {
@@ -93,35 +104,46 @@ impl Interval {
         let range = Interval::of(to);
         if from.is_float() {
             // Saturates, truncates toward zero; a NaN becomes 0.
-            let numbers = Interval {
-                low: self.low.trunc().clamp(range.low, range.high),
-                high: self.high.trunc().clamp(range.low, range.high),
-                nan: false,
-            };
+            let number = |x: f64| Interval::number(x.trunc().clamp(range.low, range.high), to);
+            let (low, high) = (number(self.low).low, number(self.high).high);
+            let numbers = Interval::between(low, high);
             return if self.nan { numbers.hull(Interval::between(0.0, 0.0)) } else { numbers };
         }
-        self.rounded(to)
+        let fits = self.low >= range.low && self.high <= range.high;
+        if fits { self } else { range }
     }
     /// Of sums of `n` values.
     pub fn sum(self, n: usize, dtype: DType) -> Interval {
         let n = n as f64;
         let times = |bound: f64| if bound == 0.0 { 0.0 } else { bound * n };
-        let both = self.low == f64::NEG_INFINITY && self.high == f64::INFINITY;
         // An accumulated error of n roundings at most doubles the bound for every n in practice.
         let sum = Interval {
             low: (2.0 * times(self.low)).min(0.0),
             high: (2.0 * times(self.high)).max(0.0),
-            nan: self.nan || both,
+            nan: self.nan,
         };
-        sum.rounded(dtype)
+        let sum = sum.rounded(dtype);
+        // A part that overflows to one side meets a part that is at the other end.
+        let both = sum.low == f64::NEG_INFINITY && sum.high == f64::INFINITY;
+        Interval { nan: sum.nan || both && dtype.is_float(), ..sum }
+    }
+
+    /// Outward to the next `f64` from bounds that may have been rounded: integers beyond 2⁵³.
+    fn around_integers(self) -> Interval {
+        const HELD: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
+        let low = if self.low.abs() >= HELD { self.low.next_down() } else { self.low };
+        let high = if self.high.abs() >= HELD { self.high.next_up() } else { self.high };
+        Interval { low, high, nan: self.nan }
     }
 
     /// Outward by the rounding of a float type, or the whole range of an integer type that wraps.
     fn rounded(self, dtype: DType) -> Interval {
         let range = Interval::of(dtype);
         if !dtype.is_float() {
-            let wraps = !(self.low >= range.low && self.high <= range.high);
-            return if wraps || self.nan { range } else { self };
+            // Widened, a bound past the end of `i64` is past it as an `f64` too.
+            let wide = self.around_integers();
+            let fits = wide.low >= range.low && wide.high <= range.high;
+            return if fits && !self.nan { wide } else { range };
         }
         let (epsilon, largest, tiny) = match dtype {
             DType::F16 => (2f64.powi(-9), 65504.0, 2f64.powi(-23)),
@@ -209,7 +231,8 @@ fn transfer(op: MapOp, dtype: DType, x: &[Interval]) -> Option<Interval> {
             Some(Interval { nan: nan || invalid, ..corners })
         }
         MapOp::Reciprocal if x[0].is_nonzero() => of(1.0 / x[0].high, 1.0 / x[0].low),
-        MapOp::Rsqrt if x[0].low >= 0.0 => of(0.0, f64::INFINITY),
+        // Of -0 it is -inf.
+        MapOp::Rsqrt if x[0].low > 0.0 => of(0.0, f64::INFINITY),
         MapOp::Select => Some(x[1].hull(x[2])),
         _ => None,
     }

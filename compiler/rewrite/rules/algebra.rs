@@ -185,8 +185,9 @@ fn divide_exactly(site: &mut Site<'_>, node: &ENode) {
     let Some(divisor) = site.constant(node.children[1]) else { return };
     let (dtype, x) = (divisor.dtype(), divisor.to_f64());
     // Well inside the exponents of every float type, so that the reciprocal is normal too.
-    let power = x.is_finite() && x != 0.0 && x.abs().log2().fract() == 0.0;
-    if !dtype.is_float() || !power || x.abs().log2().abs() > 14.0 {
+    let inside = (2f64.powi(-14)..=2f64.powi(14)).contains(&x.abs());
+    let mantissa = x.to_bits() & ((1 << (f64::MANTISSA_DIGITS - 1)) - 1);
+    if !dtype.is_float() || !inside || mantissa != 0 {
         return;
     }
     let ty = site.ty(node.children[1]);

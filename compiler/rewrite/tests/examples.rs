@@ -90,6 +90,12 @@ pub const EXAMPLES: &[Example] = &[
         let by = g.full(-8.0, F32, &[12, 12]);
         g.map(MapOp::Div, &[x, by])
     }),
+    ("div-power-of-two", |g| {
+        // Beside a power of two, whose logarithm rounds to an integer: to be left alone.
+        let x = g.input(DType::F64, &[12, 12]);
+        let by = g.full(16.000_000_000_000_004, DType::F64, &[12, 12]);
+        g.map(MapOp::Div, &[x, by])
+    }),
     ("convert-same", |g| {
         let x = g.x(&[12]);
         g.op(Op::Convert(F32), &[x])

@@ -6,7 +6,7 @@
 //! fails.
 
 use super::examples::EXAMPLES;
-use super::{compare, difference};
+use super::{compare, difference, special, tensor};
 use crate::graph::ops::Draws;
 use crate::graph::{Dim, Graph, MapOp, NodeId, Op, Origin, TensorType, interpret};
 use crate::rewrite::convert::{Loaded, load};
@@ -90,36 +90,20 @@ impl Raw {
     }
 }
 
-/// Values that break identities: zeros of both signs, infinities, NaN, large, small and subnormal.
-const SPECIAL: [f64; 12] = [
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    f64::INFINITY,
-    f64::NEG_INFINITY,
-    f64::NAN,
-    3.3,
-    -2.5e-40,
-    1e30,
-    127.0,
-    255.0,
-];
-
-fn inputs(graph: &Graph, special: bool, seed: u64) -> Vec<Tensor> {
+fn inputs(graph: &Graph, extreme: bool, seed: u64) -> Vec<Tensor> {
     let value = |(i, (_, node)): (usize, &(String, NodeId))| {
         let ty = graph.ty(*node);
         let shape: Shape = ty.concrete_shape();
         let n = shape.elements();
-        if !special {
+        if !extreme {
             let limit = if ty.dtype.is_float() { 2.0 } else { 9.0 };
             return Draws::Between(-limit, limit).tensor(ty.dtype, shape, seed + i as u64);
         }
         // Every pair of special values meets somewhere in 144 elements.
-        let stride = if i % 2 == 0 { 1 } else { SPECIAL.len() };
-        let values: Vec<f64> =
-            (0..n).map(|at| SPECIAL[(at / stride + i) % SPECIAL.len()]).collect();
-        Tensor::from_f64_slice(ty.dtype, &values, shape)
+        let values = special(ty.dtype);
+        let stride = if i % 2 == 0 { 1 } else { values.len() };
+        let chosen = (0..n).map(|at| values[(at / stride + i) % values.len()]);
+        tensor(ty.dtype, chosen, shape)
     };
     graph.inputs().iter().enumerate().map(value).collect()
 }
