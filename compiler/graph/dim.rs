@@ -2,6 +2,10 @@
 //!
 //! Invariant: a [`Dim`] is in normal form (monomials sorted, no zero coefficients), so that two
 //! sizes are the same function of the named dimensions exactly when they are `==`.
+//!
+//! Coefficients are `i64`. The operators saturate: a size at that end is beyond what memory holds,
+//! which whoever makes a tensor of it reports. The checker folds a user's numbers by the checked
+//! functions.
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -82,10 +86,9 @@ impl Dim {
         sum
     }
 
-    /// `self / divisor` where that is exact as a polynomial.
-    pub fn div_exact(&self, divisor: &Dim) -> Option<Dim> {
-        let divisor = divisor.terms();
-        let (lead, lead_coefficient) = divisor.first()?.clone();
+    /// `self / by` where that is exact as a polynomial.
+    pub fn div_exact(&self, by: &Dim) -> Option<Dim> {
+        let (lead, lead_coefficient) = by.terms().first()?.clone();
         let (mut rest, mut quotient) = (self.terms(), Vec::new());
         while let Some((monomial, coefficient)) = rest.first().cloned() {
             let mut factor = monomial;
@@ -93,15 +96,30 @@ impl Dim {
                 let at = factor.iter().position(|v| v == var)?;
                 factor.remove(at);
             }
-            if coefficient % lead_coefficient != 0 {
+            if coefficient.checked_rem(lead_coefficient)? != 0 {
                 return None;
             }
             let term = (factor, coefficient / lead_coefficient);
-            let taken = Dim::from_terms(vec![term.clone()]) * Dim::from_terms(divisor.clone());
-            rest = (Dim::from_terms(rest) - taken).terms();
+            let taken = Dim::exact(vec![term.clone()])?.checked_mul(by)?;
+            rest = Dim::exact(rest)?.checked_sub(&taken)?.terms();
             quotient.push(term);
         }
-        Some(Dim::from_terms(quotient))
+        Dim::exact(quotient)
+    }
+
+    /// The sum, where its coefficients are `i64`.
+    pub fn checked_add(&self, other: &Dim) -> Option<Dim> {
+        fitting(sum(self, other, 1))
+    }
+
+    /// The difference, where its coefficients are `i64`.
+    pub fn checked_sub(&self, other: &Dim) -> Option<Dim> {
+        fitting(sum(self, other, -1))
+    }
+
+    /// The product, where its coefficients are `i64`.
+    pub fn checked_mul(&self, other: &Dim) -> Option<Dim> {
+        fitting(product(self, other))
     }
 
     fn terms(&self) -> Vec<(Monomial, i64)> {
@@ -112,21 +130,61 @@ impl Dim {
         }
     }
 
-    /// Normal form: by descending degree, then by variables; like terms added.
-    fn from_terms(terms: Vec<(Monomial, i64)>) -> Dim {
-        let mut sums: FxHashMap<Monomial, i64> = FxHashMap::default();
-        for (mut monomial, coefficient) in terms {
-            monomial.sort();
-            let sum = sums.entry(monomial).or_default();
-            *sum = sum.saturating_add(coefficient);
-        }
-        let mut terms: Vec<_> = sums.into_iter().filter(|(_, c)| *c != 0).collect();
-        terms.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        match terms.as_slice() {
-            [] => Dim::Const(0),
-            [(monomial, n)] if monomial.is_empty() => Dim::Const(*n),
-            _ => Dim::Poly(Arc::new(terms)),
-        }
+    fn exact(terms: Vec<(Monomial, i64)>) -> Option<Dim> {
+        fitting(normal(terms.into_iter().map(|(monomial, n)| (monomial, i128::from(n)))))
+    }
+}
+
+/// Terms in normal form before it is known whether their coefficients fit `i64`.
+type Terms = Vec<(Monomial, i128)>;
+
+/// Normal form: by descending degree, then by variables; like terms added.
+fn normal(terms: impl IntoIterator<Item = (Monomial, i128)>) -> Terms {
+    let mut sums: FxHashMap<Monomial, i128> = FxHashMap::default();
+    for (mut monomial, coefficient) in terms {
+        monomial.sort();
+        let sum = sums.entry(monomial).or_default();
+        *sum = sum.saturating_add(coefficient);
+    }
+    let mut terms: Terms = sums.into_iter().filter(|(_, c)| *c != 0).collect();
+    terms.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    terms
+}
+
+/// `left + sign * right`
+fn sum(left: &Dim, right: &Dim, sign: i128) -> Terms {
+    let left = left.terms().into_iter().map(|(monomial, n)| (monomial, i128::from(n)));
+    let right = right.terms().into_iter().map(|(monomial, n)| (monomial, sign * i128::from(n)));
+    normal(left.chain(right))
+}
+
+fn product(left: &Dim, right: &Dim) -> Terms {
+    let (left, right) = (left.terms(), right.terms());
+    normal(left.iter().flat_map(|(a, x)| {
+        right.iter().map(|(b, y)| {
+            let monomial = a.iter().chain(b).cloned().collect();
+            (monomial, i128::from(*x) * i128::from(*y))
+        })
+    }))
+}
+
+/// The size of these terms, where their coefficients are `i64`.
+fn fitting(terms: Terms) -> Option<Dim> {
+    let fits = |(monomial, n): (Monomial, i128)| Some((monomial, i64::try_from(n).ok()?));
+    Some(made(terms.into_iter().map(fits).collect::<Option<_>>()?))
+}
+
+/// The size of these terms; what is beyond `i64` is its end, which no tensor has room for.
+fn saturated(terms: Terms) -> Dim {
+    let end = |n: i128| n.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+    made(terms.into_iter().map(|(monomial, n)| (monomial, end(n))).collect())
+}
+
+fn made(terms: Vec<(Monomial, i64)>) -> Dim {
+    match terms.as_slice() {
+        [] => Dim::Const(0),
+        [(monomial, n)] if monomial.is_empty() => Dim::Const(*n),
+        _ => Dim::Poly(Arc::new(terms)),
     }
 }
 
@@ -145,37 +203,30 @@ impl From<i64> for Dim {
 impl Add for Dim {
     type Output = Dim;
     fn add(self, other: Dim) -> Dim {
-        if let (Dim::Const(a), Dim::Const(b)) = (&self, &other) {
-            return Dim::Const(a.saturating_add(*b));
+        match (&self, &other) {
+            (Dim::Const(a), Dim::Const(b)) => Dim::Const(a.saturating_add(*b)),
+            _ => saturated(sum(&self, &other, 1)),
         }
-        let mut terms = self.terms();
-        terms.extend(other.terms());
-        Dim::from_terms(terms)
     }
 }
 
 impl Sub for Dim {
     type Output = Dim;
     fn sub(self, other: Dim) -> Dim {
-        self + other * Dim::Const(-1)
+        match (&self, &other) {
+            (Dim::Const(a), Dim::Const(b)) => Dim::Const(a.saturating_sub(*b)),
+            _ => saturated(sum(&self, &other, -1)),
+        }
     }
 }
 
 impl Mul for Dim {
     type Output = Dim;
     fn mul(self, other: Dim) -> Dim {
-        if let (Dim::Const(a), Dim::Const(b)) = (&self, &other) {
-            return Dim::Const(a.saturating_mul(*b));
+        match (&self, &other) {
+            (Dim::Const(a), Dim::Const(b)) => Dim::Const(a.saturating_mul(*b)),
+            _ => saturated(product(&self, &other)),
         }
-        let (left, right) = (self.terms(), other.terms());
-        let mut terms = Vec::with_capacity(left.len() * right.len());
-        for (a, x) in &left {
-            for (b, y) in &right {
-                let monomial = a.iter().chain(b).cloned().collect();
-                terms.push((monomial, x.saturating_mul(*y)));
-            }
-        }
-        Dim::from_terms(terms)
     }
 }
 
@@ -259,6 +310,25 @@ mod tests {
         assert_eq!(Dim::Const(12).div_exact(&Dim::Const(5)), None);
         assert_eq!(Dim::Const(12).div_exact(&Dim::Const(0)), None);
         assert_eq!(Dim::Const(0).div_exact(&b), Some(Dim::Const(0)));
+    }
+
+    #[test]
+    fn coefficients_are_checked_or_end_where_i64_does() {
+        let (b, most, least) = (var(0, "B"), Dim::Const(i64::MAX), Dim::Const(i64::MIN));
+        let one = Dim::Const(1);
+        assert_eq!(most.checked_add(&one), None);
+        assert_eq!(most.clone() + one.clone(), most);
+        assert_eq!(least.checked_sub(&one), None);
+        assert_eq!(most.checked_sub(&least), None);
+        assert_eq!(least.div_exact(&Dim::Const(-1)), None, "2^63 is no i64");
+        assert_eq!(most.checked_mul(&most), None);
+        let many = b.checked_mul(&most).expect("it fits");
+        assert_eq!(many.checked_add(&b), None);
+        assert_eq!(many.clone() + b.clone(), many);
+        let square = |x: &Dim| x.checked_mul(x);
+        let large = b.checked_add(&Dim::Const(3_037_000_500)).expect("it fits");
+        assert_eq!(square(&large), None);
+        assert_eq!(many.checked_sub(&many), Some(Dim::Const(0)));
     }
 
     #[test]

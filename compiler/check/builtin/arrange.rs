@@ -210,7 +210,7 @@ fn diag_embed<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let last = rank - 2;
     let zero = w.to_tensor(&Value::int(0), Some(ty.dtype), span)?;
     let mut high: SmallVec<[Dim; 4]> = SmallVec::from_elem(Dim::Const(0), ty.rank());
-    high[last] = Dim::Const(offset.abs());
+    high[last] = Dim::Const(offset.saturating_abs());
     let low = SmallVec::from_elem(Dim::Const(0), ty.rank());
     let pad = Op::Pad { low, high, interior: SmallVec::from_elem(0, ty.rank()) };
     let longer = w.add(pad, &[x, zero], span)?;

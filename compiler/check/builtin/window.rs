@@ -55,7 +55,7 @@ fn windows<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         };
         return Err(w.error(codes::BAD_ARGUMENTS, at, message));
     }
-    let reach = Dim::Const(dilation.abs()) * (size.clone() - Dim::Const(1));
+    let reach = Dim::Const(dilation.saturating_abs()) * (size.clone() - Dim::Const(1));
     let (before, after) =
         if dilation > 0 { (Dim::Const(0), reach) } else { (reach, Dim::Const(0)) };
     let start = match args.given(5) {

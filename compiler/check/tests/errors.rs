@@ -137,6 +137,76 @@ fn g(x: f32[N]) -> f32 = sum(x)
 }
 
 #[test]
+fn known_numbers_end_where_i64_does() {
+    let text = "fn f[N](x: f32[N]) -> f32 = {
+    let most = 9223372036854775807
+    let a = most + 1
+    let b = (-most - 1) / -1
+    let c = -(-most - 1)
+    let d = 2 ** 64
+    let e = most * N + N
+    let g = (-most - 1) % -1 + 2 ** 62 + most * 2.0
+    0.0
+}
+";
+    assert_snapshot!(messages(text), @r"
+    error[E0215]: 9223372036854775807 + 1 is beyond i64, in which known numbers are exact
+     --> test.tx:3:13
+      |
+    3 |     let a = most + 1
+      |             ^^^^^^^^
+      |
+      = help: with a float, such as 1e19, it is rounded instead
+
+    error[E0215]: (-9223372036854775808) / (-1) is beyond i64, in which known numbers are exact
+     --> test.tx:4:13
+      |
+    4 |     let b = (-most - 1) / -1
+      |             ^^^^^^^^^^^^^^^^
+      |
+      = help: with a float, such as 1e19, it is rounded instead
+
+    error[E0215]: -(-9223372036854775808) is beyond i64, in which known numbers are exact
+     --> test.tx:5:13
+      |
+    5 |     let c = -(-most - 1)
+      |             ^^^^^^^^^^^^
+      |
+      = help: with a float, such as 1e19, it is rounded instead
+
+    error[E0215]: 2 ** 64 is beyond i64, in which known numbers are exact
+     --> test.tx:6:13
+      |
+    6 |     let d = 2 ** 64
+      |             ^^^^^^^
+      |
+      = help: with a float, such as 1e19, it is rounded instead
+
+    error[E0215]: (9223372036854775807*N) + N is beyond i64, in which known numbers are exact
+     --> test.tx:7:13
+      |
+    7 |     let e = most * N + N
+      |             ^^^^^^^^^^^^
+      |
+      = help: with a float, such as 1e19, it is rounded instead
+
+    5 errors
+    ");
+}
+
+#[test]
+fn slices_and_windows_of_the_largest_steps() {
+    let text = "fn f(x: f32[5]) -> f32[1] = {
+    let step = -9223372036854775807 - 1
+    let a = diag_embed(x, step)
+    let b = windows(x, 0, 2, dilation = step)
+    x[4:0:step]
+}
+";
+    assert_snapshot!(messages(text), @"");
+}
+
+#[test]
 fn element_types() {
     let text = r#"fn f(x: f32[3], n: i64[3], b: u8[3]) -> f32[3] = {
     let a = x + n

@@ -69,7 +69,9 @@ impl<'w> Walk<'w> {
         match (op, &operand.0) {
             (_, Value::Error) => Err(self.reported()),
             (UnaryOp::Neg, Value::Static(Static::Dim(d))) => {
-                Ok(Value::dim(Dim::Const(0) - d.clone()))
+                let negative = Dim::Const(0).checked_sub(d);
+                let what = format!("-{}", grouped(d));
+                Ok(Value::dim(self.fits(negative, &what, span)?))
             }
             (UnaryOp::Neg, Value::Static(Static::Float(x, text))) => {
                 let text = text.as_ref().map(|t| match t.strip_prefix('-') {
@@ -111,26 +113,35 @@ impl<'w> Walk<'w> {
     fn fold_dims(&mut self, op: BinaryOp, a: &Dim, b: &Dim, span: Span) -> Eval<Option<Static>> {
         let known = a.known().zip(b.known());
         let order = |f: fn(&i64, &i64) -> bool| known.map(|(a, b)| Static::Bool(f(&a, &b)));
+        let dim = |w: &mut Self, result: Option<Dim>| {
+            let what = format!("{} {} {}", grouped(a), op.symbol(), grouped(b));
+            w.fits(result, &what, span).map(|dim| Some(Static::Dim(dim)))
+        };
         Ok(match op {
-            BinaryOp::Add => Some(Static::Dim(a.clone() + b.clone())),
-            BinaryOp::Sub => Some(Static::Dim(a.clone() - b.clone())),
-            BinaryOp::Mul => Some(Static::Dim(a.clone() * b.clone())),
+            BinaryOp::Add => dim(self, a.checked_add(b))?,
+            BinaryOp::Sub => dim(self, a.checked_sub(b))?,
+            BinaryOp::Mul => dim(self, a.checked_mul(b))?,
             BinaryOp::Div => match (a.div_exact(b), known) {
                 _ if b.is(0) => {
                     return Err(self.error(codes::INEXACT_DIVISION, span, "division by 0"));
                 }
                 (Some(quotient), _) => Some(Static::Dim(quotient)),
                 // Numbers that do not divide are a fraction; sizes that do not must say so.
-                (None, Some((a, b))) => Some(Static::Float(a as f64 / b as f64, None)),
+                (None, Some((a, b))) if a.checked_rem(b).is_some() => {
+                    Some(Static::Float(a as f64 / b as f64, None))
+                }
+                (None, Some(_)) => dim(self, None)?,
                 (None, None) => None,
             },
             BinaryOp::Rem => {
-                known.and_then(|(a, b)| a.checked_rem(b)).map(|r| Static::Dim(Dim::Const(r)))
+                // The least number by -1 has no remainder, though the quotient does not fit.
+                let rest = known.filter(|(_, b)| *b != 0).map(|(a, b)| a.wrapping_rem(b));
+                rest.map(|r| Static::Dim(Dim::Const(r)))
             }
-            BinaryOp::Pow => {
-                let power = known.and_then(|(a, b)| a.checked_pow(u32::try_from(b).ok()?));
-                power.map(|p| Static::Dim(Dim::Const(p)))
-            }
+            BinaryOp::Pow => match known.map(|(a, b)| (a, u32::try_from(b))) {
+                Some((a, Ok(b))) => dim(self, a.checked_pow(b).map(Dim::Const))?,
+                _ => None,
+            },
             BinaryOp::Eq if a == b => Some(Static::Bool(true)),
             BinaryOp::Ne if a == b => Some(Static::Bool(false)),
             BinaryOp::Eq => order(i64::eq),
@@ -140,6 +151,15 @@ impl<'w> Walk<'w> {
             BinaryOp::Gt => order(i64::gt),
             BinaryOp::Ge => order(i64::ge),
             BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::MatMul => None,
+        })
+    }
+
+    /// A known number or size, where it is within what one may be.
+    fn fits(&mut self, result: Option<Dim>, what: &str, span: Span) -> Eval<Dim> {
+        result.ok_or_else(|| {
+            let message = format!("{what} is beyond i64, in which known numbers are exact");
+            let diagnostic = Diagnostic::error(codes::BAD_LITERAL, span, message);
+            self.report(diagnostic.help("with a float, such as 1e19, it is rounded instead"))
         })
     }
 
@@ -369,6 +389,15 @@ impl<'w> Walk<'w> {
         let node = self.reshape(node, kept.iter().map(|&a| ty.shape[a].clone()), span)?;
         let axes = kept.iter().map(|&a| (offset + a) as u8).collect();
         self.add(Op::Broadcast { shape: shape.into(), axes }, &[node], span)
+    }
+}
+
+/// As an operand: what is not one word in brackets.
+fn grouped(dim: &Dim) -> String {
+    match dim {
+        Dim::Const(0..) => dim.to_string(),
+        _ if dim.as_var().is_some() => dim.to_string(),
+        _ => format!("({dim})"),
     }
 }
 

@@ -397,10 +397,13 @@ impl<'w> Walk<'w> {
     pub(crate) fn steps(&self, from: &Dim, to: &Dim, step: i64) -> Option<Dim> {
         let (distance, step) = match step > 0 {
             true => (to.clone() - from.clone(), step),
-            false => (from.clone() - to.clone(), -step),
+            false => (from.clone() - to.clone(), step.saturating_neg()),
         };
         match distance.known() {
-            Some(n) => Some(Dim::Const((n.max(0) + step - 1) / step)),
+            Some(n) => {
+                let n = n.max(0);
+                Some(Dim::Const(n / step + i64::from(n % step != 0)))
+            }
             None => distance.div_exact(&Dim::Const(step)),
         }
     }
