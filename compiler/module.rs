@@ -120,7 +120,10 @@ impl Module {
     /// The pure function of this name.
     pub fn function(&self, name: &str) -> Option<Function> {
         let typed = self.program.functions.iter().find(|f| f.name == name)?;
-        Some(Function { typed: Arc::new(typed.clone()), identity: typed.graph.content_hash() })
+        let identity = both_halves(|hasher| {
+            (typed.graph.content_hash(), typed.graph.live_origins()).hash(hasher);
+        });
+        Some(Function { typed: Arc::new(typed.clone()), identity })
     }
 
     /// Runs `main`.
@@ -172,8 +175,7 @@ impl Module {
     }
 
     /// What a failed call of one of its functions says, at the place in the source where an index
-    /// was out of range. Where modules of one session have the same function, that is the place in
-    /// the one that was called first.
+    /// was out of range.
     pub fn call_failure(&self, error: &CallError) -> Failure {
         let diagnostic = script::call_failed(error, None);
         let mut labels = diagnostic.primary.iter().chain(&diagnostic.secondary);
@@ -201,7 +203,7 @@ pub struct RunOptions {
 #[derive(Clone, Debug)]
 pub struct Function {
     typed: Arc<typed::Function>,
-    /// The hash of what it computes.
+    /// The hash of what it computes, and of where that is written.
     identity: u128,
 }
 

@@ -1,7 +1,9 @@
-//! How much memory a plan needs where the program asks for less: `checkpoint`.
+//! How much memory a plan needs where the program asks for less: `checkpoint`. And a call that
+//! needs more than there is, which is an error.
 
 use tensc::pipeline::{Options, PLAN, Recorder, compile};
-use tensc::{Module, kernel};
+use tensc::session::{Argument, CallError};
+use tensc::{Module, Session, Tensor, kernel};
 
 const BLOCKS: usize = 6;
 
@@ -51,4 +53,19 @@ fn checkpoints_need_less_memory() {
     let (plain, spared) = (arena(&kept, "repeated"), arena(&again, "repeated"));
     assert!(plain >= 16 * (INSIDE + BETWEEN), "{plain}");
     assert!(spared <= (16 + 4) * BETWEEN + 4 * INSIDE, "{spared} of {plain}");
+}
+
+#[test]
+fn memory_that_is_not_there_is_an_error_of_every_call() {
+    let text = "fn f(k: i64) -> f32 = sum(uniform(key(k), [1073741824, 1073741824]))";
+    let module = Module::from_source("memory.tx", text).expect("the program is right");
+    let (session, k) = (Session::default(), Tensor::scalar(1i64));
+    let function = module.function("f").expect("it is there");
+    let compiled = function.compile(&session, &[k.view()]).expect("it compiles");
+    let called = compiled.call(session.pool(), vec![Argument::Borrowed(k.view())]);
+    let mut result = [Tensor::scalar(0f32)];
+    let into = compiled.call_into(session.pool(), &[k.view()], &mut result);
+    let message = "this needs 4.6 EB of memory, which the system does not give".to_string();
+    assert_eq!(called, Err(CallError::Memory(message.clone())));
+    assert_eq!(into, Err(CallError::Memory(message)));
 }

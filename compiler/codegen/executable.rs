@@ -154,14 +154,20 @@ impl Executable {
         &self.texts
     }
 
-    /// Memory for runs on up to `threads` threads.
-    pub fn workspace(&self, threads: usize) -> Workspace {
-        let mut arena = Arena::new(self.program.plan.bytes);
+    /// Memory for runs on up to `threads` threads; `None` where the system does not give it.
+    pub fn workspace(&self, threads: usize) -> Option<Workspace> {
+        let mut arena = Arena::try_new(self.program.plan.bytes)?;
         let memory = Memory::planned(&self.program, arena.as_mut_ptr());
-        let mut scratch: Vec<Arena> =
-            (0..threads.max(1)).map(|_| Arena::new(self.scratch)).collect();
+        let scratch = (0..threads.max(1)).map(|_| Arena::try_new(self.scratch));
+        let mut scratch: Vec<Arena> = scratch.collect::<Option<_>>()?;
         let threads = scratch.iter_mut().map(|s| Thread::new(s.as_mut_ptr())).collect();
-        Workspace { memory, threads, arena, _scratch: scratch }
+        Some(Workspace { memory, threads, arena, _scratch: scratch })
+    }
+
+    /// Bytes of a [`Workspace`].
+    pub fn workspace_bytes(&self, threads: usize) -> usize {
+        let scratch = self.scratch.saturating_mul(threads.max(1));
+        self.program.plan.bytes.saturating_add(scratch)
     }
 
     /// Bytes of scratch memory a thread needs.

@@ -98,6 +98,7 @@ codes! {
     ASSERTION_FAILED = 606, "an assertion that does not hold";
     LOOP_LIMIT = 607, "a loop that did not end within its limit";
     NO_MEMORY = 608, "more memory than the system gives";
+    NO_CODE = 609, "a computation that there is no machine code for";
 }
 
 /// What a code means, if it is one.

@@ -129,6 +129,26 @@ impl Graph {
         both_halves(|hasher| self.hash_content(hasher))
     }
 
+    /// Where each node comes from that some output needs, those of the steps of loops and of bodies
+    /// of calls too: of graphs with one [`Graph::content_hash`], position by position.
+    pub fn live_origins(&self) -> Vec<Origin> {
+        let mut origins = Vec::with_capacity(self.len());
+        self.collect_origins(&mut origins);
+        origins
+    }
+
+    fn collect_origins(&self, origins: &mut Vec<Origin>) {
+        let live = self.live();
+        for id in self.nodes().filter(|id| live[id.index()]) {
+            origins.push(self.node(id).origin);
+            match self.op(id) {
+                Op::Scan(scan) => scan.step.collect_origins(origins),
+                Op::Call(call) => call.body.collect_origins(origins),
+                _ => {}
+            }
+        }
+    }
+
     fn hash_content(&self, hasher: &mut impl Hasher) {
         let live = self.live();
         let mut numbers: Vec<usize> = vec![usize::MAX; self.len()];

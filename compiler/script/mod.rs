@@ -247,10 +247,10 @@ impl Executor<'_> {
     }
 }
 
-/// A message about what a node comes from: inside the library, at the call that led there.
 /// The message about a call that failed, at `place` where the error has none of its own.
 pub(crate) fn call_failed(error: &CallError, place: Option<Span>) -> Diagnostic {
     let code = match error {
+        CallError::Compile(_) => codes::NO_CODE,
         CallError::Memory(_) => codes::NO_MEMORY,
         CallError::Index { .. } => codes::INDEX_OUT_OF_RANGE,
         CallError::Count { .. } | CallError::Type { .. } => codes::DATA_SHAPE,
@@ -262,6 +262,7 @@ pub(crate) fn call_failed(error: &CallError, place: Option<Span>) -> Diagnostic 
     }
 }
 
+/// A message about what a node comes from: inside the library, at the call that led there.
 fn placed(code: Code, origin: Option<Origin>, region: Span, message: String) -> Diagnostic {
     let Some(Origin { span: Some(span), call, .. }) = origin else {
         return Diagnostic::error(code, region, message);
@@ -279,5 +280,24 @@ fn scalar_tensor(value: Scalar) -> Tensor {
         tensc_runtime::with_element!(value.dtype(), T => {
             Tensor::scalar(<T as tensc_runtime::Element>::from_i64(value.to_i64()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::SourceId;
+
+    #[test]
+    fn each_failure_of_a_call_has_its_code() {
+        let (region, at) = (Span::new(SourceId(0), 0, 9), Span::new(SourceId(0), 2, 3));
+        let told = |error: CallError| {
+            let diagnostic = call_failed(&error, Some(region));
+            (diagnostic.code.to_string(), diagnostic.primary.expect("a place").span)
+        };
+        let index = CallError::Index { origin: Origin::source(at), message: String::new() };
+        assert_eq!(told(index), ("E0604".to_string(), at));
+        assert_eq!(told(CallError::Memory(String::new())), ("E0608".to_string(), region));
+        assert_eq!(told(CallError::Compile(String::new())), ("E0609".to_string(), region));
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Parameters are drawn from keys that depend on their place only: a test draws the same always.
 
+use super::call_failed;
 use crate::check::typed::{GradientTest, Moving};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::Graph;
-use crate::session::{Argument, Compiled, Session};
+use crate::session::{Argument, CallError, Compiled, Session};
 use std::sync::Arc;
 use tensc_runtime::{Tensor, rng};
 
@@ -25,14 +26,15 @@ pub fn check_gradient(
 ) -> Result<(), Diagnostic> {
     let fails = |message: String| Diagnostic::error(codes::ASSERTION_FAILED, span, message);
     let compile = |graph: &Graph| -> Result<Arc<Compiled>, Diagnostic> {
-        session.compile_graph(graph).map_err(|e| fails(e.to_string()))
+        session.compile_graph(graph).map_err(|e| call_failed(&e, Some(span)))
     };
     let run = |compiled: &Compiled, inputs: &[Tensor]| -> Result<Vec<Tensor>, Diagnostic> {
         let arguments = inputs.iter().map(|t| Argument::Borrowed(t.view())).collect();
-        compiled.call(session.pool(), arguments).map_err(|e| {
-            let at = e.origin().and_then(|o| o.span).unwrap_or(span);
-            let diagnostic = Diagnostic::error(codes::INDEX_OUT_OF_RANGE, at, e.to_string());
-            diagnostic.note("`gradcheck` draws integers from 0 and 1")
+        compiled.call(session.pool(), arguments).map_err(|e| match e {
+            CallError::Index { .. } => {
+                call_failed(&e, Some(span)).note("`gradcheck` draws integers from 0 and 1")
+            }
+            _ => call_failed(&e, Some(span)),
         })
     };
     let (value, gradient) = (compile(&test.value)?, compile(&test.gradient)?);
@@ -59,7 +61,7 @@ pub fn check_gradient(
             moved(0.0)?;
             inputs[*input].as_mut_slice::<f64>()[element] = before;
             let have = found[element];
-            let scale = 1.0 + have.abs().max(wanted.abs()).max(first.abs());
+            let scale = have.abs().max(wanted.abs()).max(first.abs()).max(1.0);
             // NaN is not close to anything.
             let close = (have - wanted).abs() <= test.tolerance * scale;
             if !close {

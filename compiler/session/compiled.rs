@@ -16,7 +16,7 @@ use crate::graph::interpret::interpret;
 use crate::graph::{Graph, NodeId, Op, Origin};
 use smallvec::SmallVec;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tensc_runtime::{Arena, DType, Pool, Shape, Tensor, TensorView};
 
@@ -75,7 +75,9 @@ pub enum CallError {
         /// The argument's.
         found: String,
     },
-    /// The system gave no memory: for code, or for what a call computes.
+    /// The graph has no code: there is no memory for it, or none for this machine.
+    Compile(String),
+    /// The system gave no memory for what a call computes.
     Memory(String),
     /// An index was out of range while the code ran.
     Index {
@@ -91,7 +93,10 @@ impl CallError {
     pub fn origin(&self) -> Option<Origin> {
         match self {
             CallError::Index { origin, .. } => Some(*origin),
-            CallError::Count { .. } | CallError::Type { .. } | CallError::Memory(_) => None,
+            CallError::Count { .. }
+            | CallError::Type { .. }
+            | CallError::Compile(_)
+            | CallError::Memory(_) => None,
         }
     }
 }
@@ -105,7 +110,7 @@ impl fmt::Display for CallError {
             CallError::Type { input, expected, found } => {
                 write!(f, "`{input}` needs {expected}, found {found}")
             }
-            CallError::Memory(message) => f.write_str(message),
+            CallError::Compile(message) | CallError::Memory(message) => f.write_str(message),
             CallError::Index { message, .. } => f.write_str(message),
         }
     }
@@ -117,12 +122,19 @@ const OUT_OF_RANGE: &str = "an index is out of range";
 
 enum Engine {
     Code {
-        executable: Executable,
-        idle: Mutex<Vec<Workspace>>,
+        code: Arc<Code>,
+        /// Where each index that the code checks was written.
+        sites: Vec<Origin>,
         witness: Option<Witness>,
         guard: bool,
     },
     Interpreter(Graph),
+}
+
+/// What all places share that need one computation.
+struct Code {
+    executable: Executable,
+    idle: Mutex<Vec<Workspace>>,
 }
 
 /// Who is told the number of each kernel and how long it took.
@@ -131,29 +143,58 @@ type Observe<'a> = Option<&'a mut dyn FnMut(&[usize], Duration)>;
 /// An executable graph: `Send + Sync`, callable from several threads at once.
 pub struct Compiled {
     engine: Engine,
+    /// [`Graph::live_origins`].
+    origins: Vec<Origin>,
     inputs: Vec<(String, DType, Shape)>,
     outputs: Vec<(String, DType, Shape)>,
 }
 
 impl Compiled {
-    pub(super) fn jit(graph: &Graph, executable: Executable, guard: bool) -> Compiled {
-        let donations = executable.program().plan.donations.iter();
-        let donated: Vec<usize> = donations.map(|(input, _)| *input as usize).collect();
-        let witness = Witness::of(graph, &donated);
-        Compiled::new(graph, Engine::Code { executable, idle: Mutex::default(), witness, guard })
+    pub(super) fn jit(
+        graph: &Graph,
+        origins: Vec<Origin>,
+        executable: Executable,
+        guard: bool,
+    ) -> Compiled {
+        let sites = executable.program().sites.clone();
+        let witness = witness(graph, &executable);
+        let code = Arc::new(Code { executable, idle: Mutex::default() });
+        Compiled::new(graph, origins, Engine::Code { code, sites, witness, guard })
     }
 
-    pub(super) fn interpreted(graph: &Graph) -> Compiled {
-        Compiled::new(graph, Engine::Interpreter(graph.clone()))
+    pub(super) fn interpreted(graph: &Graph, origins: Vec<Origin>) -> Compiled {
+        Compiled::new(graph, origins, Engine::Interpreter(graph.clone()))
     }
 
-    fn new(graph: &Graph, engine: Engine) -> Compiled {
+    /// The same code for a graph of the same content that was written elsewhere.
+    pub(super) fn elsewhere(&self, graph: &Graph, origins: &[Origin]) -> Compiled {
+        let engine = match &self.engine {
+            Engine::Interpreter(_) => Engine::Interpreter(graph.clone()),
+            Engine::Code { code, sites, guard, .. } => {
+                let there = |site: &Origin| {
+                    let at = self.origins.iter().position(|origin| origin == site);
+                    at.map_or(Origin::default(), |at| origins[at])
+                };
+                let sites = sites.iter().map(there).collect();
+                let witness = witness(graph, &code.executable);
+                Engine::Code { code: Arc::clone(code), sites, witness, guard: *guard }
+            }
+        };
+        Compiled::new(graph, origins.to_vec(), engine)
+    }
+
+    fn new(graph: &Graph, origins: Vec<Origin>, engine: Engine) -> Compiled {
         let describe = |(name, node): &(String, NodeId)| {
             (name.clone(), graph.ty(*node).dtype, graph.ty(*node).concrete_shape())
         };
         let inputs = graph.inputs().iter().map(describe).collect();
         let outputs = graph.outputs().iter().map(describe).collect();
-        Compiled { engine, inputs, outputs }
+        Compiled { engine, origins, inputs, outputs }
+    }
+
+    /// Where the nodes of its graph were written.
+    pub(super) fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 
     /// Whether compiling would cost more than it can give back: a handful of scalar operations,
@@ -184,7 +225,7 @@ impl Compiled {
     /// The machine code; `None` where the graph is interpreted.
     pub fn executable(&self) -> Option<&Executable> {
         match &self.engine {
-            Engine::Code { executable, .. } => Some(executable),
+            Engine::Code { code, .. } => Some(&code.executable),
             Engine::Interpreter(_) => None,
         }
     }
@@ -241,28 +282,27 @@ impl Compiled {
         results: &mut [Option<Tensor>],
         observe: Observe<'_>,
     ) -> Result<(), CallError> {
-        self.check_types(&self.inputs, arguments.iter().map(|a| (a.dtype(), a.shape())))?;
+        check_types(&self.inputs, arguments.iter().map(|a| (a.dtype(), a.shape())))?;
         if results.len() != self.outputs.len() {
             let (expected, found) = (self.outputs.len(), results.len());
             return Err(CallError::Count { expected, found });
         }
-        let (executable, idle, witness, guard) = match &self.engine {
+        let (code, guard) = match &self.engine {
             Engine::Interpreter(graph) => {
                 let values = interpreted_call(graph, arguments)?;
                 results.iter_mut().zip(values).for_each(|(result, value)| *result = Some(value));
                 return Ok(());
             }
-            Engine::Code { executable, idle, witness, guard } => {
-                (executable, idle, witness, *guard)
-            }
+            Engine::Code { code, guard, .. } => (&**code, *guard),
         };
         #[cfg(unix)]
         if guard {
             let sizes =
                 self.outputs.iter().map(|(_, dtype, shape)| shape.elements() * dtype.size());
-            enough_memory(sizes.fold(executable.program().plan.bytes, usize::saturating_add))?;
+            let workspace = code.executable.workspace_bytes(pool.threads());
+            enough_memory(sizes.fold(workspace, usize::saturating_add))?;
             let bytes: Vec<&[u8]> = arguments.iter().map(Argument::as_bytes).collect();
-            let found = run_guarded(pool, executable, &bytes);
+            let found = run_guarded(pool, &code.executable, &bytes);
             // Whatever a fault was is told below, by a run that meets it again.
             if let Ok(found) = found {
                 for ((place, (_, _, shape)), found) in
@@ -273,9 +313,10 @@ impl Compiled {
                 return Ok(());
             }
         }
+        let workspace = code.workspace(pool)?;
         let inputs: SmallVec<[*const u8; 16]> =
             arguments.iter().map(|argument| argument.as_bytes().as_ptr()).collect();
-        for (input, output) in &executable.program().plan.donations {
+        for (input, output) in &code.executable.program().plan.donations {
             let argument = &mut arguments[*input as usize];
             if let Argument::Owned(tensor) = argument
                 && tensor.is_unique()
@@ -286,10 +327,7 @@ impl Compiled {
                 results[*output as usize] = Some(donated);
             }
         }
-        let mut missing = match lock(idle).is_empty() {
-            true => executable.program().plan.bytes,
-            false => 0,
-        };
+        let mut missing = 0usize;
         for (result, (_, dtype, shape)) in results.iter_mut().zip(&self.outputs) {
             let fits = |t: &mut Tensor| t.dtype() == *dtype && t.shape() == shape && t.is_unique();
             if !result.as_mut().is_some_and(fits) {
@@ -303,14 +341,13 @@ impl Compiled {
             let tensor = result.get_or_insert_with(|| Tensor::zeros(*dtype, shape.clone()));
             outputs.push(tensor.as_mut_ptr());
         }
-        let done = run(pool, executable, idle, &inputs, &outputs, observe);
-        done.map_err(|fault| {
+        code.run(pool, workspace, &inputs, &outputs, observe).map_err(|fault| {
             results.fill(None);
             let fits = |argument: &&Argument<'_>, i: usize| *argument.shape() == self.inputs[i].2;
             let input = |i: usize| {
                 arguments.get(i).filter(|argument| fits(argument, i)).map(Argument::to_tensor)
             };
-            out_of_range(executable, witness.as_ref(), fault, input)
+            self.out_of_range(fault, input)
         })
     }
 
@@ -326,65 +363,95 @@ impl Compiled {
         results: &mut [Tensor],
     ) -> Result<(), CallError> {
         let given = arguments.iter().map(|a| (a.dtype(), a.shape()));
-        self.check_types(&self.inputs, given)?;
-        self.check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
-        let Engine::Code { executable, idle, witness, guard: false } = &self.engine else {
+        check_types(&self.inputs, given)?;
+        check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
+        let Engine::Code { code, guard: false, .. } = &self.engine else {
             let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
             let values = self.call(pool, arguments)?;
             results.iter_mut().zip(values).for_each(|(result, value)| *result = value);
             return Ok(());
         };
+        let workspace = code.workspace(pool)?;
         let inputs: SmallVec<[*const u8; 16]> =
             arguments.iter().map(|a| a.as_bytes().as_ptr()).collect();
         let outputs: SmallVec<[*mut u8; 16]> = results.iter_mut().map(Tensor::as_mut_ptr).collect();
-        run(pool, executable, idle, &inputs, &outputs, None).map_err(|fault| {
+        code.run(pool, workspace, &inputs, &outputs, None).map_err(|fault| {
             let input = |i: usize| arguments.get(i).map(TensorView::to_tensor);
-            out_of_range(executable, witness.as_ref(), fault, input)
+            self.out_of_range(fault, input)
         })
     }
 
-    fn check_types<'a>(
-        &self,
-        declared: &[(String, DType, Shape)],
-        given: impl ExactSizeIterator<Item = (DType, &'a Shape)>,
-    ) -> Result<(), CallError> {
-        if given.len() != declared.len() {
-            return Err(CallError::Count { expected: declared.len(), found: given.len() });
-        }
-        for ((name, dtype, shape), (found, found_shape)) in declared.iter().zip(given) {
-            if found != *dtype || found_shape != shape {
-                return Err(CallError::Type {
-                    input: name.clone(),
-                    expected: format!("{dtype}{shape}"),
-                    found: format!("{found}{found_shape}"),
-                });
-            }
-        }
-        Ok(())
+    /// The error of a call that met an index out of range. `input` gives the value of the argument
+    /// at a position, where it is still there.
+    fn out_of_range(&self, fault: Fault, input: impl Fn(usize) -> Option<Tensor>) -> CallError {
+        let Engine::Code { sites, witness, .. } = &self.engine else {
+            unreachable!("faults are of code")
+        };
+        witness.as_ref().and_then(|witness| witness.tell(input)).unwrap_or_else(|| {
+            let origin = sites[fault.site as usize];
+            CallError::Index { origin, message: OUT_OF_RANGE.to_string() }
+        })
     }
 }
 
-fn run(
-    pool: &Pool,
-    executable: &Executable,
-    idle: &Mutex<Vec<Workspace>>,
-    inputs: &[*const u8],
-    outputs: &[*mut u8],
-    observe: Observe<'_>,
-) -> Result<(), Fault> {
-    let mut workspace = lock(idle).pop().unwrap_or_else(|| executable.workspace(pool.threads()));
-    // SAFETY: the callers have shown that each input pointer leads to a dense tensor of the
-    // input's type and shape, which they keep alive, and each output pointer to unshared memory
-    // of the output's size. An output is an input's memory only for the pairs that the plan
-    // names as donations, and then the caller's handle on it was the only one.
-    let done = unsafe {
-        match observe {
-            None => executable.run(pool, &mut workspace, inputs, outputs),
-            Some(observe) => executable.run_timed(pool, &mut workspace, inputs, outputs, observe),
+impl Code {
+    /// Memory for one run: that of an earlier one, or new.
+    fn workspace(&self, pool: &Pool) -> Result<Workspace, CallError> {
+        let idle = lock(&self.idle).pop();
+        let workspace = idle.or_else(|| self.executable.workspace(pool.threads()));
+        workspace.ok_or_else(|| no_memory(self.executable.workspace_bytes(pool.threads())))
+    }
+
+    fn run(
+        &self,
+        pool: &Pool,
+        mut workspace: Workspace,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        observe: Observe<'_>,
+    ) -> Result<(), Fault> {
+        let executable = &self.executable;
+        // SAFETY: the callers have shown that each input pointer leads to a dense tensor of the
+        // input's type and shape, which they keep alive, and each output pointer to unshared memory
+        // of the output's size. An output is an input's memory only for the pairs that the plan
+        // names as donations, and then the caller's handle on it was the only one.
+        let done = unsafe {
+            match observe {
+                None => executable.run(pool, &mut workspace, inputs, outputs),
+                Some(observe) => {
+                    executable.run_timed(pool, &mut workspace, inputs, outputs, observe)
+                }
+            }
+        };
+        lock(&self.idle).push(workspace);
+        done
+    }
+}
+
+/// The witness of a graph for this code of it.
+fn witness(graph: &Graph, executable: &Executable) -> Option<Witness> {
+    let donations = executable.program().plan.donations.iter();
+    let donated: Vec<usize> = donations.map(|(input, _)| *input as usize).collect();
+    Witness::of(graph, &donated)
+}
+
+fn check_types<'a>(
+    declared: &[(String, DType, Shape)],
+    given: impl ExactSizeIterator<Item = (DType, &'a Shape)>,
+) -> Result<(), CallError> {
+    if given.len() != declared.len() {
+        return Err(CallError::Count { expected: declared.len(), found: given.len() });
+    }
+    for ((name, dtype, shape), (found, found_shape)) in declared.iter().zip(given) {
+        if found != *dtype || found_shape != shape {
+            return Err(CallError::Type {
+                input: name.clone(),
+                expected: format!("{dtype}{shape}"),
+                found: format!("{found}{found_shape}"),
+            });
         }
-    };
-    lock(idle).push(workspace);
-    done
+    }
+    Ok(())
 }
 
 /// Asks the system for so much memory, and gives it back: whether what a call is about to allocate
@@ -394,8 +461,12 @@ fn enough_memory(bytes: usize) -> Result<(), CallError> {
     if bytes < LARGE || Arena::try_new(bytes).is_some() {
         return Ok(());
     }
-    let message = format!("this needs {} of memory, which the system does not give", size(bytes));
-    Err(CallError::Memory(message))
+    Err(no_memory(bytes))
+}
+
+fn no_memory(bytes: usize) -> CallError {
+    let size = size(bytes);
+    CallError::Memory(format!("this needs {size} of memory, which the system does not give"))
 }
 
 /// `4.0 TB`
@@ -418,19 +489,6 @@ fn run_guarded(
     let same = below.iter().zip(&above).all(|(x, y)| x.as_bytes() == y.as_bytes());
     assert!(same, "compiled code gives the same bits wherever its memory lies");
     Ok(above)
-}
-
-/// The error of a call that met an index out of range.
-fn out_of_range(
-    executable: &Executable,
-    witness: Option<&Witness>,
-    fault: Fault,
-    input: impl Fn(usize) -> Option<Tensor>,
-) -> CallError {
-    witness.and_then(|witness| witness.tell(input)).unwrap_or_else(|| CallError::Index {
-        origin: executable.program().sites[fault.site as usize],
-        message: OUT_OF_RANGE.to_string(),
-    })
 }
 
 fn interpreted_call(graph: &Graph, arguments: &[Argument<'_>]) -> Result<Vec<Tensor>, CallError> {

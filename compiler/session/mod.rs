@@ -1,8 +1,9 @@
 //! Compiling on demand and calling what was compiled.
 //!
 //! A [`Session`] owns the options, the thread pool and the cache of compiled graphs. A graph is
-//! compiled once for its content: two places that need the same computation at the same sizes share
-//! one executable, and nothing else ever causes a second compilation.
+//! compiled once for its content: places that need the same computation at the same sizes share
+//! one executable, though each is told of its own lines. Only threads that ask for a new graph at
+//! the same time may compile it twice; all but the first of the results are dropped.
 //!
 //! Neighbours: `pipeline` compiles, `compiled` calls, `tune` measures tiles; above, `script` runs
 //! `main` and `module` is what a host program holds.
@@ -15,7 +16,7 @@ mod witness;
 pub use compiled::{Argument, CallError, Compiled};
 pub use tune::Tuned;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Origin};
 use crate::pipeline::{self, Observer, Unobserved};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,7 +63,8 @@ impl Default for Options {
 pub struct Session {
     options: Options,
     pool: Pool,
-    cache: Mutex<FxHashMap<u128, Arc<Compiled>>>,
+    /// By content: one for each place in the source, that compiled first at the front.
+    cache: Mutex<FxHashMap<u128, Vec<Arc<Compiled>>>>,
     /// What [`Session::compile_once`] gave, by its key.
     calls: Mutex<FxHashMap<u128, Arc<Compiled>>>,
 }
@@ -88,7 +90,7 @@ impl Session {
     /// The executable of a concrete graph: compiled now, or before.
     ///
     /// # Errors
-    /// Where the system gives no memory for code.
+    /// [`CallError::Compile`] where there is no code for the graph or no memory for code.
     pub fn compile_graph(&self, graph: &Graph) -> Result<Arc<Compiled>, CallError> {
         self.compile_observed(graph, &mut Unobserved)
     }
@@ -96,27 +98,41 @@ impl Session {
     /// As [`Session::compile_graph`]; the observer sees the passes of a graph that is new.
     ///
     /// # Errors
-    /// Where the system gives no memory for code.
+    /// As [`Session::compile_graph`].
     pub fn compile_observed(
         &self,
         graph: &Graph,
         observer: &mut dyn Observer,
     ) -> Result<Arc<Compiled>, CallError> {
-        let key = graph.content_hash();
-        if let Some(compiled) = locked(&self.cache).get(&key) {
-            return Ok(Arc::clone(compiled));
+        let (key, origins) = (graph.content_hash(), graph.live_origins());
+        if let Some(compiled) = self.cached(key, graph, &origins) {
+            return Ok(compiled);
         }
-        let compiled = Arc::new(match self.options.backend {
-            Backend::Interpreter => Compiled::interpreted(graph),
-            Backend::Jit if Compiled::is_trivial(graph) => Compiled::interpreted(graph),
+        let compiled = match self.options.backend {
+            Backend::Interpreter => Compiled::interpreted(graph, origins.clone()),
+            Backend::Jit if Compiled::is_trivial(graph) => {
+                Compiled::interpreted(graph, origins.clone())
+            }
             Backend::Jit => {
                 let executable = pipeline::compile(graph, &self.options.compile, observer);
-                let executable = executable.map_err(|e| CallError::Memory(e.to_string()))?;
-                Compiled::jit(graph, executable, self.options.guard)
+                let executable = executable.map_err(|e| CallError::Compile(e.to_string()))?;
+                Compiled::jit(graph, origins.clone(), executable, self.options.guard)
             }
-        });
-        locked(&self.cache).insert(key, Arc::clone(&compiled));
-        Ok(compiled)
+        };
+        locked(&self.cache).entry(key).or_insert_with(|| vec![Arc::new(compiled)]);
+        Ok(self.cached(key, graph, &origins).expect("nothing leaves the cache"))
+    }
+
+    /// What was compiled for this content, with the lines of this graph.
+    fn cached(&self, key: u128, graph: &Graph, origins: &[Origin]) -> Option<Arc<Compiled>> {
+        let mut cache = locked(&self.cache);
+        let places = cache.get_mut(&key)?;
+        if let Some(compiled) = places.iter().find(|compiled| compiled.origins() == origins) {
+            return Some(Arc::clone(compiled));
+        }
+        let compiled = Arc::new(places.first()?.elsewhere(graph, origins));
+        places.push(Arc::clone(&compiled));
+        Some(compiled)
     }
 
     /// The executable of the graph that `key` stands for, which is made for the first call only.
@@ -140,7 +156,7 @@ impl Session {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while the lock was held cannot have left a half-made entry: inserts are whole.
+    // A panic while the lock was held left no half-made entry: each is made before it is added.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -109,8 +109,8 @@ impl Session {
         let mut options = self.options().compile.clone();
         options.emit.tiles = Some(Arc::new(tiles));
         let executable = pipeline::compile(graph, &options, &mut Unobserved);
-        let executable = executable.map_err(|e| CallError::Memory(e.to_string()))?;
-        Ok(Compiled::jit(graph, executable, false))
+        let executable = executable.map_err(|e| CallError::Compile(e.to_string()))?;
+        Ok(Compiled::jit(graph, Vec::new(), executable, false))
     }
 
     /// The median time of each subject in each variant.
