@@ -332,6 +332,42 @@ pub enum Work {
     Repeat(Repeat),
 }
 
+impl Work {
+    /// Every body of vector code, those that make operands included; none of what is called or
+    /// repeated.
+    pub fn bodies(&self) -> Vec<&Body> {
+        match self {
+            Work::Nest(nest) => nest.stages.iter().flat_map(Stage::bodies).collect(),
+            Work::Product(product) => {
+                let made = product.operands().into_iter().filter_map(Operand::body);
+                made.chain([&product.epilogue]).collect()
+            }
+            Work::Call(_) | Work::Repeat(_) => Vec::new(),
+        }
+    }
+}
+
+impl Stage {
+    /// The body, and the finish if there is one.
+    pub fn bodies(&self) -> impl Iterator<Item = &Body> {
+        let finish = match &self.fold {
+            Fold::None => None,
+            Fold::AcrossLanes(finish) | Fold::PerLane(finish) => Some(finish),
+        };
+        [&self.body].into_iter().chain(finish)
+    }
+}
+
+impl Body {
+    /// The walks that are stored to.
+    pub fn stores(&self) -> impl Iterator<Item = &Access> + Clone {
+        self.program.insts.iter().filter_map(|inst| match inst {
+            vector::Inst::Store(slot, _) => Some(&self.slots[slot.0 as usize]),
+            _ => None,
+        })
+    }
+}
+
 /// One step of a program.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Kernel {

@@ -6,6 +6,7 @@
 //! cannot be proved is answered with "no".
 
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// Strides of a walk, one for each axis of its space.
 pub type Strides = SmallVec<[i64; 6]>;
@@ -82,6 +83,43 @@ pub fn injective(strides: &[i64], extents: &[usize]) -> bool {
         span += u128::from(stride) * (extent as u128 - 1);
         clear
     })
+}
+
+/// Whether no element is touched by both of two walks, each an offset, strides and extents: whether
+/// the difference of their elements is never 0.
+pub fn apart(a: (i64, &[i64], &[usize]), b: (i64, &[i64], &[usize])) -> bool {
+    if a.2.contains(&0) || b.2.contains(&0) {
+        return true;
+    }
+    // Σ stride * index is the distance of the offsets: strides above 0, their indices from the one
+    // number to the other. Strides that occur in both are one.
+    let mut axes: BTreeMap<u64, (i128, i128)> = BTreeMap::new();
+    for ((_, strides, extents), sign) in [(a, 1), (b, -1)] {
+        for (&stride, &extent) in strides.iter().zip(extents).filter(|(stride, _)| **stride != 0) {
+            let (low, high) = axes.entry(stride.unsigned_abs()).or_default();
+            match stride.signum() == sign {
+                true => *high += extent as i128 - 1,
+                false => *low -= extent as i128 - 1,
+            }
+        }
+    }
+    let axes: Vec<(i128, i128, i128)> =
+        axes.into_iter().rev().map(|(s, (low, high))| (i128::from(s), low, high)).collect();
+    let mut steps = 1 << 12;
+    !reaches(&axes, i128::from(b.0) - i128::from(a.0), &mut steps)
+}
+
+/// Whether `Σ stride * index` over the axes, the longest stride first, may be `target`: also where
+/// so many steps do not show that it is not.
+fn reaches(axes: &[(i128, i128, i128)], target: i128, steps: &mut usize) -> bool {
+    let Some((&(stride, low, high), rest)) = axes.split_first() else { return target == 0 };
+    let Some(left) = steps.checked_sub(1) else { return true };
+    *steps = left;
+    let least: i128 = rest.iter().map(|(stride, low, _)| stride * low).sum();
+    let most: i128 = rest.iter().map(|(stride, _, high)| stride * high).sum();
+    let first = low.max(-(most - target).div_euclid(stride));
+    let last = high.min((target - least).div_euclid(stride));
+    (first..=last).any(|index| reaches(rest, target - stride * index, steps))
 }
 
 /// Whether two adjacent axes (outer, inner) are one axis for the walk.
@@ -240,6 +278,42 @@ mod tests {
         assert_eq!(cuts(2, 6, &[3, 4]).expect("every second").as_slice(), [3, 2]);
         assert!(cuts(1, 6, &[3, 4]).is_none());
         assert!(cuts(3, 4, &[3, 4]).is_none());
+    }
+
+    #[test]
+    fn parts_are_apart() {
+        // Beside each other, interleaved, the columns of a matrix, backwards.
+        assert!(apart((0, &[1], &[4]), (4, &[1], &[4])));
+        assert!(!apart((0, &[1], &[4]), (3, &[1], &[4])));
+        assert!(apart((0, &[2], &[4]), (1, &[2], &[4])));
+        assert!(apart((0, &[10, 1], &[5, 3]), (3, &[10, 1], &[5, 7])));
+        assert!(!apart((0, &[10, 1], &[5, 4]), (3, &[10, 1], &[5, 7])));
+        assert!(apart((9, &[-1], &[5]), (4, &[-1], &[5])));
+        assert!(!apart((9, &[-1], &[6]), (4, &[-1], &[5])));
+        assert!(apart((0, &[1], &[0]), (0, &[1], &[8])));
+        // By every point.
+        let walks: [(i64, &[i64], &[usize]); 5] = [
+            (0, &[7, 2], &[3, 3]),
+            (1, &[7, 2], &[3, 3]),
+            (6, &[7], &[3]),
+            (20, &[-5, 0], &[4, 2]),
+            (3, &[1], &[3]),
+        ];
+        let elements = |(offset, strides, extents): (i64, &[i64], &[usize])| -> Vec<i64> {
+            let mut elements = vec![offset];
+            for (&stride, &extent) in strides.iter().zip(extents) {
+                let steps = 0..extent as i64;
+                elements =
+                    steps.flat_map(|i| elements.iter().map(move |e| e + i * stride)).collect();
+            }
+            elements
+        };
+        for a in walks {
+            for b in walks {
+                let (of_a, of_b) = (elements(a), elements(b));
+                assert_eq!(apart(a, b), of_a.iter().all(|e| !of_b.contains(e)), "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

@@ -22,10 +22,10 @@ pub fn append(pair: &Pair<'_>) -> Joined {
     let made = hosts
         .iter()
         .rev()
-        .find(|h| stores(h.body).any(|a| loads(&stage.body).any(|b| b.buffer == a.buffer)));
+        .find(|h| h.body.stores().any(|a| loads(&stage.body).any(|b| b.buffer == a.buffer)));
     let (host, reference, source, how) = match made {
         Some(host) => {
-            let (to, from) = shared(stores(host.body), loads(&stage.body)).next()?;
+            let (to, from) = shared(host.body.stores(), loads(&stage.body)).next()?;
             (host, to, from, host.kind.saved())
         }
         None => {
@@ -45,7 +45,7 @@ pub fn append(pair: &Pair<'_>) -> Joined {
     let part = part_in(&stage.body, &respace)?;
     // What the host makes, the guest must want at the same point.
     for other in &hosts {
-        for made in stores(other.body) {
+        for made in other.body.stores() {
             for (slot, access) in part.accesses.iter().enumerate() {
                 if made.buffer == access.buffer && is_loaded(&stage.body, slot) {
                     let here = std::ptr::eq(other.body, host.body);
@@ -76,10 +76,10 @@ pub fn prepend(pair: &Pair<'_>) -> Joined {
     let Work::Nest(guest) = &pair.guest.work else { return None };
     let mut consumers = bodies(pair.guest)
         .into_iter()
-        .filter(|b| shared(stores(&stage.body), loads(b.body)).next().is_some());
+        .filter(|b| shared(stage.body.stores(), loads(b.body)).next().is_some());
     let (consumer, None) = (consumers.next()?, consumers.next()) else { return None };
     let Kind::Stage(number) = consumer.kind else { return None };
-    let (from, to) = shared(stores(&stage.body), loads(consumer.body)).next()?;
+    let (from, to) = shared(stage.body.stores(), loads(consumer.body)).next()?;
     let respace = relate(&stage_extents(nest, stage), from, &consumer.extents, to)?;
     if !respace.free.is_empty() {
         return None;
@@ -97,7 +97,7 @@ pub fn prepend(pair: &Pair<'_>) -> Joined {
     }
     let mut nest = guest.clone();
     let per_lane = matches!(nest.stages[number].fold, Fold::PerLane(_));
-    if per_lane && !stores(&stage.body).all(|a| pair.private(a.buffer)) {
+    if per_lane && !stage.body.stores().all(|a| pair.private(a.buffer)) {
         return None;
     }
     let second = Part::unmoved(consumer.body, consumer.extents.len());
@@ -116,7 +116,7 @@ const ONE_BLOCK: usize = 256;
 pub fn pack(pair: &Pair<'_>) -> Joined {
     let (nest, stage) = as_map(pair.host)?;
     let Work::Product(product) = &pair.guest.work else { return None };
-    let mut stored = stores(&stage.body);
+    let mut stored = stage.body.stores();
     let (made, None) = (stored.next()?, stored.next()) else { return None };
     if !pair.private(made.buffer) || loads(&product.epilogue).any(|a| a.buffer == made.buffer) {
         return None;
@@ -238,14 +238,6 @@ fn body_mut(kernel: &mut Kernel, kind: Kind) -> &mut Body {
         },
         _ => unreachable!("the kernel has this body"),
     }
-}
-
-/// The accesses a body stores to.
-pub fn stores(body: &Body) -> impl Iterator<Item = &Access> + Clone {
-    body.program.insts.iter().filter_map(|inst| match inst {
-        Inst::Store(slot, _) => Some(&body.slots[slot.0 as usize]),
-        _ => None,
-    })
 }
 
 /// The accesses a body loads or gathers from.

@@ -166,7 +166,7 @@ impl Pair<'_> {
             return false;
         }
         let free = |i: &Inst| matches!(i, Inst::Const(_) | Inst::Load(_) | Inst::Store(..));
-        let made: Vec<BufferId> = join::stores(&stage.body).map(|a| a.buffer).collect();
+        let made: Vec<BufferId> = stage.body.stores().map(|a| a.buffer).collect();
         let waits = |k: &Kernel| match &k.work {
             Work::Nest(nest) => {
                 points(&nest.outer) == rows

@@ -5,7 +5,7 @@
 //! more stage, in the same pass as the last one where it needs none of its results.
 
 use super::Pair;
-use super::join::{Joined, as_map, loads, relate, same, shared, stores};
+use super::join::{Joined, as_map, loads, relate, same, shared};
 use super::respace::Respace;
 use super::weave::{Part, Weave};
 use crate::kernel::touch::stage_extents;
@@ -59,7 +59,7 @@ fn place<'g>(host: &Nest, guest: &Nest, stage: &'g Stage) -> Option<PlacedStage<
     // By a result of a row: the guest's other axes are the row's own.
     for earlier in &host.stages {
         if let Fold::AcrossLanes(finish) = &earlier.fold {
-            for (made, read) in shared(stores(finish), loads(&stage.body)) {
+            for (made, read) in shared(finish.stores(), loads(&stage.body)) {
                 let of_rows = Access { strides: made.strides[..rows].into(), ..made.clone() };
                 if let Some(respace) = relate(&extents, read, &host.outer, &of_rows)
                     && let Some(placed) = move_stage(host, guest, stage, &respace, None)
@@ -72,7 +72,7 @@ fn place<'g>(host: &Nest, guest: &Nest, stage: &'g Stage) -> Option<PlacedStage<
     // By elements.
     for earlier in &host.stages {
         let target = stage_extents(host, earlier);
-        let made = shared(stores(&earlier.body), loads(&stage.body));
+        let made = shared(earlier.body.stores(), loads(&stage.body));
         for (ours, read) in made.chain(shared(loads(&earlier.body), loads(&stage.body))) {
             if let Some(respace) = relate(&extents, read, &target, ours)
                 && let Some(placed) = move_stage(host, guest, stage, &respace, Some(earlier))
@@ -207,14 +207,14 @@ fn with_row_values(
             let access = &part.accesses[slot.0 as usize];
             for (number, earlier) in host.stages.iter().enumerate() {
                 let extents = stage_extents(host, earlier);
-                for made in stores(&earlier.body).filter(|m| m.buffer == access.buffer) {
+                for made in earlier.body.stores().filter(|m| m.buffer == access.buffer) {
                     // Elements through memory: the same place in the row.
                     if gathered || extents != inner_extents || !same(made, access, &extents) {
                         return None;
                     }
                 }
                 let Some(finish) = finish_of(earlier) else { continue };
-                for made in stores(finish).filter(|m| m.buffer == access.buffer) {
+                for made in finish.stores().filter(|m| m.buffer == access.buffer) {
                     let still = access.strides[rows..].iter().all(|&s| s == 0);
                     let row =
                         |a: &Access| Access { strides: a.strides[..rows].into(), ..a.clone() };

@@ -1,7 +1,7 @@
 //! What fusion leaves behind: stores that nobody reads, buffers that one row needs, buffers that
 //! nothing touches.
 
-use super::join::{loads, same, stores};
+use super::join::{loads, same};
 use super::weave::{Part, Weave};
 use crate::kernel::touch::{call_buffers, stage_extents, touches};
 use crate::kernel::walk::{dense_strides, points};
@@ -34,23 +34,28 @@ fn drop_unread(program: &mut Program) -> bool {
         .filter(|b| !read.contains(b))
         .collect();
     let mut dropped = false;
-    program.kernels.retain_mut(|kernel| {
-        let stored = touches(kernel).iter().any(|t| t.writes && unread.contains(&t.buffer));
+    let mut kept = Vec::with_capacity(program.kernels.len());
+    for mut kernel in std::mem::take(&mut program.kernels) {
+        let stored = touches(&kernel).iter().any(|t| t.writes && unread.contains(&t.buffer));
         // A loop goes on for the results that are read.
         let read = |repeat: &Repeat| repeat.results().any(|b| !unread.contains(&b));
         if !stored || matches!(&kernel.work, Work::Repeat(repeat) if read(repeat)) {
-            return true;
+            kept.push(kernel);
+            continue;
         }
         dropped = true;
         let mut left = false;
-        for_bodies(kernel, |body, rank| {
-            if stores(body).any(|a| unread.contains(&a.buffer)) {
+        for_bodies(&mut kernel, |body, rank| {
+            if body.stores().any(|a| unread.contains(&a.buffer)) {
                 *body = without_stores(body, rank, &unread);
             }
-            left |= stores(body).next().is_some();
+            left |= body.stores().next().is_some();
         });
-        left
-    });
+        if left {
+            kept.push(kernel);
+        }
+    }
+    program.kernels = kept;
     dropped
 }
 
@@ -134,11 +139,11 @@ fn shorten(nest: &mut Nest, buffer: BufferId, size: usize) -> Option<usize> {
     for stage in &nest.stages {
         let extents = stage_extents(nest, stage).to_vec();
         if let Fold::AcrossLanes(finish) | Fold::PerLane(finish) = &stage.fold
-            && stores(finish).chain(loads(finish)).any(|a| a.buffer == buffer)
+            && finish.stores().chain(loads(finish)).any(|a| a.buffer == buffer)
         {
             return None;
         }
-        for access in stores(&stage.body).chain(loads(&stage.body)) {
+        for access in stage.body.stores().chain(loads(&stage.body)) {
             if access.buffer != buffer {
                 continue;
             }

@@ -18,7 +18,7 @@ mod memory;
 use super::touch::{
     Site, Touch, call_buffers, finish_extents, same_elements, stage_extents, touches,
 };
-use super::walk::{injective, points, range};
+use super::walk::{apart, injective, points, range};
 use super::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Place, Product,
     Program, Repeat, RowValue, Split, Work,
@@ -120,8 +120,8 @@ fn check_nest(program: &Program, kernel: &Kernel, nest: &Nest) -> Result<(), Str
         match &stage.fold {
             Fold::None => {}
             Fold::PerLane(finish) => {
-                let stores = stores(&stage.body);
-                ensure!(stores == 0, "stage {number} folds per lane and stores");
+                let stores = stage.body.stores().next().is_some();
+                ensure!(!stores, "stage {number} folds per lane and stores");
                 let params = finish_params(&stage.body, finish, &row_types)?;
                 let extents = finish_extents(nest, stage);
                 check_body(program, finish, &extents, &params, Some(extents.len() - 1))?;
@@ -157,10 +157,6 @@ fn check_nest(program: &Program, kernel: &Kernel, nest: &Nest) -> Result<(), Str
         ensure!(stage.lanes > LANE_BLOCK, "there is only one block of lanes to split");
     }
     check_stores(program, kernel)
-}
-
-fn stores(body: &Body) -> usize {
-    body.program.insts.iter().filter(|i| matches!(i, Inst::Store(..))).count()
 }
 
 /// What a nest or an epilogue stores: no element twice; what it reads again is of its own row.
@@ -502,43 +498,46 @@ fn along(operand: &Buffer, out: &Buffer, around: Around) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether all that is ever stored to the buffer was checked against at most this bound.
+/// Whether something is stored to the buffer, and all that ever is was checked against at most this
+/// bound. What is called or repeated checks nothing.
 fn checked(program: &Program, index: BufferId, bound: usize) -> bool {
-    let mut stored = program.kernels.iter().flat_map(|kernel| {
-        let mut bodies: Vec<&Body> = Vec::new();
-        match &kernel.work {
-            Work::Nest(nest) => {
-                for stage in &nest.stages {
-                    bodies.push(&stage.body);
-                    match &stage.fold {
-                        Fold::None => {}
-                        Fold::AcrossLanes(f) | Fold::PerLane(f) => bodies.push(f),
+    let is_check =
+        |inst: &Inst| matches!(inst, Inst::CheckIndex { bound: b, .. } if *b <= bound as u64);
+    let mut stored = 0;
+    for kernel in &program.kernels {
+        let writes = touches(kernel).iter().any(|t| t.writes && t.buffer == index);
+        if writes && matches!(kernel.work, Work::Call(_) | Work::Repeat(_)) {
+            return false;
+        }
+        for body in kernel.work.bodies() {
+            let insts = &body.program.insts;
+            for inst in insts {
+                if let Inst::Store(slot, value) = *inst
+                    && body.slots[slot.0 as usize].buffer == index
+                {
+                    if !is_check(&insts[value.0 as usize]) {
+                        return false;
                     }
+                    stored += 1;
                 }
             }
-            Work::Product(product) => bodies.push(&product.epilogue),
-            Work::Call(_) | Work::Repeat(_) => {}
         }
-        bodies.into_iter().flat_map(move |body| {
-            body.program.insts.iter().filter_map(move |inst| match *inst {
-                Inst::Store(slot, value) if body.slots[slot.0 as usize].buffer == index => {
-                    Some(&body.program.insts[value.0 as usize])
-                }
-                _ => None,
-            })
-        })
-    });
-    let writable =
-        matches!(program.buffers[index.0 as usize].place, Place::Arena | Place::Output(_));
-    writable
-        && stored
-            .all(|inst| matches!(inst, Inst::CheckIndex { bound: b, .. } if *b <= bound as u64))
+    }
+    let place = &program.buffers[index.0 as usize].place;
+    stored > 0 && matches!(place, Place::Arena | Place::Output(_))
+}
+
+fn are_apart(a: &Touch<'_>, b: &Touch<'_>) -> bool {
+    let (Some(x), Some(y)) = (a.access, b.access) else { return false };
+    apart((x.offset, &x.strides, &a.extents), (y.offset, &y.strides, &b.extents))
 }
 
 /// Every buffer is written, all of it, before it is read. Parts of a buffer are counted: those of
-/// one kernel are apart from each other.
+/// one kernel are apart from each other, and one of a later kernel counts where it is apart from
+/// those before.
 fn order(program: &Program) -> Result<(), Violation> {
     let mut written: Vec<usize> = vec![0; program.buffers.len()];
+    let mut parts: Vec<Vec<Touch<'_>>> = vec![Vec::new(); program.buffers.len()];
     for (at, kernel) in program.kernels.iter().enumerate() {
         let fail = |rule| Err(Violation { kernel: Some((at, kernel.name.clone())), rule });
         let touches = touches(kernel);
@@ -555,12 +554,16 @@ fn order(program: &Program) -> Result<(), Violation> {
                 return fail(format!("b{buffer} is read before it is written"));
             }
         }
-        for write in touches.iter().filter(|t| t.writes) {
+        for write in touches.into_iter().filter(|t| t.writes) {
             let buffer = write.buffer.0 as usize;
-            written[buffer] += match write.access {
-                Some(_) => points(&write.extents),
-                None => program.buffers[buffer].elements,
-            };
+            let elements = program.buffers[buffer].elements;
+            let part = write.access.map_or(elements, |_| points(&write.extents));
+            if part >= elements {
+                written[buffer] = elements;
+            } else if parts[buffer].iter().all(|other| are_apart(other, &write)) {
+                written[buffer] += part;
+                parts[buffer].push(write);
+            }
         }
     }
     for &output in &program.outputs {
