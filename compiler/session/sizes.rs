@@ -123,15 +123,16 @@ enum Solved {
 fn solve(size: &Dim, found: i64) -> Solved {
     let [var] = &size.vars()[..] else { return Solved::Not };
     let at = |n: i64| size.substitute(&|_| Some(Dim::Const(n))).known();
-    let (Some(offset), Some(one), Some(two)) = (at(0), at(1), at(2)) else { return Solved::Not };
-    let factor = one - offset;
-    if factor == 0 || two - one != factor {
+    let (Some(offset), Some(one)) = (at(0), at(1)) else { return Solved::Not };
+    let Some(factor) = one.checked_sub(offset) else { return Solved::Not };
+    let linear = Dim::Const(factor) * Dim::var(var.clone()) + Dim::Const(offset);
+    if factor == 0 || linear != *size {
         return Solved::Not;
     }
-    let rest = found - offset;
-    match rest % factor == 0 && rest / factor >= 0 {
-        true => Solved::Is(var.clone(), rest / factor),
-        false => Solved::Never,
+    let n = found.checked_sub(offset).filter(|rest| rest % factor == 0).map(|rest| rest / factor);
+    match n.filter(|n| *n >= 0) {
+        Some(n) => Solved::Is(var.clone(), n),
+        None => Solved::Never,
     }
 }
 
@@ -177,6 +178,13 @@ mod tests {
         insta::assert_snapshot!(
             solved(&[n() * m()], &[6]).expect_err("2 * 3, or 6 * 1?"),
             @"nothing tells the names in axis 0, declared N*M"
+        );
+        // As N at 0, 1 and 2, and nowhere else.
+        let times = |factor: i64, of: Dim| Dim::Const(factor) * of;
+        let cubic = n() * n() * n() - times(3, n() * n()) + times(3, n());
+        insta::assert_snapshot!(
+            solved(&[cubic], &[9]).expect_err("9 = 3^3 - 3 * 3^2 + 3 * 3"),
+            @"nothing tells the names in axis 0, declared N*N*N - 3*N*N + 3*N"
         );
     }
 }
