@@ -14,9 +14,9 @@ use tensc::kernel::{Program, Work};
 /// Calls and prints what they took.
 pub fn bench(measure: &Measure, serve: bool, output: &Output) -> Result<(), Error> {
     if serve {
-        return self::serve(measure);
+        return self::serve(measure, output);
     }
-    let (_, mut bench) = Workbench::new(measure)?;
+    let (_, mut bench) = Workbench::new(measure, output)?;
     let start = Instant::now();
     bench.call()?;
     let first = start.elapsed();
@@ -143,9 +143,9 @@ impl Answer {
 }
 
 /// Calls once, then does what each line of standard input asks until it ends.
-fn serve(measure: &Measure) -> Result<(), Error> {
+fn serve(measure: &Measure, output: &Output) -> Result<(), Error> {
     let start = || -> Result<(Workbench, Answer), Error> {
-        let (_, mut bench) = Workbench::new(measure)?;
+        let (_, mut bench) = Workbench::new(measure, output)?;
         let start = Instant::now();
         bench.call()?;
         let (compile_ms, first_ms) = (millis(bench.compile_time), millis(start.elapsed()));

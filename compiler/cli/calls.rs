@@ -106,7 +106,7 @@ fn write(out: &str, names: &[String], values: &[Tensor]) -> Result<(), Error> {
 
 /// Runs the tests of a file; fails if one fails.
 pub fn test(module: &Module, test: &Test, output: &Output) -> Result<(), Error> {
-    let session = test.engine.session()?;
+    let session = test.engine.session(output)?;
     let wanted = |name: &str| test.filter.as_ref().is_none_or(|filter| name.contains(filter));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for item in &module.program().tests {

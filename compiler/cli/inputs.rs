@@ -2,7 +2,8 @@
 
 use super::output::Error;
 use clap::{Arg, ArgMatches, Command};
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use tensc::check::typed::Input;
 use tensc::module::{Failure, Module};
 use tensc_runtime::{DType, Scalar};
@@ -11,45 +12,74 @@ use tensc_runtime::{DType, Scalar};
 /// them and a misspelt one is an error of usage. The model is checked on the way and handed back.
 pub fn with_model_inputs(
     command: Command,
-    arguments: &[String],
+    arguments: &[OsString],
 ) -> (Command, Option<Result<Module, Failure>>) {
-    let is_run = arguments.get(1).is_some_and(|a| a == "run");
-    let file = arguments.iter().skip(2).find(|a| a.ends_with(".tx") && Path::new(a).is_file());
-    let (true, Some(file)) = (is_run, file) else {
-        return (command, None);
-    };
+    let mut built = command.clone();
+    built.build();
+    let Some((run, file)) = file_to_run(&built, arguments) else { return (command, None) };
     let module = Module::from_file(file);
     let inputs: Vec<Input> = match &module {
         Ok(module) => module.inputs().to_vec(),
         Err(_) => Vec::new(),
     };
-    let command = command.mut_subcommand("run", |run| {
-        let taken: Vec<String> =
-            run.get_arguments().filter_map(|a| a.get_long().map(str::to_string)).collect();
-        let new = inputs.iter().filter(|input| !taken.contains(&option_name(&input.name)));
-        let options: Vec<Arg> = new.map(option).collect();
-        if options.is_empty() {
-            return run;
-        }
-        run.next_help_heading("Inputs of the model").args(options)
-    });
+    let taken = |name: &str| run.get_arguments().any(|a| a.get_long() == Some(name));
+    let options: Vec<Arg> = inputs.iter().filter(|input| !taken(&input.name)).map(option).collect();
+    let command = match options.is_empty() {
+        true => command,
+        false => command.mut_subcommand("run", |run| {
+            run.next_help_heading("Inputs of the model").args(options)
+        }),
+    };
     (command, Some(module))
+}
+
+/// What `tensc run` is and the file that it is given, before the model's own options are known:
+/// each takes a value.
+fn file_to_run<'c>(command: &'c Command, arguments: &[OsString]) -> Option<(&'c Command, PathBuf)> {
+    let mut arguments = arguments.iter().skip(1);
+    let name = next_word(command, &mut arguments, false)?;
+    let run = command.find_subcommand(name).filter(|run| run.get_name() == "run")?;
+    Some((run, next_word(run, &mut arguments, true)?.into()))
+}
+
+/// The next argument that is neither an option of the command nor the value of one.
+fn next_word<'a>(
+    command: &Command,
+    arguments: &mut impl Iterator<Item = &'a OsString>,
+    unknown_take_values: bool,
+) -> Option<&'a OsStr> {
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if text == "--" {
+            return arguments.next().map(OsString::as_os_str);
+        }
+        let known = match text.strip_prefix("--") {
+            Some(long) => {
+                if long.contains('=') {
+                    continue;
+                }
+                command.get_arguments().find(|a| a.get_long() == Some(long))
+            }
+            // Letters are flags.
+            None if text.starts_with('-') && text.len() > 1 => continue,
+            None => return Some(argument),
+        };
+        if known.map_or(unknown_take_values, |option| option.get_action().takes_values()) {
+            arguments.next();
+        }
+    }
+    None
 }
 
 fn option(input: &Input) -> Arg {
     let dtype = input.default.dtype();
     let about = if input.doc.is_empty() { String::new() } else { format!("{} ", input.doc.trim()) };
     Arg::new(format!("input.{}", input.name))
-        .long(option_name(&input.name))
+        .long(input.name.clone())
         .value_name(dtype.name())
         .allow_negative_numbers(true)
         .help(format!("{about}[default: {}]", input.default))
         .value_parser(move |text: &str| parse(dtype, text))
-}
-
-/// `learning_rate` may be written `--learning-rate` nowhere: options bear the model's names.
-fn option_name(input: &str) -> String {
-    input.to_string()
 }
 
 /// The values given on the command line, by name.
@@ -104,6 +134,37 @@ pub fn parse(dtype: DType, text: &str) -> Result<Scalar, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ArgAction::SetTrue;
+
+    #[test]
+    fn the_file_is_found_among_options() {
+        let command = || {
+            let run = Command::new("run")
+                .arg(Arg::new("file"))
+                .arg(Arg::new("log").long("log"))
+                .arg(Arg::new("quiet").long("quiet").short('q').action(SetTrue));
+            let color = Arg::new("color").long("color").global(true);
+            let mut command =
+                Command::new("tensc").arg(color).subcommand(run).subcommand(Command::new("fmt"));
+            command.build();
+            command
+        };
+        let file = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            file_to_run(&command(), &arguments).map(|(_, file)| file.display().to_string())
+        };
+        let found = |file: &str| Some(file.to_string());
+        assert_eq!(file("tensc run m.tx"), found("m.tx"));
+        assert_eq!(file("tensc run --log old.tx new.tx"), found("new.tx"));
+        assert_eq!(file("tensc run model.txt --log other.tx"), found("model.txt"));
+        assert_eq!(file("tensc --color never run -q m.tx --epochs 3"), found("m.tx"));
+        assert_eq!(file("tensc run --color=never --quiet --epochs 3 m.tx"), found("m.tx"));
+        assert_eq!(file("tensc run --epochs=3 --help m.tx"), found("m.tx"));
+        assert_eq!(file("tensc run -- -m.tx"), found("-m.tx"));
+        assert_eq!(file("tensc run --log m.tx"), None);
+        assert_eq!(file("tensc fmt m.tx"), None);
+        assert_eq!(file("tensc --color run m.tx"), None);
+    }
 
     #[test]
     fn values_out_of_range_are_refused() {

@@ -2,6 +2,7 @@
 
 use super::output::{Error, Output, write_out};
 use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
+use std::collections::BTreeSet;
 use tensc::graph::{Graph, dot};
 use tensc::inspect::explain::Explanation;
 use tensc::inspect::gradient::gradient_of;
@@ -34,19 +35,21 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
         let message = format!("no pass `{after}`; `tensc dump --list` names them");
         return Err(Error::usage(message));
     }
-    for (title, graph) in subjects(module, &dump.subject)? {
+    let subjects = subjects(module, &dump.subject)?;
+    let sizes = sizes(&dump.subject.sizes, subjects.iter().map(|(_, graph)| graph))?;
+    for (title, graph) in subjects {
         if after == CHECK && !dump.time_passes {
             output.line(format_args!("// {title}"));
             show(&graph, dump.format);
             continue;
         }
-        let concrete = with_sizes(&graph, &dump.subject.sizes)?;
+        let concrete = with_sizes(&graph, &sizes)?;
         let mut recorder = Recorder { wanted: vec![after.to_string()], ..Recorder::default() };
         let graph_pass = [pipeline::ELABORATE, pipeline::REWRITE].iter().any(|p| p.name == after);
         if dump.format == DumpFormat::Dot && !graph_pass {
             return Err(Error::usage(format!("`{after}` has no drawing, only text")));
         }
-        let options = dump.engine.options()?;
+        let options = dump.engine.options(output)?;
         pipeline::compile(&concrete, &options.compile, &mut recorder)
             .map_err(|e| Error::other(e.to_string()))?;
         output.line(format_args!("// {title}"));
@@ -71,7 +74,7 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
 }
 
 /// Prints the gradient of a function as source.
-pub fn grad(module: &Module, grad: &Grad, _output: &Output) -> Result<(), Error> {
+pub fn grad(module: &Module, grad: &Grad) -> Result<(), Error> {
     let function = calls::function(module, &grad.function)?;
     let text = gradient_of(module.sources(), function.typed(), &grad.wrt)
         .map_err(|diagnostic| module.failure(diagnostic))?;
@@ -81,9 +84,11 @@ pub fn grad(module: &Module, grad: &Grad, _output: &Output) -> Result<(), Error>
 
 /// Tells which rewrites were applied.
 pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<(), Error> {
-    for (title, graph) in subjects(module, &explain.subject)? {
-        let concrete = with_sizes(&graph, &explain.subject.sizes)?;
-        let options = explain.engine.options()?;
+    let subjects = subjects(module, &explain.subject)?;
+    let sizes = sizes(&explain.subject.sizes, subjects.iter().map(|(_, graph)| graph))?;
+    for (title, graph) in subjects {
+        let concrete = with_sizes(&graph, &sizes)?;
+        let options = explain.engine.options(output)?;
         let mut recorder = Recorder::default();
         let executable = pipeline::compile(&concrete, &options.compile, &mut recorder)
             .map_err(|e| Error::other(e.to_string()))?;
@@ -125,23 +130,42 @@ fn subjects(module: &Module, subject: &Subject) -> Result<Vec<(String, Graph)>, 
     Ok(all)
 }
 
-/// The graph with the sizes of the command line; every named size needs one.
-pub fn with_sizes(graph: &Graph, given: &[String]) -> Result<Graph, Error> {
-    let mut sizes = Vec::new();
+/// The sizes of the command line: each is one of the graphs', and given once.
+pub fn sizes<'g>(
+    given: &[String],
+    graphs: impl Iterator<Item = &'g Graph>,
+) -> Result<Vec<(String, i64)>, Error> {
+    let named = graphs.flat_map(Graph::named_sizes);
+    let names: BTreeSet<String> = named.flat_map(|var| told_by(&var.name)).collect();
+    let mut sizes: Vec<(String, i64)> = Vec::new();
     for assignment in given {
-        let parsed = assignment.split_once('=').and_then(|(name, value)| {
-            let value: i64 = value.parse().ok().filter(|n| *n >= 0)?;
-            Some((name.to_string(), value))
-        });
-        sizes.push(
-            parsed
-                .ok_or_else(|| Error::usage(format!("`--size {assignment}`: expected NAME=N")))?,
-        );
+        let wrong = |what: String| Error::usage(format!("`--size {assignment}`: {what}"));
+        let parsed = assignment
+            .split_once('=')
+            .and_then(|(name, value)| Some((name, value.parse().ok().filter(|n: &i64| *n >= 0)?)));
+        let (name, value) = parsed.ok_or_else(|| wrong("expected NAME=N".to_string()))?;
+        if !names.contains(name) {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let known = match known.as_slice() {
+                [] => "there are none".to_string(),
+                known => format!("there are {}", known.join(", ")),
+            };
+            return Err(wrong(format!("no size `{name}`; {known}")));
+        }
+        if sizes.iter().any(|(other, _)| other == name) {
+            return Err(wrong(format!("`{name}` was given already")));
+        }
+        sizes.push((name.to_string(), value));
     }
+    Ok(sizes)
+}
+
+/// The graph with these sizes; every named size needs one.
+pub fn with_sizes(graph: &Graph, sizes: &[(String, i64)]) -> Result<Graph, Error> {
     let named = graph.named_sizes();
     let mut missing: Vec<String> = Vec::new();
     for var in &named {
-        if let Err(unknown) = size_of(&var.name, &sizes)? {
+        if let Err(unknown) = size_of(&var.name, sizes)? {
             missing.push(format!("--size {unknown}=N"));
         }
     }
@@ -150,7 +174,7 @@ pub fn with_sizes(graph: &Graph, given: &[String]) -> Result<Graph, Error> {
         let message = format!("every size is needed: add {}", missing.join(" "));
         return Err(Error::usage(message));
     }
-    let concrete = graph.with_sizes(&|var| size_of(&var.name, &sizes).ok()?.ok());
+    let concrete = graph.with_sizes(&|var| size_of(&var.name, sizes).ok()?.ok());
     concrete.map_err(|e| Error::Other(e.to_string()))
 }
 
@@ -160,8 +184,7 @@ fn size_of(name: &str, sizes: &[(String, i64)]) -> Result<Result<i64, String>, E
     if let Some((_, value)) = sizes.iter().find(|(given, _)| given == name) {
         return Ok(Ok(*value));
     }
-    let quotient = name.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')?.split_once('/'));
-    let Some((whole, divisor)) = quotient else { return Ok(Err(name.to_string())) };
+    let Some((whole, divisor)) = quotient(name) else { return Ok(Err(name.to_string())) };
     let part = |name: &str| match name.parse() {
         Ok(number) => Ok(Ok(number)),
         Err(_) => size_of(name, sizes),
@@ -173,6 +196,22 @@ fn size_of(name: &str, sizes: &[(String, i64)]) -> Result<Result<i64, String>, E
         ))),
         (Err(unknown), _) | (_, Err(unknown)) => Ok(Err(unknown)),
     }
+}
+
+/// The names that tell a named size: of `(E/4)` it is `E`.
+fn told_by(name: &str) -> Vec<String> {
+    match quotient(name) {
+        Some((whole, divisor)) => {
+            let parts = [whole, divisor].into_iter().filter(|part| part.parse::<i64>().is_err());
+            parts.flat_map(told_by).collect()
+        }
+        None => vec![name.to_string()],
+    }
+}
+
+/// `E` and `4` of `(E/4)`.
+fn quotient(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix('(')?.strip_suffix(')')?.split_once('/')
 }
 
 fn show(graph: &Graph, format: DumpFormat) {

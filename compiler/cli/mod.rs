@@ -16,6 +16,7 @@ mod tune;
 mod workbench;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use tensc::session::{Backend, Options, Session};
 
 /// Runs the command for the process's arguments.
 pub fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     let (command, module) = inputs::with_model_inputs(Cli::command(), &arguments);
     let matches = command.get_matches_from(&arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
@@ -54,13 +55,13 @@ fn execute(
         Command::Run(run) => {
             let module = module.unwrap_or_else(|| Module::from_file(&run.file))?;
             output.warnings(&module);
-            let session = run.engine.session()?;
+            let session = run.engine.session(output)?;
             if let Some(function) = &run.function {
                 return calls::call(&module, function, &run, &session, output);
             }
             let (_, run_matches) = matches.subcommand().expect("this is `run`");
             let inputs = inputs::given(&module, run_matches, &run.set)?;
-            let mut console = terminal::Terminal::new(run.quiet, run.log.as_deref())?;
+            let mut console = terminal::Terminal::new(run.quiet, run.log.as_deref(), output)?;
             Ok(module.run(&session, &RunOptions { inputs }, &mut console)?)
         }
         Command::Check { files } => {
@@ -73,7 +74,7 @@ fn execute(
         Command::Test(test) => calls::test(&load(&test.file)?, &test, output),
         Command::Dump(dump) if dump.list => inspect::list(output),
         Command::Dump(dump) => inspect::dump(&load(dump.file()?)?, &dump, output),
-        Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad, output),
+        Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad),
         Command::Bench { measure, serve } => bench::bench(&measure, serve, output),
         Command::Profile(measure) => profile::profile(&measure, output),
         Command::Tune(measure) => tune::tune(measure, output),
@@ -206,11 +207,12 @@ struct Engine {
 }
 
 impl Engine {
-    fn options(&self) -> Result<Options, output::Error> {
+    fn options(&self, output: &output::Output) -> Result<Options, output::Error> {
         let mut options = Options::default();
         if let Some(threads) = self.threads {
             options.threads = usize::from(threads);
         }
+        options.compile.emit.threads = options.threads;
         options.backend = match self.backend {
             BackendArgument::Jit => Backend::Jit,
             BackendArgument::Interpreter => Backend::Interpreter,
@@ -230,12 +232,12 @@ impl Engine {
             }
             options.compile.emit.isa = isa;
         }
-        options.compile.emit.tiles = tune::tiles(self.tiles.as_deref())?.map(Arc::new);
+        options.compile.emit.tiles = tune::tiles(self.tiles.as_deref(), output)?.map(Arc::new);
         Ok(options)
     }
 
-    fn session(&self) -> Result<Session, output::Error> {
-        Ok(Session::new(self.options()?))
+    fn session(&self, output: &output::Output) -> Result<Session, output::Error> {
+        Ok(Session::new(self.options(output)?))
     }
 }
 
@@ -376,4 +378,22 @@ enum DumpFormat {
     Text,
     /// A drawing for Graphviz
     Dot,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_compiles_knows_the_threads_too() {
+        let Command::Dump(dump) =
+            Cli::parse_from(["tensc", "dump", "m.tx", "--after", "emit", "--threads", "3"]).command
+        else {
+            panic!("it is `dump`");
+        };
+        let output = output::Output::new(Color::Never, MessageFormat::Human);
+        let engine = Engine { tiles: Some("none".into()), ..dump.engine };
+        let options = engine.options(&output).map_err(|e| e.to_string()).expect("they are right");
+        assert_eq!((options.threads, options.compile.emit.threads), (3, 3));
+    }
 }

@@ -96,12 +96,21 @@ impl Output {
     pub fn error(&self, error: &Error) {
         match error {
             Error::Program(failure) => self.diagnostics(&failure.sources, &failure.diagnostics),
-            Error::Usage(message) | Error::Other(message) => match self.format {
-                MessageFormat::Human => eprintln!("error: {message}"),
-                MessageFormat::Json => {
-                    eprintln!("{}", serde_json::json!({ "severity": "error", "message": message }));
-                }
-            },
+            Error::Usage(message) | Error::Other(message) => self.sentence("error", message),
+        }
+    }
+
+    /// A warning to standard error, in one sentence.
+    pub fn warning(&self, message: &str) {
+        self.sentence("warning", message);
+    }
+
+    fn sentence(&self, severity: &str, message: &str) {
+        match self.format {
+            MessageFormat::Human => eprintln!("{severity}: {message}"),
+            MessageFormat::Json => {
+                eprintln!("{}", serde_json::json!({ "severity": severity, "message": message }));
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use tensc_runtime::Tensor;
 
 /// Calls, and prints a table of the kernels.
 pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
-    let (module, mut bench) = Workbench::new(measure)?;
+    let (module, mut bench) = Workbench::new(measure, output)?;
     let Some(executable) = bench.compiled().executable() else {
         return Err(Error::other("the function is interpreted: it has no kernels to measure"));
     };

@@ -1,6 +1,6 @@
 //! A script's console on a terminal: bars for its loops; plain lines where standard error is none.
 
-use super::output::{Error, write_out};
+use super::output::{Error, Output, write_out};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -12,7 +12,8 @@ use tensc::script::Console;
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Progress of the loops to standard error, printed lines to standard output.
-pub struct Terminal {
+pub struct Terminal<'a> {
+    output: &'a Output,
     bars: MultiProgress,
     mode: Mode,
     loops: Vec<Loop>,
@@ -36,9 +37,9 @@ struct Loop {
     spoken: Instant,
 }
 
-impl Terminal {
+impl<'a> Terminal<'a> {
     /// A console; `log` names a file that every logged step is appended to as a line of JSON.
-    pub fn new(quiet: bool, log: Option<&Path>) -> Result<Terminal, Error> {
+    pub fn new(quiet: bool, log: Option<&Path>, output: &'a Output) -> Result<Terminal<'a>, Error> {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
             file.map(BufWriter::new)
@@ -50,6 +51,7 @@ impl Terminal {
             (false, false) => Mode::Plain,
         };
         Ok(Terminal {
+            output,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             mode,
             loops: Vec::new(),
@@ -67,7 +69,7 @@ impl Terminal {
     }
 }
 
-impl Console for Terminal {
+impl Console for Terminal<'_> {
     fn print(&mut self, line: &str) {
         self.bars.suspend(|| write_out(format_args!("{line}\n")));
     }
@@ -84,7 +86,7 @@ impl Console for Terminal {
             }
             let written = serde_json::to_writer(&mut *log, &entry).is_ok() && writeln!(log).is_ok();
             if !written {
-                eprintln!("warning: the log cannot be written any more");
+                self.output.warning("the log cannot be written any more");
                 self.log = None;
             }
         }
@@ -129,7 +131,7 @@ impl Console for Terminal {
         if let Some(log) = &mut self.log
             && log.flush().is_err()
         {
-            eprintln!("warning: the log could not be written to its end");
+            self.output.warning("the log could not be written to its end");
         }
     }
 }

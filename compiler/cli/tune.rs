@@ -1,5 +1,5 @@
-//! `tensc tune`: measures tiles for the products of a function, and keeps what is better than the
-//! model's choice.
+//! `tensc tune`: measures tiles for the products of a function, and keeps the best: also where they
+//! are the model's choice, which then takes the place of what an earlier run had kept.
 //!
 //! Measured tiles lie in a file of JSON: the user's cache, which every command reads, or the one
 //! that `--tiles` names. Results never depend on them.
@@ -8,9 +8,11 @@ use super::Measure;
 use super::bench::shown;
 use super::output::{Error, Output};
 use super::workbench::Workbench;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tensc::codegen::{Choice, Share, Tiles};
+use tensc_runtime::write_atomically;
 
 /// Measures, prints a table of the products, and adds what was found to the file.
 pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
@@ -21,7 +23,7 @@ pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
         Some(file) => Some(file).filter(|file| file != Path::new(NONE)),
         None => cache(),
     };
-    let (_, bench) = Workbench::new(&measure)?;
+    let (_, bench) = Workbench::new(&measure, output)?;
     let budget = Duration::from_secs_f64(measure.seconds);
     let tuned = bench.session().tune(bench.graph(), &bench.arguments(), budget)?;
     output.line(format_args!("     model       best   gain  product"));
@@ -45,7 +47,7 @@ pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
     let mut tiles = match (file.exists(), is_named) {
         (false, _) => Tiles::default(),
         (true, true) => read(&file)?,
-        (true, false) => cached(&file),
+        (true, false) => cached(&file, output),
     };
     tiles.extend(found);
     write(&file, &tiles)?;
@@ -67,19 +69,19 @@ fn described(choice: &Choice) -> String {
 const NONE: &str = "none";
 
 /// The tiles that a command goes by: those of the file that was named, or of the user's cache.
-pub fn tiles(named: Option<&Path>) -> Result<Option<Tiles>, Error> {
+pub fn tiles(named: Option<&Path>, output: &Output) -> Result<Option<Tiles>, Error> {
     match named {
         Some(file) if file == Path::new(NONE) => Ok(None),
         Some(file) => read(file).map(Some),
-        None => Ok(cache().filter(|file| file.exists()).map(|file| cached(&file))),
+        None => Ok(cache().filter(|file| file.exists()).map(|file| cached(&file, output))),
     }
 }
 
 /// The tiles of the user's cache. Nobody asked for that file, so one that cannot be read stops no
 /// command.
-fn cached(file: &Path) -> Tiles {
+fn cached(file: &Path, output: &Output) -> Tiles {
     read(file).unwrap_or_else(|error| {
-        eprintln!("warning: {error}: the model chooses instead");
+        output.warning(&format!("{error}: the model chooses instead"));
         Tiles::default()
     })
 }
@@ -90,15 +92,12 @@ fn read(file: &Path) -> Result<Tiles, Error> {
     Tiles::from_json(&text).map_err(wrong)
 }
 
-/// Writes the whole file beside its place first, so that nobody reads half of it.
 fn write(file: &Path, tiles: &Tiles) -> Result<(), Error> {
     let wrong = |e: std::io::Error| Error::other(format!("`{}`: {e}", file.display()));
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(wrong)?;
     }
-    let part = file.with_extension(format!("{}.part", std::process::id()));
-    std::fs::write(&part, tiles.to_json()).map_err(wrong)?;
-    std::fs::rename(&part, file).map_err(wrong)
+    write_atomically(file, |out| out.write_all(tiles.to_json().as_bytes())).map_err(wrong)
 }
 
 /// `tensc/tiles.json` in the user's cache folder, where the system has one.

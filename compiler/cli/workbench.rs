@@ -3,8 +3,8 @@
 //! A parameter whose name is that of a field of the result, and whose data is a `state_NAME` file,
 //! is state: each call is given the last call's value, memory included.
 
-use super::inspect::with_sizes;
-use super::output::Error;
+use super::inspect::{sizes, with_sizes};
+use super::output::{Error, Output};
 use super::{Measure, calls};
 use std::path::Path;
 use std::sync::Arc;
@@ -41,9 +41,9 @@ impl Workbench {
     ///
     /// # Errors
     /// What is wrong with the source, the data or the way they are used together.
-    pub fn new(measure: &Measure) -> Result<(Module, Workbench), Error> {
+    pub fn new(measure: &Measure, output: &Output) -> Result<(Module, Workbench), Error> {
         let start = Instant::now();
-        let session = measure.engine.session()?;
+        let session = measure.engine.session(output)?;
         let module = Module::from_file(&measure.file)?;
         let function = calls::function(&module, &measure.function)?;
         let mut compile_time = start.elapsed();
@@ -56,7 +56,9 @@ impl Workbench {
                 (function.specialise(&views)?, parameters)
             }
             None => {
-                let graph = with_sizes(&function.typed().graph, &measure.sizes)?;
+                let graph = &function.typed().graph;
+                let sizes = sizes(&measure.sizes, std::iter::once(graph))?;
+                let graph = with_sizes(graph, &sizes)?;
                 let types = graph.inputs().iter().map(|(_, node)| graph.ty(*node));
                 let made = types.zip(0..).map(|(ty, number)| made_up(ty, number)).collect();
                 (graph, made)
