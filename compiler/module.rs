@@ -70,7 +70,8 @@ impl Module {
             Failure { sources: Sources::default(), diagnostics }
         })?;
         let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        Module::check(&path.display().to_string(), text, base)
+        let loader = SourceLoader::files(base.clone(), Some(path));
+        Module::check(&path.display().to_string(), text, base, &loader)
     }
 
     /// Checks a source that stands in memory; files it imports or loads are relative to the working
@@ -79,14 +80,19 @@ impl Module {
     /// # Errors
     /// What is wrong with the source.
     pub fn from_source(name: &str, text: impl Into<String>) -> Result<Module, Failure> {
-        Module::check(name, text.into(), PathBuf::new())
+        let loader = SourceLoader::files(PathBuf::new(), None);
+        Module::check(name, text.into(), PathBuf::new(), &loader)
     }
 
-    fn check(name: &str, text: String, base: PathBuf) -> Result<Module, Failure> {
+    fn check(
+        name: &str,
+        text: String,
+        base: PathBuf,
+        loader: &SourceLoader,
+    ) -> Result<Module, Failure> {
         let mut sources = Sources::default();
         let root = sources.add(name, text);
-        let loader = SourceLoader::files(base.clone());
-        let (program, diagnostics) = check::check(&mut sources, root, &loader);
+        let (program, diagnostics) = check::check(&mut sources, root, loader);
         match program {
             Some(program) if !diagnostics.has_errors() => {
                 Ok(Module { sources, program, warnings: diagnostics, base })

@@ -21,6 +21,8 @@ use tensc_runtime::DType;
 /// Gives the text of files that a program imports.
 pub struct SourceLoader {
     read: Box<Reading>,
+    /// By what name an import of the root is recognised, where that is not what it is called.
+    root: Option<String>,
 }
 
 /// From the name of the importing source and the path it writes (with `/` and `.tx`) to the name by
@@ -34,7 +36,7 @@ impl SourceLoader {
     pub fn new(
         read: impl Fn(&str, &str) -> Result<(String, String), String> + 'static,
     ) -> SourceLoader {
-        SourceLoader { read: Box::new(read) }
+        SourceLoader { read: Box::new(read), root: None }
     }
 
     /// A loader for programs that consist of one file.
@@ -43,10 +45,11 @@ impl SourceLoader {
     }
 
     /// A loader that reads files relative to the folder of the importing one; what the root
-    /// source imports is relative to `base`.
-    pub fn files(base: PathBuf) -> SourceLoader {
+    /// source imports is relative to `base`. `root` is its file, if it is one.
+    pub fn files(base: PathBuf, root: Option<&Path>) -> SourceLoader {
+        let root = root.map(|file| shown(&base, file));
         let known: RefCell<FxHashMap<String, PathBuf>> = RefCell::default();
-        SourceLoader::new(move |from, path| {
+        let loader = SourceLoader::new(move |from, path| {
             let folder = known.borrow().get(from).cloned().unwrap_or_else(|| base.clone());
             let file = folder.join(path);
             let text = crate::syntax::read_file(&file)?;
@@ -54,7 +57,8 @@ impl SourceLoader {
             let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
             known.borrow_mut().insert(name.clone(), folder);
             Ok((name, text))
-        })
+        });
+        SourceLoader { root, ..loader }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{checked, checked_with};
 use crate::check::typed::Tree;
-use crate::check::{SourceLoader, instantiate};
+use crate::check::{SourceLoader, check, instantiate};
 use crate::diag::{Sources, render};
 use crate::graph::{Dim, TensorType};
 use insta::assert_snapshot;
@@ -40,6 +40,33 @@ fn files_import_each_other_s_items() {
     %2: f32 = add(%1, %1)
     output "result" = %2
     "#);
+}
+
+#[test]
+fn files_of_like_paths_are_no_circle() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    write("models/a.tx", "import \"models/a.tx\" as inner\nfn f(x: f32) = inner.g(x)");
+    write("models/models/a.tx", "fn g(x: f32) = x + x");
+    write("models/b.tx", "import \"c.tx\"\nfn f(x: f32) = x");
+    write("models/c.tx", "import \"b.tx\"\nfn g(x: f32) = x");
+    let folder = dir.path().join("models");
+    let read = |file: &str| {
+        let (mut sources, path) = (Sources::default(), folder.join(file));
+        let text = std::fs::read_to_string(&path).expect("read");
+        // As `models/a.tx`, from the folder above.
+        let root = sources.add(format!("models/{file}"), text);
+        let loader = SourceLoader::files(folder.clone(), Some(&path));
+        let (_, diagnostics) = check(&mut sources, root, &loader);
+        diagnostics.iter().map(|d| format!("{} {}\n", d.message, d.notes.join(""))).collect()
+    };
+    let messages: [String; 2] = ["a.tx", "b.tx"].map(read);
+    assert_eq!(messages[0], "");
+    assert_snapshot!(messages[1], @"files import each other in a circle b.tx imports c.tx imports b.tx");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) fn load(
     };
     let prelude = reader.library("std.prelude", None);
     reader.world.prelude = prelude;
-    let name = reader.sources.get(root).name.clone();
+    let name = loader.root.clone().unwrap_or_else(|| reader.sources.get(root).name.clone());
     let root = reader.read(root, name, false);
     let (mut world, diags) = (reader.world, reader.diags);
     find_sorts(&mut world);
