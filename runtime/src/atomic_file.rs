@@ -2,7 +2,8 @@
 //!
 //! The bytes go to a temporary file in the same directory, are flushed to the disk, and the
 //! temporary file takes the name in one step. Where anything fails the temporary file is removed
-//! and what was there before stays as it was. Everything that `tensc` writes goes through here.
+//! and what was there before stays as it was. Everything that `tensc` writes goes through here, but
+//! for the log of a run, which is appended to.
 //!
 //! Two things a Unix user expects are kept: a symbolic link is written *through*, and a device or
 //! a pipe (`/dev/stdout`) is written *to*, never replaced.
@@ -33,14 +34,28 @@ pub fn write_atomically<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut Aside<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let before = fs::metadata(&target).ok();
+    let (target, before) = followed(path)?;
     match &before {
         Some(old) if old.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory").into())
         }
         Some(old) if !old.is_file() => write_to_device(&target, fill),
         _ => write_and_rename(&target, before, fill),
+    }
+}
+
+/// Where a path leads through links, also to a file that is not there yet, and what is there.
+fn followed(path: &Path) -> io::Result<(PathBuf, Option<fs::Metadata>)> {
+    let mut target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    loop {
+        match fs::metadata(&target) {
+            Ok(there) => return Ok((target, Some(there))),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Err(_) => match fs::read_link(&target) {
+                Ok(link) => target = directory_of(&target).join(link),
+                Err(_) => return Ok((target, None)),
+            },
+        }
     }
 }
 
@@ -178,6 +193,19 @@ mod tests {
         write_atomically(&link, |out| out.write_all(b"new")).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
+
+        // Also where the file is not there yet, and over several links.
+        let (new, far) = (dir.path().join("new"), dir.path().join("far"));
+        std::os::unix::fs::symlink("new", dir.path().join("near")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("near"), &far).unwrap();
+        write_atomically(&far, |out| out.write_all(b"first")).unwrap();
+        assert!(fs::symlink_metadata(&far).unwrap().is_symlink());
+        assert!(fs::symlink_metadata(&new).unwrap().is_file());
+        assert_eq!(fs::read(&far).unwrap(), b"first");
+        let circle = dir.path().join("circle");
+        std::os::unix::fs::symlink("circle", &circle).unwrap();
+        assert!(write_atomically(&circle, |out| out.write_all(b"x")).is_err());
+        assert!(fs::symlink_metadata(&circle).unwrap().is_symlink());
 
         let (mut reader, writer) = io::pipe().unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
