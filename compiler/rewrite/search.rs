@@ -73,7 +73,7 @@ impl Searcher<ENode, Analysis> for Search {
 
     fn search_with_limit(&self, egraph: &EGraph, limit: usize) -> Vec<SearchMatches<'_, ENode>> {
         let mut site = Site::new(egraph, Id::from(0));
-        for kind in &self.roots {
+        'search: for kind in &self.roots {
             let Some(classes) = egraph.classes_for_op(kind) else { continue };
             for class in classes {
                 site.enter(class);
@@ -81,7 +81,7 @@ impl Searcher<ENode, Analysis> for Search {
                     self.visit(&mut site, node);
                 }
                 if site.count() >= limit {
-                    break;
+                    break 'search;
                 }
             }
         }

@@ -65,15 +65,15 @@ fn canonical_sum(site: &mut Site<'_>, node: &ENode) {
         return;
     }
     terms.sort_by_key(|(id, _)| *id);
-    terms.dedup_by(|later, first| {
-        let same = later.0 == first.0;
-        if same {
-            first.1 += later.1;
-        }
-        same
-    });
-    let mut sum: Option<Ref> = None;
+    let mut sums = Terms::new();
     for (id, coefficient) in terms {
+        match sums.last_mut() {
+            Some((last, sum)) if *last == id => *sum += coefficient,
+            _ => sums.push((id, coefficient)),
+        }
+    }
+    let mut sum: Option<Ref> = None;
+    for (id, coefficient) in sums {
         let magnitude = coefficient.abs();
         let term = if magnitude == 1.0 { id.into() } else { site.scale(id, magnitude) };
         sum = Some(match (sum, coefficient < 0.0) {
