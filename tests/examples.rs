@@ -1,6 +1,4 @@
 //! The programs of `examples/` in a shortened form: few steps, and figures as their comments say.
-//!
-//! `examples/mnist.tx` has a test of its own, `tests/mnist_trace.rs`.
 
 use std::path::Path;
 use tensc::script::Transcript;
@@ -33,6 +31,46 @@ fn printed(name: &str, inputs: &[(&str, i64)]) -> Vec<String> {
 fn number(line: &str) -> f64 {
     let mut numbers = line.rsplit(' ').filter_map(|word| word.parse().ok());
     numbers.next().unwrap_or_else(|| panic!("a number in `{line}`"))
+}
+
+#[test]
+fn every_example_has_a_test() {
+    let tests = include_str!("examples.rs");
+    let mut untested = Vec::new();
+    for entry in std::fs::read_dir("examples").expect("the examples are there") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().to_string();
+        let program = path.extension().is_some_and(|e| e == "tx");
+        if program && !tests.contains(&format!("printed(\"{name}\",")) {
+            untested.push(name);
+        }
+    }
+    assert!(untested.is_empty(), "no test runs {untested:?}");
+}
+
+#[test]
+fn linear_regression() {
+    let lines = printed("linear_regression", &[]);
+    let end = lines[0].split(", loss = ").nth(1).expect("it ends with the loss");
+    assert!((end.parse::<f64>().expect("a number") - 0.01).abs() < 1e-3, "{lines:?}");
+}
+
+#[test]
+fn logistic_regression() {
+    let lines = printed("logistic_regression", &[]);
+    assert!((number(&lines[0]) - 0.92).abs() < 0.01, "{lines:?}");
+}
+
+#[test]
+fn two_layer() {
+    let lines = printed("two_layer", &[("steps", 100)]);
+    assert!(number(&lines[0]) < 0.01, "{lines:?}");
+}
+
+#[test]
+fn mnist() {
+    let lines = printed("mnist", &[("epochs", 1)]);
+    assert!((number(&lines[0]) - 0.96).abs() < 0.01, "{lines:?}");
 }
 
 #[test]
