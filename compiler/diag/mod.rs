@@ -89,7 +89,7 @@ impl Sources {
     }
 }
 
-/// A stable number a message can be looked up by: `E0203`. The list is `spec/language.md`.
+/// A stable number a message can be looked up by: `E0203`. The list is `codes.rs`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Code(pub u16);
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Graph`] is append-only: a node is added after its operands, so ascending [`NodeId`]s are a
 //! topological order. Sizes are [`Dim`]s: the checker builds graphs over *named* sizes, autodiff
-//! works on those, and `elaborate` replaces the names by integers; every later stage takes a
-//! graph whose sizes are all known ([`Graph::is_concrete`]).
+//! works on those, and [`Graph::with_sizes`] replaces the names by integers; every later stage
+//! takes a graph whose sizes are all known ([`Graph::is_concrete`]).
 //!
 //! Invariants (`verify`): each node's type is what its operation's shape rule derives from its
 //! operands; inputs and outputs are named, and names are unique; every operation has one result.

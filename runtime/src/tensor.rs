@@ -95,13 +95,19 @@ pub struct Tensor {
 
 impl Tensor {
     /// A tensor of zeros.
+    ///
+    /// # Panics
+    /// Where its bytes are more than a `usize` counts. Ends the process where there is no memory.
     pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         let bytes = shape.elements().checked_mul(dtype.size()).expect("tensor size overflows");
         Tensor { dtype, shape, storage: Storage::Owned(Arc::new(Arena::new(bytes))) }
     }
 
-    /// A tensor of `values` in row-major order. Panics where their number is not that of `shape`.
+    /// A tensor of `values` in row-major order.
+    ///
+    /// # Panics
+    /// Where their number is not that of `shape`.
     pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Tensor {
         let mut tensor = Tensor::zeros(T::DTYPE, shape);
         tensor.as_mut_slice::<T>().copy_from_slice(values);
@@ -134,9 +140,14 @@ impl Tensor {
     /// A tensor whose bytes (row-major, little-endian) are read from `source`.
     ///
     /// Memory grows as bytes arrive, to at most twice what has been read: a size that a lying
-    /// header promised is never allocated on trust. Ends with `UnexpectedEof` where the source
-    /// ends first. Panics for `bool`, whose bytes would have to be checked: read `u8` and call
-    /// [`Tensor::try_into_bool`].
+    /// header promised is never allocated on trust.
+    ///
+    /// # Errors
+    /// What reading fails with; `UnexpectedEof` where the source ends first.
+    ///
+    /// # Panics
+    /// For `bool`, whose bytes would have to be checked: read `u8` and call
+    /// [`Tensor::try_into_bool`]. Where the bytes are more than a `usize` counts.
     pub fn read_from(
         dtype: DType,
         shape: impl Into<Shape>,
@@ -193,7 +204,10 @@ impl Tensor {
         self.len() == 0
     }
 
-    /// The same elements under another shape of the same number of elements. Panics otherwise.
+    /// The same elements under another shape.
+    ///
+    /// # Panics
+    /// Where that has another number of elements.
     pub fn reshape(mut self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         assert_eq!(shape.elements(), self.len(), "reshape keeps the number of elements");
@@ -267,6 +281,9 @@ impl Tensor {
     }
 
     /// A tensor of `dtype` from `f64` values (integers truncate and saturate).
+    ///
+    /// # Panics
+    /// Where their number is not that of `shape`.
     pub fn from_f64_slice(dtype: DType, values: &[f64], shape: impl Into<Shape>) -> Tensor {
         let mut tensor = Tensor::zeros(dtype, shape);
         crate::with_element!(dtype, T => {
