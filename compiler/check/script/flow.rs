@@ -19,8 +19,10 @@ impl<'w> Walk<'w> {
         if let Some(value) = &block.value {
             let _ = self.script_expr(value);
         }
-        // Variables around the block keep their nodes in the open region.
-        self.leave(mark);
+        if mark > 0 || self.locals.len() > mark {
+            // Variables around the block keep their nodes in the open region.
+            self.leave(mark);
+        }
     }
 
     pub(crate) fn script_stmt(&mut self, stmt: &'w Stmt) -> Eval<()> {

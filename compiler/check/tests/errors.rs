@@ -203,7 +203,24 @@ fn slices_and_windows_of_the_largest_steps() {
     x[4:0:step]
 }
 ";
-    assert_snapshot!(messages(text), @"");
+    assert_snapshot!(messages(text), @r"
+    error[E0205]: pad of type f32[9223372036854775807] does not fit the address space
+     --> test.tx:3:13
+      |
+    3 |     let a = diag_embed(x, step)
+      |             ^^^^^^^^^^^^^^^^^^^
+
+    error[E0205]: a window of 2 does not fit axis 0, whose size is 5
+     --> test.tx:4:27
+      |
+    1 | fn f(x: f32[5]) -> f32[1] = {
+      |             - 5 comes from here
+    ...
+    4 |     let b = windows(x, 0, 2, dilation = step)
+      |                           ^
+
+    2 errors
+    ");
 }
 
 #[test]
