@@ -2,7 +2,7 @@
 //! `vector::lane`, which defines what each operation means.
 
 use super::lanes::{Group, Lanes, Parts};
-use crate::vector::{Binary, Compare, Type, Unary};
+use crate::vector::{Binary, Compare, Type, Unary, least_scale};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder};
 use tensc_runtime::{DType, Scalar};
@@ -174,7 +174,7 @@ impl Group<'_, '_> {
     }
 
     /// `x · 2ⁿ`: adding a large number brings `n` into the low bits, and the halves of it are the
-    /// exponents of two factors.
+    /// exponents of two factors, which are at least those that give 0.
     fn scale(&mut self, x: &Lanes, n: &Lanes) -> Lanes {
         let (integer, mantissa, magic) = match x.bits {
             64 => (Type::I64, 52, (1.5 * 2f64.powi(52) + 2046.0).to_bits()),
@@ -182,7 +182,10 @@ impl Group<'_, '_> {
         };
         let (integer, float) = (self.part_type(integer, x.bits), self.part_type(x.ty, x.bits));
         let magic = self.bits_constant(float, magic);
-        self.zip(x, n, |g, p, q| {
+        let least = self.constant(least_scale(x.ty));
+        let far = self.compare(Compare::Lt, n, &least);
+        let n = self.select(&far, &least, n);
+        self.zip(x, &n, |g, p, q| {
             let shifted = g.b.ins().fadd(q, magic);
             let bits = g.cast(integer, shifted);
             let half = g.b.ins().ushr_imm_u(bits, 1);

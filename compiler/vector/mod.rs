@@ -142,9 +142,15 @@ pub enum Binary {
     /// Logical right shift; amounts of the width or more give 0. Integers.
     Shr,
     /// `a · 2ᵇ`, rounded once; floats. It is made for reduced exponentials: `a` is from 0.5 to 4 or
-    /// NaN, and `b` a whole number of at most twice the bias of exponents in magnitude. Of another
-    /// `b` the result is any number.
+    /// NaN, and `b` a whole number of at most twice the bias of exponents; below that, negative, the
+    /// result is 0. Of a larger `b` it is any number.
     Scale,
+}
+
+/// A `b` for which [`Binary::Scale`] gives 0 by two factors of which the first leaves a normal
+/// number: what comes near the least numbers takes processors a hundred cycles.
+pub fn least_scale(ty: Type) -> Scalar {
+    if ty == Type::F64 { Scalar::new(-2042f64) } else { Scalar::new(-250f32) }
 }
 
 /// Comparisons of numbers; a NaN makes every one false but `Ne`.

@@ -5,7 +5,7 @@
 use super::lower::{Lanes, Lower};
 use super::machine::{Class, Reg, ScalarStep, Source, Step};
 use super::table::Op;
-use crate::vector::{Binary, Compare, Type, Unary};
+use crate::vector::{Binary, Compare, Type, Unary, least_scale};
 use smallvec::{SmallVec, smallvec};
 use tensc_runtime::{DType, Scalar};
 
@@ -210,7 +210,7 @@ impl Lower<'_> {
     }
 
     /// `x · 2ⁿ`. Without an instruction for it: adding a large number brings `n` into the low bits,
-    /// and the halves of it are the exponents of two factors.
+    /// and the halves of it are the exponents of two factors, which are at least those that give 0.
     fn scale(&mut self, x: &Lanes, n: &Lanes) -> Lanes {
         let mut x = x.clone();
         if self.is_tail() {
@@ -226,7 +226,9 @@ impl Lower<'_> {
             _ => (23, u64::from((1.5 * 2f32.powi(23) + 254.0).to_bits())),
         };
         let magic = self.fill(x.ty, magic);
-        let bits = self.zip_op(n, &magic, Op::Vaddps, Op::Vaddpd);
+        let least = self.constant(least_scale(x.ty));
+        let n = self.zip_op(n, &least, Op::Vmaxps, Op::Vmaxpd);
+        let bits = self.zip_op(&n, &magic, Op::Vaddps, Op::Vaddpd);
         let right = by_bits(x.bits, Op::VpsrldImm, Op::VpsrlqImm);
         let left = by_bits(x.bits, Op::VpslldImm, Op::VpsllqImm);
         let half = self.map(&bits, |g, p| g.vi(right, &[p.into()], 1));

@@ -12,6 +12,11 @@ use super::pow::exp2_pair;
 use crate::vector::{Builder, Type, Value};
 use std::f64::consts::LN_2;
 
+/// Where exponents of `f32` and `f64` end: powers are 0 long before, but processors take a hundred
+/// cycles where they scale by less than 2⁻¹²⁶ and not yet by 2⁻⁵¹² (`f64`: 2⁻¹⁰²² and 2⁻⁴⁰⁹⁶), and the
+/// scores that an attention masks are all there.
+const FAR: (f64, f64) = (-360.0, -2850.0);
+
 /// `eˣ`.
 pub fn exp(b: &Builder, x: Value) -> Value {
     scaled_exp(&Float::of(b, x), x, 0)
@@ -43,7 +48,7 @@ pub fn sigmoid(b: &Builder, x: Value) -> Value {
     let c = Float::of(b, x);
     let one = c.num(1.0);
     // Past these numbers the result is 1, and 0.
-    let x = c.at_least(c.at_most(x, c.pick(18.0, 40.0)), c.pick(-105.0, -747.0));
+    let x = c.at_least(c.at_most(x, c.pick(18.0, 40.0)), c.pick(FAR.0, FAR.1));
     let Reduced { n, r, .. } = reduce(&c, x, 1.0, 0);
     let power = c.scale(one, n);
     let sum = c.add(power, one);
@@ -168,7 +173,7 @@ pub fn sinh(b: &Builder, x: Value) -> Value {
 /// `eˣ · 2^shift`, for a small shift.
 fn scaled_exp(c: &Float<'_>, x: Value, shift: i64) -> Value {
     let x = c.at_most(x, c.pick(90.0, 711.0));
-    let x = c.at_least(x, c.pick(-104.0, -746.0));
+    let x = c.at_least(x, c.pick(FAR.0, FAR.1));
     let Reduced { shifted, r, .. } = reduce(c, x, 1.0, 0);
     let n = c.sub(shifted, c.num(c.magic() - shift as f64));
     c.scale(exp_small(c, r), n)

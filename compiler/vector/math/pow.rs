@@ -84,7 +84,7 @@ pub(super) fn exp2_pair(c: &Float<'_>, (high, low): (Value, Value)) -> Value {
     let bound = c.pick(160.0, 1100.0);
     // Beyond, the result is 0 or ∞, and `low` may be NaN.
     let low = c.select(c.lt(c.abs(high), c.num(bound)), low, c.num(0.0));
-    let high = c.at_least(c.at_most(high, bound), -bound);
+    let high = c.at_least(c.at_most(high, bound), c.pick(-520.0, -4100.0));
     let n = nearest(c, high);
     let r = c.sub(high, n);
     // 2ʳ = 1 + r ln 2 + r² · (½ ln² 2 + r · polynomial), all of them pairs.

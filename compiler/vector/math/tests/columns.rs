@@ -63,7 +63,7 @@ macro_rules! format {
                         let bias = <$float>::MAX_EXP as $int - 1;
                         let power =
                             |n: $int| <$float>::from_bits(((n + bias) << bits) as $unsigned);
-                        let n = b as $int;
+                        let n = (b as $int).max(-2 * bias);
                         a * power(n >> 1) * power(n - (n >> 1))
                     }),
                     other => panic!("{other:?} has no column form"),
