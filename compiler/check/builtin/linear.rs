@@ -3,7 +3,6 @@
 use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
-use crate::diag::{Diagnostic, codes};
 use crate::graph::{Dim, Op};
 use tensc_runtime::linear::Linear;
 
@@ -48,11 +47,7 @@ fn linear<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Linear) -> Eval<Value<'w>> 
     }
     let types: Vec<_> = operands.iter().map(|&n| w.node_ty(n).clone()).collect();
     if let Err(e) = Op::Linear(op).infer(&types.iter().collect::<Vec<_>>()) {
-        let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, args.span, e.message);
-        for (operand, axis) in e.axes {
-            diagnostic = w.with_size(diagnostic, operands[operand], axis);
-        }
-        return Err(w.report(diagnostic));
+        return Err(w.operation_refused(&e, &operands, args.span));
     }
     let mut node = w.add(Op::Linear(op), &operands, args.span)?;
     if vector {
