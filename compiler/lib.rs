@@ -43,7 +43,7 @@
 //! let (x, y) = (TensorView::new(&x, [3, 2]), TensorView::new(&y, [3]));
 //! let (mut w, mut b) = (Tensor::from_slice(&[0.0f32, 0.0], [2]), Tensor::scalar(0.0f32));
 //! let compiled = step.compile(&session, &[w.view(), b.view(), x.clone(), y.clone()])?;
-//! for _ in 0..400 {
+//! for _ in 0..1000 {
 //!     let (x, y) = (Argument::Borrowed(x.clone()), Argument::Borrowed(y.clone()));
 //!     let arguments = vec![Argument::Owned(w), Argument::Owned(b), x, y];
 //!     let mut results = compiled.call(session.pool(), arguments)?.into_iter();
@@ -74,9 +74,9 @@
 //! use tensc::{Module, rewrite};
 //!
 //! let module = Module::from_source("twice.tx", "fn twice(x: f32[4]) -> f32[4] = (x + x) * 1.0")?;
-//! let graph = &module.function("twice").expect("it is there").typed().graph;
+//! let twice = module.function("twice").expect("it is there");
 //! let options = rewrite::Options { fuse: false, ..rewrite::Options::default() };
-//! let (optimised, _) = rewrite::optimise(graph, &options);
+//! let (optimised, _) = rewrite::optimise(&twice.typed().graph, &options);
 //! let text = "%0: f32[4] = input \"x\"\n%1: f32[4] = add(%0, %0)\noutput \"result\" = %1\n";
 //! assert_eq!(optimised.to_string(), text);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -142,8 +142,8 @@ pub enum Binary {
     /// Logical right shift; amounts of the width or more give 0. Integers.
     Shr,
     /// `a · 2ᵇ`, rounded once; floats. It is made for reduced exponentials: `a` is from 0.5 to 4 or
-    /// NaN, and `b` a whole number of at most twice the bias of exponents; below that, negative, the
-    /// result is 0. Of a larger `b` it is any number.
+    /// NaN, and `b` a whole number of at most twice the bias of exponents. So far or further below
+    /// 0 the result is 0; of a larger `b` it is any number.
     Scale,
 }
 

@@ -12,9 +12,9 @@ use super::pow::exp2_pair;
 use crate::vector::{Builder, Type, Value};
 use std::f64::consts::LN_2;
 
-/// Where exponents of `f32` and `f64` end: powers are 0 long before, but processors take a hundred
-/// cycles where they scale by less than 2⁻¹²⁶ and not yet by 2⁻⁵¹² (`f64`: 2⁻¹⁰²² and 2⁻⁴⁰⁹⁶), and the
-/// scores that an attention masks are all there.
+/// Where exponents of `f32` and `f64` end. Powers are 0 long before, but processors take a hundred
+/// cycles to scale by less than 2⁻¹²⁶ and more than 2⁻⁵¹² (`f64`: 2⁻¹⁰²² and 2⁻⁴⁰⁹⁶), and the scores
+/// that an attention masks were all there.
 const FAR: (f64, f64) = (-360.0, -2850.0);
 
 /// `eˣ`.
