@@ -95,7 +95,7 @@ pub fn apart(a: (i64, &[i64], &[usize]), b: (i64, &[i64], &[usize])) -> bool {
     // number to the other. Strides that occur in both are one.
     let mut axes: BTreeMap<u64, (i128, i128)> = BTreeMap::new();
     for ((_, strides, extents), sign) in [(a, 1), (b, -1)] {
-        for (&stride, &extent) in strides.iter().zip(extents).filter(|(stride, _)| **stride != 0) {
+        for (stride, extent) in joined(strides, extents) {
             let (low, high) = axes.entry(stride.unsigned_abs()).or_default();
             match stride.signum() == sign {
                 true => *high += extent as i128 - 1,
@@ -107,6 +107,19 @@ pub fn apart(a: (i64, &[i64], &[usize]), b: (i64, &[i64], &[usize])) -> bool {
         axes.into_iter().rev().map(|(s, (low, high))| (i128::from(s), low, high)).collect();
     let mut steps = 1 << 12;
     !reaches(&axes, i128::from(b.0) - i128::from(a.0), &mut steps)
+}
+
+/// The axes of a walk that move it, those that are one axis together.
+fn joined(strides: &[i64], extents: &[usize]) -> Vec<(i64, usize)> {
+    let mut axes: Vec<(i64, usize)> = Vec::new();
+    let moving = strides.iter().copied().zip(extents.iter().copied());
+    for (stride, extent) in moving.filter(|&(stride, extent)| stride != 0 && extent > 1) {
+        match axes.last_mut() {
+            Some(last) if joins(last.0, stride, extent) => *last = (stride, last.1 * extent),
+            _ => axes.push((stride, extent)),
+        }
+    }
+    axes
 }
 
 /// Whether `Σ stride * index` over the axes, the longest stride first, may be `target`: also where
@@ -291,6 +304,10 @@ mod tests {
         assert!(apart((9, &[-1], &[5]), (4, &[-1], &[5])));
         assert!(!apart((9, &[-1], &[6]), (4, &[-1], &[5])));
         assert!(apart((0, &[1], &[0]), (0, &[1], &[8])));
+        // Rows of many axes between their edges: one axis of rows.
+        let rows: (&[i64], &[usize]) = (&[800_000, 8000, 400, 20, 1], &[9, 100, 20, 20, 12]);
+        assert!(apart((4, rows.0, rows.1), (0, &[20, 1], &[360_000, 4])));
+        assert!(!apart((4, rows.0, rows.1), (0, &[20, 1], &[360_000, 5])));
         // By every point.
         let walks: [(i64, &[i64], &[usize]); 5] = [
             (0, &[7, 2], &[3, 3]),

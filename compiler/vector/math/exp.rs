@@ -13,8 +13,8 @@ use crate::vector::{Builder, Type, Value};
 use std::f64::consts::LN_2;
 
 /// Where exponents of `f32` and `f64` end. Powers are 0 long before, but processors take a hundred
-/// cycles to scale by less than 2⁻¹²⁶ and more than 2⁻⁵¹² (`f64`: 2⁻¹⁰²² and 2⁻⁴⁰⁹⁶), and the scores
-/// that an attention masks were all there.
+/// cycles to scale by less than 2⁻¹²⁶ and more than 2⁻⁵¹² (`f64`: 2⁻¹⁰²² and 2⁻⁴⁰⁹⁶): masked scores
+/// of an attention would all be there.
 const FAR: (f64, f64) = (-360.0, -2850.0);
 
 /// `eˣ`.
