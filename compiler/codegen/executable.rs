@@ -182,12 +182,12 @@ impl Executable {
     /// Where a check failed; the outputs are then void.
     ///
     /// # Safety
-    /// The program was verified ([`crate::kernel::verify`]). `workspace` is from this executable's
-    /// [`Executable::workspace`]. `inputs` and `outputs` are one pointer for each of the program's,
-    /// in order, to memory of at least the buffer's size, aligned to its elements and valid for
-    /// reads, for outputs also for writes; nothing else writes inputs or touches outputs meanwhile.
-    /// No output overlaps another or an input, except that it may be the very memory of an input
-    /// that the plan donates to it.
+    /// The program was verified (by [`crate::kernel::verify()`]). `workspace` is from this
+    /// executable's [`Executable::workspace`]. `inputs` and `outputs` are one pointer for each of
+    /// the program's, in order, to memory of at least the buffer's size, aligned to its elements
+    /// and valid for reads, for outputs also for writes; nothing else writes inputs or touches
+    /// outputs meanwhile. No output overlaps another or an input, except that it may be the very
+    /// memory of an input that the plan donates to it.
     pub unsafe fn run(
         &self,
         pool: &Pool,
