@@ -3,8 +3,7 @@
 //! Loads from it may move freely and be shared. What may share memory is the plan's decision: arena
 //! buffers whose ranges overlap, and an output that takes the place of a donated input.
 
-use super::emit::stores;
-use crate::kernel::{Body, BufferId, Fold, Operand, Place, Program, Work};
+use crate::kernel::{Body, BufferId, Place, Program, Work};
 
 /// The buffers that one kernel writes.
 pub(super) struct Aliases<'a> {
@@ -15,9 +14,8 @@ pub(super) struct Aliases<'a> {
 impl<'a> Aliases<'a> {
     /// Those of `work`.
     pub fn new(program: &'a Program, work: &Work) -> Aliases<'a> {
-        let mut written = Vec::new();
-        each_body(work, &mut |body| written.extend(stores(body)));
-        Aliases { program, written }
+        let stored = work.bodies().into_iter().flat_map(Body::stores);
+        Aliases { program, written: stored.map(|access| access.buffer).collect() }
     }
 
     /// Whether nothing writes the buffer's memory while the kernel runs.
@@ -54,24 +52,4 @@ fn arena(program: &Program, id: BufferId) -> Option<(usize, usize)> {
     let start = (*program.plan.offsets.get(id.0 as usize)?)?;
     let buffer = &program.buffers[id.0 as usize];
     Some((start, start + buffer.elements * buffer.dtype.size()))
-}
-
-/// Calls `f` with every body of a kernel.
-pub(super) fn each_body(work: &Work, f: &mut dyn FnMut(&Body)) {
-    match work {
-        Work::Nest(nest) => {
-            for stage in &nest.stages {
-                f(&stage.body);
-                match &stage.fold {
-                    Fold::None => {}
-                    Fold::AcrossLanes(finish) | Fold::PerLane(finish) => f(finish),
-                }
-            }
-        }
-        Work::Product(product) => {
-            product.operands().into_iter().filter_map(Operand::body).for_each(&mut *f);
-            f(&product.epilogue);
-        }
-        Work::Call(_) | Work::Repeat(_) => {}
-    }
 }

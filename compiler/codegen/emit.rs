@@ -9,7 +9,6 @@ use super::alias::Aliases;
 use super::body::SlotAt;
 use super::lanes::{Group, invariant};
 use crate::kernel::{Access, Body, BufferId, Place, Program};
-use crate::vector::Inst;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, types};
 use cranelift_frontend::FunctionBuilder;
@@ -247,12 +246,4 @@ pub(super) struct Range {
     pub step: i64,
     /// Whether `start` is known to be below `end`.
     pub nonempty: bool,
-}
-
-/// Whether a body stores to the slot.
-pub(super) fn stores(body: &Body) -> impl Iterator<Item = BufferId> + '_ {
-    body.program.insts.iter().filter_map(|inst| match inst {
-        Inst::Store(slot, _) => Some(body.slots[slot.0 as usize].buffer),
-        _ => None,
-    })
 }

@@ -74,10 +74,11 @@ fn goes_over(kernel: &Kernel, product: &Product) -> bool {
 /// Whether a kernel reads something that those before it write, and each of its rows meets theirs
 /// in the same row only.
 fn in_step(program: &Program, before: &[Kernel], kernel: &Kernel, rows: usize) -> bool {
+    let used = touches(kernel);
     let mut reads = false;
-    for touch in &touches(kernel) {
-        for earlier in before {
-            for made in &touches(earlier) {
+    for earlier in before {
+        for made in &touches(earlier) {
+            for touch in &used {
                 let meet = made.writes || touch.writes;
                 if !meet || !overlap(program, made.buffer, touch.buffer) {
                     continue;

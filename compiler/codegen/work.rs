@@ -1,6 +1,5 @@
 //! How much a kernel does: what decides whether threads share it.
 
-use super::alias::each_body;
 use crate::kernel::{Fold, Kernel, Nest, Product, Work};
 use crate::vector::Inst;
 
@@ -49,9 +48,6 @@ fn nest_nanoseconds(nest: &Nest) -> f64 {
 
 /// Whether the kernel may report a fault.
 pub(super) fn checks(kernel: &Kernel) -> bool {
-    let mut found = false;
-    each_body(&kernel.work, &mut |body| {
-        found |= body.program.insts.iter().any(|i| matches!(i, Inst::CheckIndex { .. }));
-    });
-    found
+    let mut insts = kernel.work.bodies().into_iter().flat_map(|body| &body.program.insts);
+    insts.any(|inst| matches!(inst, Inst::CheckIndex { .. }))
 }

@@ -12,9 +12,7 @@
 
 use super::asm::{Alu, Assembler, Condition, Gpr, Label, Mem};
 use super::frame::frame;
-use crate::codegen::alias::each_body;
-use crate::codegen::emit::stores;
-use crate::kernel::{self, Access, Body, BufferId, Fold, LANE_BLOCK, Place, Program, Stage, Work};
+use crate::kernel::{self, Access, Body, BufferId, LANE_BLOCK, Place, Program, Stage, Work};
 use crate::vector::{Inst, Stride};
 
 /// Bytes of a cache line: what the stores of a group of lanes fill.
@@ -25,27 +23,21 @@ const ROW: std::ops::RangeInclusive<i64> = 256..=16 << 10;
 /// The results of at least `bytes` that the nest stores past the caches, if they lie at a line and
 /// are not written in place.
 pub(super) fn streamed(program: &Program, nest: &kernel::Nest, bytes: usize) -> Vec<BufferId> {
-    let mut found = Vec::new();
-    for stage in &nest.stages {
-        let finish = match &stage.fold {
-            Fold::None => None,
-            Fold::AcrossLanes(finish) | Fold::PerLane(finish) => Some(finish),
-        };
-        for body in [Some(&stage.body), finish].into_iter().flatten() {
-            found.extend(stores(body).filter(|&buffer| is_large(program, buffer, bytes)));
-        }
-    }
+    let stored = nest.stages.iter().flat_map(Stage::bodies).flat_map(Body::stores);
+    let large = stored.map(|access| access.buffer).filter(|&id| is_large(program, id, bytes));
+    let mut found: Vec<BufferId> = large.collect();
     found.sort_unstable_by_key(|buffer| buffer.0);
     found.dedup();
     found.retain(|&buffer| {
-        let mut fits = true;
-        for kernel in &program.kernels {
-            each_body(&kernel.work, &mut |body| fits &= whole_lines(program, body, buffer));
-            if let Work::Product(product) = &kernel.work {
-                fits &= product.reads().all(|access| access.buffer != buffer);
-            }
-        }
-        fits
+        program.kernels.iter().all(|kernel| {
+            let bodies = kernel.work.bodies();
+            let whole = bodies.into_iter().all(|body| whole_lines(program, body, buffer));
+            let read = match &kernel.work {
+                Work::Product(product) => product.reads().any(|access| access.buffer == buffer),
+                Work::Nest(_) | Work::Call(_) | Work::Repeat(_) => false,
+            };
+            whole && !read
+        })
     });
     found
 }
