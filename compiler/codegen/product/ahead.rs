@@ -5,9 +5,11 @@
 //! ask for it, each for a share: some lines of some rows, a few in every iteration of its
 //! micro-kernel, into the second-level cache, where their own block is read from as well.
 //!
-//! A tile of a column of panels asks for the same column of the next block. Rows are shared out in
-//! order: the first `parts` of them divide the depth of the next block for its first `lines` lines,
-//! the next ones for those behind. Rows beyond the last share ask again for what the last one did.
+//! A tile of a column of panels asks for the same column of the next block. The last rows of tiles
+//! share it out: `parts` of them divide the depth of the next block for its first `lines` lines, the
+//! next ones for those behind. Rows before them ask again and again for the first share: what
+//! comes long before it is read has left the cache by then, above all where rows of B are a power
+//! of two apart and fall into few of its sets.
 //!
 //! Neighbours: `loops` asks for the decision and for places, `x86::product` has the
 //! instructions.
@@ -25,10 +27,6 @@ pub const UNROLL: usize = 4;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-
-/// Rows of tiles beyond which waiting for B is little of the work, and a block that is there too
-/// early is in the way: 2048³ takes 5 % longer.
-const MANY: usize = 64;
 
 /// What each iteration of a micro-kernel asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,18 +48,19 @@ impl Ahead {
         UNROLL / self.rows
     }
 
-    /// How many shares of lines a panel has.
-    fn groups(self, t: &Tiling) -> usize {
-        (t.nr * t.size).div_ceil(self.lines * LINE)
+    /// How many rows of tiles share a block.
+    fn shares(self, t: &Tiling) -> usize {
+        self.parts() * (t.nr * t.size).div_ceil(self.lines * LINE)
     }
 
     /// The smallest shares such that the rows of tiles that a thread has ask for all of a block;
-    /// where several rows of 512-bit tiles read B, the first in place, block after block.
+    /// where several rows of 512-bit tiles read B, the first in place, block after block; and no
+    /// rows wait for others to be done, which then read a block again.
     pub fn of(product: &Product, t: &Tiling) -> Option<Ahead> {
         let Operand::Stored(right) = &product.right else { return None };
         let one_block = t.blocks == 1 && t.right_block == t.n_panels;
         let in_place = t.isa == Isa::Avx512 && t.pack_right != PackRight::Before;
-        if !in_place || one_block || !(2..=MANY).contains(&t.m_panels) {
+        if !in_place || one_block || t.m_panels < 2 || t.waiting < t.m_panels {
             return None;
         }
         // It is a displacement in an instruction.
@@ -69,7 +68,7 @@ impl Ahead {
         let row_bytes = i32::try_from(row_bytes).ok()?;
         let asking = t.rows_of_a_thread().saturating_sub(t.rows_that_pack());
         let mut shares = SHARES.iter().map(|&(rows, lines)| Ahead { rows, lines, row_bytes });
-        shares.find(|share| share.parts() * share.groups(t) <= asking)
+        shares.find(|share| share.shares(t) <= asking)
     }
 }
 
@@ -110,13 +109,14 @@ impl Loops<'_> {
         ahead: Ahead,
         next: ir::Value,
     ) -> ir::Value {
-        let (column, number) = self.within_block(e, tile);
-        let number = e.b.ins().iadd_imm_s(number, -(self.t.rows_that_pack() as i64));
+        let (column, _) = self.within_block(e, tile);
+        let (zero, shares) = (e.int(0), e.int(ahead.shares(self.t) as i64));
+        let rows_left = e.b.ins().isub(tile.rows.to, tile.row);
+        let share = e.b.ins().isub(shares, rows_left);
+        let share = e.b.ins().smax(share, zero);
         let parts = ahead.parts() as i64;
         let (part, group) =
-            (e.b.ins().urem_imm_u(number, parts), e.b.ins().udiv_imm_u(number, parts));
-        let last = e.int(ahead.groups(self.t) as i64 - 1);
-        let group = e.b.ins().umin(group, last);
+            (e.b.ins().urem_imm_u(share, parts), e.b.ins().udiv_imm_u(share, parts));
         let rows_of_a_part = (self.t.kc / UNROLL * ahead.rows) as i64;
         let shares = [column, group, part];
         let bytes = [
