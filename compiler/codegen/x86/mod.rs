@@ -25,6 +25,7 @@ mod machine;
 mod memory;
 mod nest;
 mod order;
+mod overlap;
 mod plan;
 pub(super) mod product;
 pub(super) mod product_pack;

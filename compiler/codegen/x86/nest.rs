@@ -10,6 +10,7 @@
 use super::asm::{Alu, Assembler, Condition, Gpr, Label, Mem};
 use super::frame::{Frame, frame};
 use super::lower::SlotView;
+use super::overlap::{Overlap, Span};
 use super::short::{self, Rows};
 use super::stage::StageWriter;
 use super::stream::{self, Fetches};
@@ -17,6 +18,7 @@ use crate::codegen::alias::Aliases;
 use crate::codegen::target::Isa;
 use crate::kernel::{self, Access, BufferId, Fold, LANE_BLOCK, Place, Program, Split};
 use crate::vector::{SlotDecl, Stride};
+use std::ops::Range;
 
 /// Registers that carry the arguments, in the order of a `KernelFn`.
 const ARGUMENTS: [Gpr; 5] = [Gpr::RDI, Gpr::RSI, Gpr::RDX, Gpr::RCX, Gpr::R8];
@@ -36,6 +38,8 @@ pub(super) struct Nest<'n> {
     pub streamed: Vec<BufferId>,
     /// What each stage fetches for the next row.
     fetches: Vec<Fetches>,
+    /// How rows overlap, if they do.
+    overlap: Option<&'n Overlap>,
     /// In the frame: the table of buffers, and the thread's scratch memory.
     table: i32,
     scratch: i32,
@@ -107,6 +111,8 @@ pub(in crate::codegen) fn emit(
     let cells: [i32; 5] = [(); 5].map(|()| layout.take(8));
     let [table, begin, end, scratch, fault] = cells;
     let zero = layout.take(8);
+    let fetches = stream::fetches(program, nest);
+    let overlap = Overlap::of(program, nest, isa, &fetches);
     let mut n = Nest {
         isa,
         a: Assembler::new(isa),
@@ -116,7 +122,8 @@ pub(in crate::codegen) fn emit(
         fault,
         zero,
         streamed: Vec::new(),
-        fetches: stream::fetches(program, nest),
+        fetches,
+        overlap: overlap.as_ref(),
         table,
         scratch,
     };
@@ -216,18 +223,27 @@ impl<'n> Nest<'n> {
             a.divide_unsigned(Gpr::RCX);
             a.store(frame(at), Gpr::RDX, 8);
         }
-        let top = a.here();
-        let (counted, next) = (a.label(), a.label());
+        if let Some(overlap) = self.overlap.filter(|_| block.is_none()) {
+            return self.overlapping_rows(nest, overlap, positions, Span { row, begin, end });
+        }
+        let (top, next) = (self.a.here(), self.a.label());
         if block.is_none()
             && let Some(rows) = short::rows(nest, self.isa)
         {
             self.short_or_one(nest, &positions, rows, (row, end), next);
         }
         self.row(nest, Row { positions: positions.clone(), values: Vec::new(), block });
-        // Counting, without a division.
+        self.a.bind(next);
+        self.count(nest, &positions, row);
+        self.compare(row, end);
+        self.a.jump_if(Condition::Less, top);
+    }
+
+    /// Goes on to the next row, without a division.
+    pub fn count(&mut self, nest: &kernel::Nest, positions: &[i32], row: i32) {
         let a = &mut self.a;
-        a.bind(next);
-        for (&extent, &at) in nest.outer.iter().zip(&positions).rev() {
+        let counted = a.label();
+        for (&extent, &at) in nest.outer.iter().zip(positions).rev() {
             a.add_to_memory(frame(at), 1);
             a.cmp_memory(frame(at), extent as i32);
             a.jump_if(Condition::Less, counted);
@@ -235,9 +251,12 @@ impl<'n> Nest<'n> {
         }
         a.bind(counted);
         a.add_to_memory(frame(row), 1);
-        a.load(Gpr::RAX, frame(row), 8);
-        a.alu_mem(Alu::Cmp, Gpr::RAX, frame(end));
-        a.jump_if(Condition::Less, top);
+    }
+
+    /// Compares two numbers in the frame.
+    pub fn compare(&mut self, left: i32, right: i32) {
+        self.a.load(Gpr::RAX, frame(left), 8);
+        self.a.alu_mem(Alu::Cmp, Gpr::RAX, frame(right));
     }
 
     /// Several rows at once where so many are left, of the axis and of the task; then goes to
@@ -297,9 +316,14 @@ impl<'n> Nest<'n> {
     }
 
     fn row(&mut self, nest: &'n kernel::Nest, mut row: Row) {
+        self.stages(nest, 0..nest.stages.len(), &mut row);
+    }
+
+    /// Some stages of a row.
+    pub fn stages(&mut self, nest: &'n kernel::Nest, some: Range<usize>, row: &mut Row) {
         let all = std::mem::take(&mut self.fetches);
-        for (stage, fetches) in nest.stages.iter().zip(&all) {
-            StageWriter { nest: self, row: &mut row, fetches }.stage(stage);
+        for (stage, fetches) in nest.stages[some.clone()].iter().zip(&all[some]) {
+            StageWriter { nest: self, row, fetches }.stage(stage);
         }
         self.fetches = all;
     }

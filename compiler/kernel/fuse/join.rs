@@ -101,7 +101,7 @@ pub fn prepend(pair: &Pair<'_>) -> Joined {
         return None;
     }
     let second = Part::unmoved(consumer.body, consumer.extents.len());
-    nest.stages[number].body = weave_parts(&part, &second, per_lane);
+    nest.stages[number].body = weave_parts(&[&part, &second], per_lane);
     let kernel = Kernel { work: Work::Nest(nest), ..pair.guest.clone() };
     Some((kernel, "a map is computed where it is reduced, and not read back".to_owned()))
 }
@@ -323,16 +323,15 @@ fn asks_nothing(body: &Body) -> bool {
 
 /// The body with the part, a map, after it.
 fn append_part(body: &Body, rank: usize, part: &Part<'_>) -> Body {
-    let first = Part::unmoved(body, rank);
-    weave_parts(&first, part, false)
+    weave_parts(&[&Part::unmoved(body, rank), part], false)
 }
 
-/// Two parts one after another, with the parameters, accumulators and yields of both; only one has
-/// any. `last` drops what the first part stores: nobody else reads it.
-fn weave_parts(first: &Part<'_>, second: &Part<'_>, drop_first: bool) -> Body {
+/// Parts one after another, with the parameters, accumulators and yields of all; only one has any.
+/// `drop_first` drops what the first part stores: nobody else reads it.
+pub fn weave_parts(parts: &[&Part<'_>], drop_first: bool) -> Body {
     let mut weave = Weave::default();
     let mut row_values = Vec::new();
-    for (number, part) in [first, second].into_iter().enumerate() {
+    for (number, part) in parts.iter().enumerate() {
         let program = &part.body.program;
         let params: Vec<Value> = program.params.iter().map(|&ty| weave.b.param(ty)).collect();
         let values = weave.part(part, &params);

@@ -16,10 +16,13 @@
 
 mod bounds;
 mod join;
+mod overlap;
 mod respace;
 mod rows;
 mod sweep;
 mod weave;
+
+pub use overlap::{access_of_row, overlap};
 
 use super::touch::{stage_extents, touches};
 use super::walk::points;
