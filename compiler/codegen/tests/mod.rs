@@ -6,6 +6,7 @@
 mod follow;
 mod insts;
 mod nests;
+mod overlap;
 mod products;
 mod programs;
 mod shapes;

@@ -12,7 +12,8 @@
 //!
 //! Each join is legal by the accesses alone: what is handed on is proved to be the same element at
 //! the same point, and no kernel that depends on the first may feed the second. Afterwards `sweep`
-//! removes what nobody reads any more.
+//! removes what nobody reads any more. `overlap` has the code generator join two stages of
+//! neighbouring rows.
 
 mod bounds;
 mod join;
