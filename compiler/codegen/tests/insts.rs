@@ -265,6 +265,42 @@ fn indices_are_checked_and_gathered_at() {
     }
 }
 
+/// Rows of a table, one for each index, and one index beyond it.
+#[test]
+fn rows_are_gathered() {
+    for dtype in [DType::F32, DType::F64, DType::U8, DType::Bool, DType::BF16, DType::F16] {
+        for lanes in [1, 5, 16, 31, 70] {
+            let mut maker = Maker::default();
+            let mut rng = Rng(lanes as u64);
+            let (rows, bound) = (9, 4);
+            let mut indices: Vec<f64> =
+                (0..rows).map(|_| rng.below(2 * bound) as f64 - bound as f64).collect();
+            if lanes == 31 {
+                indices[3] = bound as f64;
+            }
+            let index =
+                maker.input(tensc_runtime::Tensor::from_f64_slice(DType::I64, &indices, [rows]));
+            let table = maker.input(awkward(dtype, bound * lanes, &mut rng));
+            let out = maker.output(dtype, rows * lanes);
+            let b = Builder::new();
+            let slots = [
+                b.slot(DType::I64, Stride::Splat),
+                b.slot(dtype, Stride::Unit),
+                b.slot(dtype, Stride::Unit),
+            ];
+            let at = b.check_index(b.load(slots[0]), bound as u64, 0);
+            b.store(slots[2], b.gather(slots[1], at));
+            let mut gathered = access(table, 0, &[0, 1]);
+            gathered.gather = Some((lanes as i64, bound));
+            let walk = access(out, 0, &[lanes as i64, 1]);
+            let accesses = vec![access(index, 0, &[1, 0]), gathered, walk];
+            maker.program.sites = vec![crate::graph::Origin::default(); 1];
+            maker.nest(&[rows], vec![map_stage(lanes, b.finish(), accesses)], Split::Rows);
+            check(maker, Close::Same);
+        }
+    }
+}
+
 #[test]
 fn positions_count_along_every_axis() {
     let mut maker = Maker::default();

@@ -14,7 +14,7 @@ use super::frame::Frame;
 use super::machine::{Class, Home, OpStep, Place, Reg, Registers, ScalarStep, Source, Step};
 use super::table::Op;
 use crate::codegen::target::Isa;
-use crate::vector::{Binary, Compare, Inst, Program, Type, Value};
+use crate::vector::{Binary, Compare, Inst, Program, Slot, Type, Value};
 use smallvec::{SmallVec, smallvec};
 use tensc_runtime::Scalar;
 
@@ -67,6 +67,23 @@ pub(super) struct Scene<'a> {
     pub reduce_moves: bool,
     /// Values that are the same for every group, if they were lowered before.
     pub invariant: &'a [Option<Lanes>],
+}
+
+impl Scene<'_> {
+    /// Whether a value is the same in every lane.
+    fn is_same(&self, value: Value) -> bool {
+        let mut same = Vec::with_capacity(self.program.insts.len());
+        for inst in &self.program.insts[..=value.0 as usize] {
+            let moves = |slot: Slot| self.slots[slot.0 as usize].lane_bytes != 0;
+            same.push(match *inst {
+                Inst::Param(p) => matches!(self.params[p.0 as usize], Argument::Row(_)),
+                Inst::Load(slot) | Inst::Gather(slot, _) if moves(slot) => false,
+                Inst::Index(axis) => (axis as usize) < self.axes.len(),
+                _ => inst.operands().all(|v| same[v.0 as usize]),
+            });
+        }
+        same[value.0 as usize]
+    }
 }
 
 /// Steps being written for one group of lanes.
@@ -149,7 +166,8 @@ impl<'a> Lower<'a> {
             }
             Inst::Gather(slot, index) => {
                 let view = scene.slots[slot.0 as usize];
-                self.gather(view.number, &program.slots[slot.0 as usize], view, of(index))
+                let index = (of(index), scene.is_same(index));
+                self.gather(view.number, &program.slots[slot.0 as usize], view, index)
             }
             Inst::Store(slot, x) => {
                 let view = scene.slots[slot.0 as usize];

@@ -15,13 +15,13 @@ use tensc_runtime::DType;
 impl Lower<'_> {
     /// The elements of the slot, widened.
     pub fn load(&mut self, slot: u32, decl: &SlotDecl, view: SlotView) -> Lanes {
-        let size = decl.dtype.size() as i64;
         if view.lane_bytes == 0 {
             return self.load_splat(slot, decl.dtype, view);
         }
         if decl.stride == Stride::Unit {
-            let first = i32::try_from(size * i64::from(self.first)).expect("a few groups");
-            return self.load_unit(slot, decl.dtype, first + self.row_offset(view));
+            let first = self.lane_offset(view, 0);
+            return self
+                .load_unit(decl.dtype, |_, bytes| Place::Slot { slot, bytes: first + bytes });
         }
         let raw = self.insert_elements(decl.dtype, |g, lane| Place::Slot {
             slot,
@@ -90,40 +90,38 @@ impl Lower<'_> {
     }
 
     /// Consecutive elements, the first `first` bytes from the slot's.
-    fn load_unit(&mut self, slot: u32, dtype: DType, first: i32) -> Lanes {
+    /// Consecutive elements; `place` says where they are, so many bytes from the first lane's, and
+    /// is asked right before it is used.
+    fn load_unit(&mut self, dtype: DType, mut place: impl FnMut(&mut Self, i32) -> Place) -> Lanes {
         let ty = Type::of(dtype);
         let bytes = self.width.bytes() as i32;
-        let place = |part: usize| Place::Slot { slot, bytes: first + bytes * part as i32 };
         match dtype {
             DType::I32 | DType::F32 | DType::I64 | DType::F64 => {
                 let bits = 8 * dtype.size() as u32;
-                let parts =
-                    (0..self.part_count(bits)).map(|part| self.load_part(bits, part, place(part)));
+                let parts = (0..self.part_count(bits)).map(|part| {
+                    self.load_part(bits, part, |lower| place(lower, bytes * part as i32))
+                });
                 Lanes { ty, bits, parts: parts.collect() }
             }
             DType::Bool | DType::U8 | DType::I8 | DType::I16 | DType::F16 | DType::BF16 => {
-                let place = place(0);
-                if !self.is_tail() {
-                    return self.widen_from(dtype, place.into(), None);
+                if self.is_tail() && !self.has_masks() {
+                    let size = dtype.size() as i32;
+                    let raw =
+                        self.insert_elements(dtype, |lower, lane| place(lower, size * lane as i32));
+                    return self.widen_elements(dtype, &raw);
                 }
-                if self.has_masks() {
-                    let k = self.active_mask(32, 0);
-                    return self.widen_from(dtype, place.into(), Some(k));
-                }
-                let size = dtype.size() as i32;
-                let raw = self.insert_elements(dtype, |_, lane| Place::Slot {
-                    slot,
-                    bytes: first + size * lane as i32,
-                });
-                self.widen_elements(dtype, &raw)
+                let k = self.is_tail().then(|| self.active_mask(32, 0));
+                let place = place(self, 0);
+                self.widen_from(dtype, place.into(), k)
             }
         }
     }
 
     /// One vector of 32-bit or 64-bit elements.
-    fn load_part(&mut self, bits: u32, part: usize, place: Place) -> Reg {
+    fn load_part(&mut self, bits: u32, part: usize, place: impl FnOnce(&mut Self) -> Place) -> Reg {
         let whole = (part as u32 + 1) * self.width.bytes() as u32 * 8 / bits <= self.active;
         if whole {
+            let place = place(self);
             return self.v(Op::Vmovups, &[place.into()]);
         }
         if part as u32 * self.width.bytes() as u32 * 8 / bits >= self.active {
@@ -133,10 +131,12 @@ impl Lower<'_> {
         if self.has_masks() {
             let k = self.active_mask(bits, part);
             let op = if wide { Op::Vmovupd } else { Op::Vmovups };
+            let place = place(self);
             return self.masked(op, self.width, &[place.into()], k);
         }
         let mask = self.active_vector(bits, part);
         let op = if wide { Op::VmaskmovpdLoad } else { Op::VmaskmovpsLoad };
+        let place = place(self);
         self.v(op, &[mask.into(), place.into()])
     }
 
@@ -235,9 +235,23 @@ impl Lower<'_> {
         Some(joined)
     }
 
-    /// The elements at `index` times the slot's gather distance from the slot's, widened.
-    pub fn gather(&mut self, slot: u32, decl: &SlotDecl, view: SlotView, index: &Lanes) -> Lanes {
+    /// The elements at `index` times the slot's gather distance from the slot's, widened; and
+    /// whether the index is the same in all lanes: then those of a row lie one after another.
+    pub fn gather(
+        &mut self,
+        slot: u32,
+        decl: &SlotDecl,
+        view: SlotView,
+        (index, same): (&Lanes, bool),
+    ) -> Lanes {
         let at = self.spill(index);
+        if same && decl.stride == Stride::Unit {
+            let first = self.lane_offset(view, 0);
+            return self.load_unit(decl.dtype, |lower, bytes| {
+                lower.scalar(ScalarStep::GatherFrom { slot, index: at, step: view.gather_bytes });
+                Place::Gathered { slot, bytes: first + bytes }
+            });
+        }
         let raw = self.insert_elements(decl.dtype, |g, lane| {
             let index = at + 8 * lane as i32;
             g.scalar(ScalarStep::GatherFrom { slot, index, step: view.gather_bytes });
