@@ -178,6 +178,41 @@ impl Observer for Unobserved {
     fn joined(&mut self, _notes: Vec<Note>) {}
 }
 
+/// Adds the time of a pass to that of the same pass before.
+pub fn add_time(times: &mut Vec<(Pass, Duration)>, (pass, time): (Pass, Duration)) {
+    match times.iter_mut().find(|(known, _)| known.name == pass.name) {
+        Some((_, sum)) => *sum += time,
+        None => times.push((pass, time)),
+    }
+}
+
+/// Keeps the times of passes; another observer sees everything.
+pub struct Timed<'a> {
+    /// The other observer.
+    pub observer: &'a mut dyn Observer,
+    /// Times in the order of passes.
+    pub times: Vec<(Pass, Duration)>,
+}
+
+impl Observer for Timed<'_> {
+    fn wants(&self, pass: Pass) -> bool {
+        self.observer.wants(pass)
+    }
+    fn text(&mut self, pass: Pass, text: String) {
+        self.observer.text(pass, text);
+    }
+    fn time(&mut self, pass: Pass, time: Duration) {
+        add_time(&mut self.times, (pass, time));
+        self.observer.time(pass, time);
+    }
+    fn rewritten(&mut self, report: Report) {
+        self.observer.rewritten(report);
+    }
+    fn joined(&mut self, notes: Vec<Note>) {
+        self.observer.joined(notes);
+    }
+}
+
 /// An observer that keeps the times, the report, and the text after the passes it was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {

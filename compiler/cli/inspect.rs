@@ -3,12 +3,14 @@
 use super::output::{Error, Output, write_out};
 use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::time::Duration;
 use tensc::graph::{Graph, dot};
 use tensc::inspect::explain::Explanation;
 use tensc::inspect::gradient::gradient_of;
 use tensc::kernel;
 use tensc::module::Module;
-use tensc::pipeline::{self, PASSES, Recorder};
+use tensc::pipeline::{self, PASSES, Pass, Recorder};
 
 /// What `--after` calls the symbolic graph that the checker made.
 const CHECK: &str = "check";
@@ -65,12 +67,23 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
         }
         if dump.time_passes {
             for (pass, time) in &recorder.times {
-                let micros = time.as_secs_f64() * 1e6;
-                output.line(format_args!("{:<12}{micros:>10.0} us", pass.name));
+                output.line(took(pass.name, *time));
             }
         }
     }
     Ok(())
+}
+
+/// Tells how long passes took: reading and checking all files, then what was compiled.
+pub fn time_passes(checked: Duration, times: &[(Pass, Duration)], output: &Output) {
+    output.note(took(CHECK, checked));
+    for (pass, time) in times {
+        output.note(took(pass.name, *time));
+    }
+}
+
+fn took(pass: &str, time: Duration) -> impl Display {
+    format!("{pass:<12}{:>10.0} us", time.as_secs_f64() * 1e6)
 }
 
 /// Prints the gradient of a function as source.

@@ -20,18 +20,21 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 use tensc::codegen::Isa;
 use tensc::module::{Failure, Module, RunOptions};
+use tensc::rewrite::Numerics;
 use tensc::session::{Backend, Options, Session};
 
 /// Runs the command for the process's arguments.
 pub fn main() -> ExitCode {
+    let begin = Instant::now();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let (command, module) = inputs::with_model_inputs(Cli::command(), &arguments);
     let matches = command.get_matches_from(&arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let output = output::Output::new(cli.color, cli.message_format);
-    match execute(cli, module, &matches, &output) {
+    match execute(cli, (module, begin), &matches, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
@@ -42,7 +45,7 @@ pub fn main() -> ExitCode {
 
 fn execute(
     cli: Cli,
-    module: Option<Result<Module, Failure>>,
+    (module, begin): (Option<Result<Module, Failure>>, Instant),
     matches: &clap::ArgMatches,
     output: &output::Output,
 ) -> Result<(), output::Error> {
@@ -54,15 +57,21 @@ fn execute(
     match cli.command {
         Command::Run(run) => {
             let module = module.unwrap_or_else(|| Module::from_file(&run.file))?;
+            let checked = begin.elapsed();
             output.warnings(&module);
             let session = run.engine.session(output)?;
             if let Some(function) = &run.function {
-                return calls::call(&module, function, &run, &session, output);
+                calls::call(&module, function, &run, &session, output)?;
+            } else {
+                let (_, run_matches) = matches.subcommand().expect("this is `run`");
+                let inputs = inputs::given(&module, run_matches, &run.set)?;
+                let mut console = terminal::Terminal::new(run.quiet, run.log.as_deref(), output)?;
+                module.run(&session, &RunOptions { inputs }, &mut console)?;
             }
-            let (_, run_matches) = matches.subcommand().expect("this is `run`");
-            let inputs = inputs::given(&module, run_matches, &run.set)?;
-            let mut console = terminal::Terminal::new(run.quiet, run.log.as_deref(), output)?;
-            Ok(module.run(&session, &RunOptions { inputs }, &mut console)?)
+            if run.time_passes {
+                inspect::time_passes(checked, &session.pass_times(), output);
+            }
+            Ok(())
         }
         Command::Check { files } => {
             for file in &files {
@@ -200,6 +209,10 @@ struct Engine {
     /// Instruction set to emit [default: the widest this machine has]
     #[arg(long, value_name = "ISA")]
     isa: Option<String>,
+    /// How far results may differ from the program as written: exact, stable (the default:
+    /// more accurate only), reassoc, finite or approx, each with what those before it may do
+    #[arg(long, value_name = "CLASS")]
+    fp: Option<String>,
     /// Tiles that `tensc tune` measured, or `none`: a matter of time, results do not depend on it
     /// [default: tensc/tiles.json in the user's cache, where it exists]
     #[arg(long, value_name = "FILE")]
@@ -232,6 +245,15 @@ impl Engine {
             }
             options.compile.emit.isa = isa;
         }
+        if let Some(class) = &self.fp {
+            let known = || Numerics::ALL.map(Numerics::name).join(", ");
+            options.compile.rewrite.numerics = Numerics::from_name(class).ok_or_else(|| {
+                output::Error::usage(format!(
+                    "no class `{class}` of numerics: there are {}",
+                    known()
+                ))
+            })?;
+        }
         options.compile.emit.tiles = tune::tiles(self.tiles.as_deref(), output)?.map(Arc::new);
         Ok(options)
     }
@@ -245,6 +267,9 @@ impl Engine {
 struct Run {
     /// Source file
     file: PathBuf,
+    /// How long each pass of the compiler took, at the end, to standard error
+    #[arg(long)]
+    time_passes: bool,
     /// Set an `input` of the model; `--NAME VALUE` does the same
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,

@@ -92,6 +92,11 @@ impl Output {
         write_out(format_args!("{line}\n"));
     }
 
+    /// A line to standard error, whose results are elsewhere.
+    pub fn note(&self, line: impl fmt::Display) {
+        eprintln!("{line}");
+    }
+
     /// An error to standard error.
     pub fn error(&self, error: &Error) {
         match error {

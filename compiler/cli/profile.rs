@@ -59,14 +59,24 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
         rows.iter().filter(|row| outer(row)).count()
     ));
     output.line("      time   share  GFLOP/s     GB/s   roof  kernel");
-    for ((Row { path, name, lines, .. }, ns), within) in rows.iter().zip(&medians).zip(within) {
-        let counts = done(path, &rows, &runs);
+    for (at, (Row { path, name, lines, .. }, ns)) in rows.iter().zip(&medians).enumerate() {
         let margin = "  ".repeat(path.len() - 1);
-        let within = if within { "  (in the kernel before)" } else { "" };
+        if within[at] {
+            let none = format!("{0:>10} {0:>7} {0:>8} {0:>8} {0:>6}", "-");
+            output.line(format_args!("{none}  {margin}{name}{lines}  (in the kernel before)"));
+            continue;
+        }
+        let followers = within[at + 1..].iter().take_while(|within| **within).count();
+        let mut counts = Counts::default();
+        for row in &rows[at..=at + followers] {
+            let of_row = done(&row.path, &rows, &runs);
+            counts.flops += of_row.flops;
+            counts.bytes += of_row.bytes;
+        }
         let (flops, bytes) = (counts.flops / ns.max(1.0), counts.bytes / ns.max(1.0));
         let reached = (flops / roof.flops).max(bytes / roof.bytes);
         output.line(format_args!(
-            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {margin}{name}{lines}{within}",
+            "{:>10} {:>6.1}% {flops:>8.2} {bytes:>8.2} {:>5.0}%  {margin}{name}{lines}",
             shown(*ns),
             100.0 * ns / total.max(1.0),
             100.0 * reached,

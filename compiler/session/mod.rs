@@ -17,9 +17,10 @@ pub use compiled::{Argument, CallError, Compiled};
 pub use tune::Tuned;
 
 use crate::graph::{Graph, Origin};
-use crate::pipeline::{self, Observer, Unobserved};
+use crate::pipeline::{self, Observer, Pass, Timed, Unobserved};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tensc_runtime::Pool;
 
 /// How compiled functions are executed.
@@ -67,6 +68,8 @@ pub struct Session {
     cache: Mutex<FxHashMap<u128, Vec<Arc<Compiled>>>>,
     /// What [`Session::compile_once`] gave, by its key.
     calls: Mutex<FxHashMap<u128, Arc<Compiled>>>,
+    /// How long each pass took, over all that was compiled.
+    times: Mutex<Vec<(Pass, Duration)>>,
 }
 
 impl Session {
@@ -74,7 +77,18 @@ impl Session {
     pub fn new(mut options: Options) -> Session {
         let pool = Pool::new(options.threads);
         options.compile.emit.threads = pool.threads();
-        Session { options, pool, cache: Mutex::default(), calls: Mutex::default() }
+        Session {
+            options,
+            pool,
+            cache: Mutex::default(),
+            calls: Mutex::default(),
+            times: Mutex::default(),
+        }
+    }
+
+    /// How long each pass of the compiler took so far, over all that was compiled here, in order.
+    pub fn pass_times(&self) -> Vec<(Pass, Duration)> {
+        locked(&self.times).clone()
     }
 
     /// The options it was made with.
@@ -114,7 +128,10 @@ impl Session {
                 Compiled::interpreted(graph, origins.clone())
             }
             Backend::Jit => {
-                let executable = pipeline::compile(graph, &self.options.compile, observer);
+                let mut timed = Timed { observer, times: Vec::new() };
+                let executable = pipeline::compile(graph, &self.options.compile, &mut timed);
+                let mut times = locked(&self.times);
+                timed.times.into_iter().for_each(|time| pipeline::add_time(&mut times, time));
                 let executable = executable.map_err(|e| CallError::Compile(e.to_string()))?;
                 Compiled::jit(graph, origins.clone(), executable, self.options.guard)
             }

@@ -6,8 +6,8 @@
 //! micro-kernel, into the second-level cache, where their own block is read from as well.
 //!
 //! A tile of a column of panels asks for the same column of the next block. The last rows of tiles
-//! share it out: `parts` of them divide the depth of the next block for its first `lines` lines, the
-//! next ones for those behind. Rows before them ask again and again for the first share: what
+//! share it out: `parts` of them divide the depth of the next block for its first `lines` lines,
+//! the next ones for those behind. Rows before them ask again and again for the first share: what
 //! comes long before it is read has left the cache by then, above all where rows of B are a power
 //! of two apart and fall into few of its sets.
 //!

@@ -1,12 +1,11 @@
 //! Wide vectors on x86: machine code for loop nests, in 256-bit or 512-bit vectors.
 //!
-//! `nest` writes the function of a nest, `overlap` rows beside each other, `stage`, `strip`, `short`
-//! and `loops` what is in a row;
-//! `plan` decides what stays in registers, `stream` what goes past the caches; `lower`, with
-//! `arith`, `convert`, `memory` and `fold`, makes machine instructions on virtual registers from
-//! vector programs; `allocate` gives them registers, with `scalar` and `frame` for what is not a
-//! vector; `asm` writes the bytes, by the rows of `table`. `product` and its neighbours write the
-//! micro-kernels of products.
+//! `nest` writes the function of a nest, `overlap` rows beside each other, `stage`, `strip`,
+//! `short` and `loops` what is in a row; `plan` decides what stays in registers, `stream` what goes
+//! past the caches; `lower`, with `arith`, `convert`, `memory` and `fold`, makes machine
+//! instructions on virtual registers from vector programs; `allocate` gives them registers, with
+//! `scalar` and `frame` for what is not a vector; `asm` writes the bytes, by the rows of `table`.
+//! `product` and its neighbours write the micro-kernels of products.
 //!
 //! Code made here follows the System V convention of C, and lies in the same module as
 //! Cranelift's.
