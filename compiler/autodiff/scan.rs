@@ -15,7 +15,7 @@ use super::linearize::{Mode, linearize};
 use super::transpose::transpose;
 use crate::graph::ops::lanes::{Lanes, moved, repeated};
 use crate::graph::ops::{Class, Scan};
-use crate::graph::{Builder, Dim, Graph, NodeId, Op, Operands};
+use crate::graph::{Builder, Dim, Graph, MapOp, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -477,21 +477,35 @@ pub(super) fn batched(
 }
 
 /// A result of a loop that lanes do or do not: the steps are done for all of them, and each takes
-/// what it would have without, if it does not.
+/// what it would have without, if it does not. Derivatives pass where a lane does them: where it
+/// does not, what is infinite would be multiplied by 0. A matrix that all lanes share stays one.
 fn chosen(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>, steps: &mut Steps) -> (NodeId, bool) {
     let inputs = scan.step.inputs().len();
     let open = Scan { gated: false, ..scan.clone() };
     let size = lanes.size;
-    let inner =
+    let gate = |node| b.broadcast(lanes.operands[inputs], &b.ty(node).shape, &[0]);
+    let all =
         Lanes { operands: &lanes.operands[..inputs], batched: &lanes.batched[..inputs], size };
+    let mut batched_too = all.batched.to_vec();
+    let operands: Operands = (0..inputs)
+        .map(|i| {
+            let ty = b.ty(all.operands[i]);
+            if !ty.dtype.is_float() || !all.batched[i] && ty.rank() > 1 {
+                return all.operands[i];
+            }
+            batched_too[i] = true;
+            let x = all.spread(b, i);
+            b.select(gate(x), x, b.map(MapOp::StopGradient, &[x]))
+        })
+        .collect();
+    let inner = Lanes { operands: &operands, batched: &batched_too, size };
     let (node, has) = batched(b, &open, &inner, steps);
     let done = if has { node } else { repeated(b, node, size) };
     let before = match scan.result < scan.carried {
-        true => inner.spread(b, scan.result),
+        true => all.spread(b, scan.result),
         false => b.zeros_like(done),
     };
-    let gate = b.broadcast(lanes.operands[inputs], &b.ty(done).shape, &[0]);
-    (b.select(gate, done, before), true)
+    (b.select(gate(done), done, before), true)
 }
 
 /// Which nodes of a graph depend on some of its inputs.

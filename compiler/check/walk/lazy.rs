@@ -3,11 +3,12 @@
 //! Both arms have been walked into the graph at hand. What only an arm needs is taken out again, as
 //! the step of a loop that the condition lets happen once or not at all. So there is one thing that
 //! may be left out, with the derivatives and lanes of loops. Where both arms are next to nothing
-//! they are computed, and selected.
+//! they are computed, and selected, and so are their derivatives where they come out of an arm.
 
-use super::{Eval, Walk};
+use super::{Eval, Level, Walk};
 use crate::diag::Span;
 use crate::graph::ops::Scan;
+use crate::graph::ops::elementwise::Partial;
 use crate::graph::{Dim, Graph, MapOp, NodeId, Op, TensorType};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -32,8 +33,10 @@ impl<'w> Walk<'w> {
         };
         // The lanes of an index are computed together: both arms would be.
         if pairs.is_empty() || self.in_comprehension() || cheap(&first) && cheap(&second) {
+            let first = self.passing_where(mask, true, &first, start, span)?;
+            let second = self.passing_where(mask, false, &second, start, span)?;
             let mut nodes = Vec::with_capacity(pairs.len());
-            for &(x, y) in pairs {
+            for (x, y) in first.into_iter().zip(second) {
                 let shape = self.node_ty(x).shape.clone();
                 let mask = self.stretch(mask, &shape, span)?;
                 nodes.push(self.add(Op::Map(MapOp::Select), &[mask, x, y], span)?);
@@ -59,6 +62,59 @@ impl<'w> Walk<'w> {
             }
         };
         self.perhaps(other, &before, &second, start, span)
+    }
+
+    /// The nodes of an arm, made of operands through which derivatives pass only where the mask is
+    /// as it is when the arm is taken. What an arm that is not taken would do to a derivative is
+    /// not undone by a cotangent of 0: the slope of `sqrt` at 0 is infinite, and infinity times 0
+    /// is no number.
+    fn passing_where(
+        &mut self,
+        mask: NodeId,
+        taken: bool,
+        arm: &[NodeId],
+        start: usize,
+        span: Span,
+    ) -> Eval<Vec<NodeId>> {
+        let own = inside(&self.level().graph, arm, start);
+        if own.iter().all(|&node| has_no_slope(self.level().graph.op(node))) {
+            return Ok(arm.to_vec());
+        }
+        let mut map: FxHashMap<NodeId, NodeId> = FxHashMap::default();
+        for &node in &own {
+            let mut operands = self.level().graph.operands(node).to_vec();
+            for operand in &mut operands {
+                let copy = match map.get(operand) {
+                    Some(&copy) => copy,
+                    None => self.passing(mask, taken, *operand, span)?,
+                };
+                map.insert(*operand, copy);
+                *operand = copy;
+            }
+            let Level { graph, origins, .. } = self.level_mut();
+            let (op, origin) = (graph.op(node).clone(), graph.node(node).origin);
+            let copy = graph.add(op, &operands, origin);
+            let copy = copy.expect("a copy has the types of the original");
+            for axis in 0..graph.ty(copy).rank() {
+                if let Some(source) = origins.get(&(node, axis)).cloned() {
+                    origins.insert((copy, axis), source);
+                }
+            }
+            map.insert(node, copy);
+        }
+        Ok(arm.iter().map(|node| map.get(node).copied().unwrap_or(*node)).collect())
+    }
+
+    /// A node itself; derivatives pass where the mask is `taken`.
+    fn passing(&mut self, mask: NodeId, taken: bool, node: NodeId, span: Span) -> Eval<NodeId> {
+        let ty = self.node_ty(node).clone();
+        if !ty.dtype.is_float() {
+            return Ok(node);
+        }
+        let mask = self.stretch(mask, &ty.shape, span)?;
+        let still = self.add(Op::Map(MapOp::StopGradient), &[node], span)?;
+        let (x, y) = if taken { (node, still) } else { (still, node) };
+        self.add(Op::Map(MapOp::Select), &[mask, x, y], span)
     }
 
     /// The nodes of an arm where the gate is true, otherwise those from before.
@@ -131,6 +187,24 @@ fn inside(graph: &Graph, needed: &[NodeId], start: usize) -> Vec<NodeId> {
     }
     all.reverse();
     all
+}
+
+/// Whether a derivative goes through an operation unchanged, or chosen from: what is multiplied by
+/// nothing cannot be multiplied by what is infinite.
+fn has_no_slope(op: &Op) -> bool {
+    match op {
+        Op::Map(map) => !map.row().partials.iter().any(|p| matches!(p, Partial::Times(_))),
+        Op::Const(_)
+        | Op::Literal(_)
+        | Op::Size(..)
+        | Op::Iota { .. }
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice { .. }
+        | Op::Convert(_) => true,
+        _ => false,
+    }
 }
 
 /// Whether to compute a node is no more than to leave it out.
