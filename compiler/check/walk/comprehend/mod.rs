@@ -299,6 +299,9 @@ impl<'w> Walk<'w> {
                 let (base, node) = lane.view.base;
                 let size = self.levels[base as usize].graph.ty(node).shape[axis].clone();
                 let Some(places) = lane.view.places(form, number, &size) else { continue };
+                if places.known().is_some_and(|n| n < 0) {
+                    return Err(self.no_place(&index.name, &lane.view, (axis, form), &size));
+                }
                 let range = self.told(&places, (base, node), axis, form.span);
                 match &found {
                     None => found = Some(range),

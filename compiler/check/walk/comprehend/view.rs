@@ -6,7 +6,7 @@
 //! the tensor's own graph is reached. There it is made of slices, windows, diagonals and a
 //! transpose.
 
-use super::super::{Eval, Level, MAX_NODES, Walk};
+use super::super::{Eval, Level, MAX_NODES, Reported, Walk};
 use super::Lane;
 use crate::check::value::{Leaf, SizeOrigin};
 use crate::diag::{Diagnostic, Span, codes};
@@ -508,12 +508,43 @@ impl<'w> Walk<'w> {
             "the index {text} reaches {reached}, outside of axis {axis}, whose size is {size}"
         );
         let error = Diagnostic::error(codes::BAD_INDEX, form.span, message);
-        let mut error = self.with_size(error, x, axis);
-        for (index, name, bound) in names.iter().filter(|(i, ..)| form.terms.contains_key(i)) {
-            let runs = format!("`{name}` runs from 0 to {}", range(*index) - Dim::Const(1));
-            error = error.label(*bound, runs);
-        }
+        let error = with_ranges(self.with_size(error, x, axis), form, range, names);
         let help = "say how far its names run, where that is less than the axis: `i < …`";
         Err(self.report(error.help(help)))
     }
+
+    /// Says that an index has no place at which a sum that it is a term of is inside an axis.
+    pub(super) fn no_place(
+        &mut self,
+        name: &str,
+        view: &View,
+        (axis, form): (usize, &Form),
+        size: &Dim,
+    ) -> Reported {
+        let text = self.text(form.span);
+        let message = format!(
+            "`{name}` has no place where {text} is inside of axis {axis}, whose size is {size}"
+        );
+        let mut error = Diagnostic::error(codes::BAD_INDEX, form.span, message);
+        let (level, node) = view.base;
+        if let Some(source) = self.trace_in(level as usize, node, axis) {
+            error = self.with_source(error, size, &source);
+        }
+        let range = |index| view.range(index).expect("places are of ranges that are known").clone();
+        self.report(with_ranges(error, form, &range, &view.names))
+    }
+}
+
+/// Says how far the names of a form run.
+fn with_ranges(
+    mut error: Diagnostic,
+    form: &Form,
+    range: &dyn Fn(u32) -> Dim,
+    names: &[(u32, String, Span)],
+) -> Diagnostic {
+    for (index, name, bound) in names.iter().filter(|(i, ..)| form.terms.contains_key(i)) {
+        let runs = format!("`{name}` runs from 0 to {}", range(*index) - Dim::Const(1));
+        error = error.label(*bound, runs);
+    }
+    error
 }
