@@ -5,7 +5,7 @@ use tensc_runtime::{Scalar, Tensor, with_element};
 
 /// Entries shown at each end of an axis that is too long to be shown whole.
 const EDGE: usize = 3;
-/// From so many elements on, long axes are shortened.
+/// From so many elements on, or rows without any, long axes are shortened.
 const WHOLE: usize = 100;
 
 /// A tensor in the format that an interpolation asks for: `{loss:>10.4}`, `{accuracy:.1%}`.
@@ -18,8 +18,10 @@ pub fn format_value(tensor: &Tensor, format: TextFormat) -> String {
             (FormatStyle::Percent, p) => {
                 format!("{:.p$}%", 100.0 * scalar.to_f64(), p = p.unwrap_or(0))
             }
+            (_, Some(p)) if scalar.dtype().is_int() => format!("{:.p$e}", scalar.to_i64()),
             (_, Some(p)) => format!("{:.p$e}", scalar.to_f64()),
-            (_, None) => format!("{:e}", scalar.to_f64()),
+            (_, None) if scalar.dtype().is_int() => format!("{:e}", scalar.to_i64()),
+            (_, None) => format!("{:e}", scalar.shortest()),
         }),
     };
     let width = usize::from(format.width.unwrap_or(0));
@@ -53,7 +55,9 @@ fn format_entries(tensor: &Tensor, entry: &dyn Fn(Scalar) -> String) -> String {
         tensor.as_slice::<T>().iter().map(|x| Scalar::new(*x)).collect()
     });
     let mut out = String::new();
-    let longest = if elements.len() < WHOLE { usize::MAX } else { 2 * EDGE + 1 };
+    // Rows without elements are as long to read as others.
+    let places = tensor.shape().iter().fold(1usize, |n, &size| n.saturating_mul(size.max(1)));
+    let longest = if places < WHOLE { usize::MAX } else { 2 * EDGE + 1 };
     write_axes(&mut out, &elements, tensor.shape(), longest, entry);
     out
 }
@@ -71,12 +75,10 @@ fn write_axes(
     };
     let row: usize = inner.iter().product();
     out.push('[');
-    for i in 0..size {
-        if size > longest && i == EDGE {
+    let left_out = if size > longest { EDGE..size - EDGE } else { size..size };
+    for i in (0..left_out.start).chain(left_out.end..size) {
+        if i > 0 && i == left_out.end {
             out.push_str(", …");
-        }
-        if size > longest && (EDGE..size - EDGE).contains(&i) {
-            continue;
         }
         if i > 0 {
             out.push_str(", ");
@@ -111,6 +113,9 @@ mod tests {
             "0.98    "
         );
         assert_eq!(format_value(&share, format(Some(2), None, FormatStyle::Exponent)), "9.81e-1");
+        let whole = Tensor::scalar(9_007_199_254_740_993i64);
+        let exponent = format(None, None, FormatStyle::Exponent);
+        assert_eq!(format_value(&whole, exponent), "9.007199254740993e15");
         let codes = Tensor::from_slice(&[84u8, 111, 10], [3]);
         assert_eq!(format_value(&codes, format(None, None, FormatStyle::Characters)), "To\n");
         let none = Tensor::from_slice(&[-1i64, 0x3b1], [2]);
@@ -130,5 +135,8 @@ mod tests {
         assert_eq!(shown(&[101]), "[0, 1, 2, …, 98, 99, 100]");
         assert_eq!(shown(&[2, 52]), "[[0, 1, 2, …, 49, 50, 51], [52, 53, 54, …, 101, 102, 103]]");
         assert_eq!(format_tensor(&Tensor::from_slice::<f32>(&[], [0]), None), "[]");
+        assert_eq!(format_tensor(&Tensor::from_slice::<f32>(&[], [2, 0]), None), "[[], []]");
+        let long = Tensor::from_slice::<f32>(&[], [1 << 40, 0]);
+        assert_eq!(format_tensor(&long, None), "[[], [], [], …, [], [], []]");
     }
 }

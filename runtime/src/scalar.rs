@@ -55,6 +55,27 @@ impl Scalar {
             _ => self.bits as i64 as f64,
         }
     }
+    /// The number of the fewest decimal digits that reads back as the same element, the nearest one
+    /// of those: what a float is printed as. Of other elements the value.
+    ///
+    /// ```
+    /// use tensc_runtime::{DType, Scalar};
+    /// let tenth = Scalar::from_f64(DType::F16, 0.1);
+    /// assert_eq!((tenth.to_f64(), tenth.shortest()), (0.0999755859375, 0.1));
+    /// ```
+    pub fn shortest(self) -> f64 {
+        let x = self.to_f64();
+        let reads_back = |decimals: usize| {
+            let near = format!("{x:.decimals$e}").parse().expect("a number as it is printed");
+            (Scalar::from_f64(self.dtype, near) == self).then_some(near)
+        };
+        match self.dtype {
+            DType::F16 | DType::BF16 | DType::F32 if x.is_finite() => {
+                (0..9).find_map(reads_back).unwrap_or(x)
+            }
+            _ => x,
+        }
+    }
     /// The value as `i64` (floats truncate toward zero and saturate).
     pub fn to_i64(self) -> i64 {
         if self.dtype.is_float() { self.to_f64() as i64 } else { self.bits as i64 }
@@ -84,7 +105,8 @@ impl fmt::Display for Scalar {
         match self.dtype {
             DType::Bool => write!(f, "{}", self.bits != 0),
             DType::F64 => write!(f, "{:?}", self.to_f64()),
-            DType::F32 | DType::F16 | DType::BF16 => write!(f, "{:?}", self.to_f64() as f32),
+            DType::F32 => write!(f, "{:?}", self.to_f64() as f32),
+            DType::F16 | DType::BF16 => write!(f, "{:?}", self.shortest()),
             _ => write!(f, "{}", self.bits as i64),
         }
     }

@@ -104,7 +104,7 @@ impl<'w> Walk<'w> {
                     append(text, if i == 0 { "" } else { ", " });
                     self.shown(part, format, span, text)?;
                 }
-                append(text, ")");
+                append(text, if parts.len() == 1 { ",)" } else { ")" });
             }
             Value::Struct(def, _, parts) if plain => {
                 let decl = &self.world.structure(*def).decl;
