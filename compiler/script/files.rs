@@ -4,7 +4,7 @@ use super::Executor;
 use crate::check::typed::{LoadLeaf, SlotId, Text};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::session::sizes::{Datum, Mismatch, bind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tensc_runtime::{Tensor, data};
 
 impl Executor<'_> {
@@ -30,7 +30,7 @@ impl Executor<'_> {
                 Some(key) => file.get(key).cloned(),
             };
             let Some(tensor) = tensor else {
-                return Err(missing(&path, leaf, &file.names()));
+                return Err(missing(&path, leaf));
             };
             self.accept(&path, leaf, &tensor)?;
             self.set(leaf.slot, tensor);
@@ -64,7 +64,7 @@ impl Executor<'_> {
         leaves: &[(Option<String>, SlotId)],
         span: Span,
     ) -> Result<(), Diagnostic> {
-        let path = PathBuf::from(self.text(path));
+        let path = self.environment.base.join(self.text(path));
         let written = match leaves {
             [(None, slot)] => data::save(&path, self.get(*slot)),
             _ => {
@@ -79,15 +79,20 @@ impl Executor<'_> {
     }
 }
 
-fn missing(path: &Path, leaf: &LoadLeaf, names: &[&str]) -> Diagnostic {
-    let path = path.display();
+fn missing(path: &Path, leaf: &LoadLeaf) -> Diagnostic {
+    let shown = path.display();
     let message = match &leaf.key {
-        Some(key) => format!("{path} holds no tensor named `{key}`"),
-        None => format!("{path} holds several tensors, but one is asked for"),
+        Some(key) => format!("{shown} holds no tensor named `{key}`"),
+        None => format!("{shown} holds several tensors, but one is asked for"),
     };
-    let held = match names {
-        [] => "none".to_string(),
-        names => names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "),
+    let diagnostic = Diagnostic::error(codes::BAD_DATA_FILE, leaf.span, message);
+    // Only what was asked for has been read; what else there is may be unreadable.
+    let Ok(whole) = data::load(path) else { return diagnostic };
+    let names: Vec<String> = whole.names().iter().map(|n| format!("`{n}`")).collect();
+    let held = match whole {
+        data::Loaded::One(_) => "one tensor without a name".to_string(),
+        data::Loaded::Named(_) if names.is_empty() => "none".to_string(),
+        data::Loaded::Named(_) => names.join(", "),
     };
-    Diagnostic::error(codes::BAD_DATA_FILE, leaf.span, message).note(format!("it holds {held}"))
+    diagnostic.note(format!("it holds {held}"))
 }

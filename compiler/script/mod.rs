@@ -36,7 +36,7 @@ pub struct Environment<'a> {
     pub session: &'a Session,
     /// Values for `input`s by name; the others take their defaults.
     pub inputs: &'a [(String, Scalar)],
-    /// The folder that `load` paths are relative to: the source's.
+    /// The folder that paths of `load` and `save` are relative to: the source's.
     pub base: PathBuf,
     /// Where printed lines and progress go.
     pub console: &'a mut dyn Console,
