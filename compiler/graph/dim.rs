@@ -64,6 +64,22 @@ impl Dim {
         }
     }
 
+    /// What is added to the terms with variables.
+    pub fn constant_term(&self) -> i64 {
+        match self {
+            Dim::Const(n) => *n,
+            Dim::Poly(terms) => terms.iter().find(|(m, _)| m.is_empty()).map_or(0, |(_, n)| *n),
+        }
+    }
+
+    /// `self % by`, where it is one number for all sizes, which are at least 0: `2*N + 5` by 2 is
+    /// 1.
+    pub fn remainder(&self, by: i64) -> Option<i64> {
+        let (rest, terms) = (self.constant_term(), self.terms());
+        let whole = |(m, n): &(Monomial, i64)| *n >= 0 && (m.is_empty() || n % by == 0);
+        (by > 0 && terms.iter().all(whole)).then(|| rest % by)
+    }
+
     /// Every variable that occurs.
     pub fn vars(&self) -> Vec<DimVar> {
         let mut vars: Vec<DimVar> = self.terms().into_iter().flat_map(|(m, _)| m).collect();
@@ -310,6 +326,19 @@ mod tests {
         assert_eq!(Dim::Const(12).div_exact(&Dim::Const(5)), None);
         assert_eq!(Dim::Const(12).div_exact(&Dim::Const(0)), None);
         assert_eq!(Dim::Const(0).div_exact(&b), Some(Dim::Const(0)));
+    }
+
+    #[test]
+    fn remainders_are_known_where_they_are_one_number() {
+        let (b, h) = (var(0, "B"), var(1, "H"));
+        let size = Dim::Const(6) * b.clone() * h.clone() + Dim::Const(2) * h.clone();
+        let odd = size.clone() + Dim::Const(7);
+        assert_eq!((odd.remainder(2), odd.constant_term()), (Some(1), 7));
+        assert_eq!(size.remainder(2), Some(0));
+        assert_eq!(size.remainder(3), None);
+        assert_eq!((size.clone() - Dim::Const(1)).remainder(2), None, "it is -1 where H is 0");
+        assert_eq!((size - Dim::Const(2) * b).remainder(2), None, "it may be below 0");
+        assert_eq!((odd.remainder(0), odd.remainder(-2)), (None, None));
     }
 
     #[test]

@@ -135,7 +135,10 @@ impl<'w> Walk<'w> {
             },
             BinaryOp::Rem => {
                 // The least number by -1 has no remainder, though the quotient does not fit.
-                let rest = known.filter(|(_, b)| *b != 0).map(|(a, b)| a.wrapping_rem(b));
+                let rest = match known {
+                    Some((a, b)) => (b != 0).then(|| a.wrapping_rem(b)),
+                    None => b.known().and_then(|b| a.remainder(b)),
+                };
                 rest.map(|r| Static::Dim(Dim::Const(r)))
             }
             BinaryOp::Pow => match known.map(|(a, b)| (a, u32::try_from(b))) {

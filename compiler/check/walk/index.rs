@@ -404,7 +404,13 @@ impl<'w> Walk<'w> {
                 let n = n.max(0);
                 Some(Dim::Const(n / step + i64::from(n % step != 0)))
             }
-            None => distance.div_exact(&Dim::Const(step)),
+            // Of whole steps and a known rest, the rest is rounded up: `2*N - 1` by 2 is N.
+            None => {
+                let rest = distance.constant_term();
+                let whole = (distance - Dim::Const(rest)).div_exact(&Dim::Const(step))?;
+                let up = rest.div_euclid(step) + i64::from(rest.rem_euclid(step) != 0);
+                Some(whole + Dim::Const(up))
+            }
         }
     }
 
