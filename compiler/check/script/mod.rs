@@ -20,7 +20,7 @@ use super::value::{Leaf, SizeSource, Static, Value};
 use super::walk::{Eval, Walk};
 use super::world::{InputDef, ModuleId};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::{NodeId, TensorType};
+use crate::graph::{Dim, NodeId, TensorType};
 use crate::syntax::ast;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
@@ -36,6 +36,8 @@ pub(crate) struct ScriptState {
     vars: FxHashSet<SlotId>,
     /// Where the sizes of a slot's axes were written.
     sources: FxHashMap<(SlotId, usize), SizeSource>,
+    /// Slots that hold a known integer.
+    integers: FxHashMap<SlotId, Dim>,
     /// Results of the open region that a step after it reads.
     forced: Vec<(NodeId, SlotId)>,
     /// `log` steps that follow the open region: they do not interrupt it.
@@ -47,6 +49,11 @@ pub(crate) struct ScriptState {
 impl ScriptState {
     pub(crate) fn slot_ty(&self, slot: SlotId) -> &TensorType {
         &self.script.slots[slot.0 as usize].ty
+    }
+
+    /// The known integer that a slot holds for good.
+    pub(crate) fn integer(&self, slot: SlotId) -> Option<Dim> {
+        self.integers.get(&slot).filter(|_| !self.vars.contains(&slot)).cloned()
     }
 
     /// A new slot.

@@ -103,11 +103,45 @@ impl<'w> Walk<'w> {
                 Ok(Bound::Transformed(Box::new(transformed)))
             }
             Callable::Lambda(lambda) => {
-                let slot = |p: &'w ast::Param| Slot { name: &p.name.name, optional: false };
+                let slot =
+                    |p: &'w ast::Param| Slot { name: &p.name.name, optional: p.default.is_some() };
                 let slots: Vec<Slot<'_>> = lambda.params.iter().map(slot).collect();
-                let values = self.evaluated("the function", &slots, args, callee)?;
-                Ok(Bound::Lambda(lambda.clone(), values.into_iter().flatten().collect(), callee))
+                let given = self.evaluated("the function", &slots, args, callee)?;
+                let mut values = Vec::with_capacity(given.len());
+                for (param, value) in lambda.params.iter().zip(given) {
+                    values.push(match (value, &param.default) {
+                        (Some(value), _) => value,
+                        (None, Some(default)) => {
+                            (self.lambda_default(lambda, param, default, callee)?, callee)
+                        }
+                        (None, None) => unreachable!("only optional ones are left out"),
+                    });
+                }
+                Ok(Bound::Lambda(lambda.clone(), values, callee))
             }
+        }
+    }
+
+    /// What a parameter of a function without a name is where it is left out, of what is seen where
+    /// the function is written.
+    fn lambda_default(
+        &mut self,
+        lambda: &Lambda<'w>,
+        param: &'w ast::Param,
+        default: &'w ast::Expr,
+        callee: Span,
+    ) -> Eval<Value<'w>> {
+        let generics = lambda.generics.clone();
+        self.push_frame("the function", None, lambda.module, generics, Some(callee));
+        for (name, value) in lambda.captured.iter() {
+            self.bind(name, value.clone(), lambda.span);
+        }
+        let want = param.ty.as_ref().map(|ty| self.ground(ty)).transpose();
+        let value = want.map(|want| self.expr(default, want.as_ref()));
+        self.pop_frame();
+        match value? {
+            Value::Error => Err(self.reported()),
+            value => Ok(value),
         }
     }
 

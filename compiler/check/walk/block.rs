@@ -295,8 +295,14 @@ impl<'w> Walk<'w> {
         body: &'w ast::Block,
         span: Span,
     ) -> Eval<()> {
-        let from = self.known_int(start)?;
-        let to = self.known_int(end)?;
+        let turns = format!(
+            "{} in {}..{}",
+            self.text(pattern.span),
+            self.text(start.span),
+            self.text(end.span)
+        );
+        let from = self.known_int(start, &turns)?;
+        let to = self.known_int(end, &turns)?;
         if to.saturating_sub(from) > MAX_TURNS {
             return Err(self.too_large(span));
         }
@@ -312,15 +318,23 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    fn known_int(&mut self, expr: &'w ast::Expr) -> Eval<i64> {
-        match self.expr(expr, None) {
-            Value::Static(Static::Dim(Dim::Const(n))) => Ok(n),
-            Value::Error => Err(self.reported()),
-            _ => {
-                let message = "the bounds of a loop in a function must be known";
-                let diagnostic = Diagnostic::error(codes::NOT_STATIC, expr.span, message);
-                Err(self.report(diagnostic.help("loop in `main`, or use whole-tensor operations")))
-            }
+    fn known_int(&mut self, expr: &'w ast::Expr, turns: &str) -> Eval<i64> {
+        let value = self.expr(expr, None);
+        let known = match &value {
+            Value::Static(Static::Dim(dim)) => Some(dim.clone()),
+            Value::Tensor(leaf) => self.known_integer(*leaf),
+            Value::Error => return Err(self.reported()),
+            _ => None,
+        };
+        if let Some(Dim::Const(n)) = known {
+            return Ok(n);
         }
+        let message = "`for` in a function is written out: its bounds must be known numbers";
+        let diagnostic = Diagnostic::error(codes::NOT_STATIC, expr.span, message);
+        let help = match known {
+            Some(_) => format!("repeat a step as often: scan {turns} with state = … {{ … }}"),
+            None => "write `while … limit n`, use whole tensors, or loop in `main`".to_string(),
+        };
+        Err(self.report(diagnostic.help(help)))
     }
 }

@@ -7,7 +7,7 @@ use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Lambda, Leaf, Static, Value};
 use crate::check::world::{Def, GenericSort, ModuleId};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::{Dim, NodeId};
+use crate::graph::{Dim, NodeId, Op};
 use crate::syntax::ast::{self, Expr, ExprKind};
 use std::rc::Rc;
 use tensc_runtime::DType;
@@ -358,10 +358,10 @@ impl<'w> Walk<'w> {
         match value {
             Value::Static(Static::Dim(dim)) => Ok(dim.clone()),
             Value::Error => Err(self.reported()),
-            Value::Tensor(_) => {
+            Value::Tensor(leaf) => self.known_integer(*leaf).ok_or_else(|| {
                 let message = "a size must be known to the compiler, this is computed at run time";
-                Err(self.error(codes::NOT_STATIC, span, message))
-            }
+                self.error(codes::NOT_STATIC, span, message)
+            }),
             other => Err(self.expected("a size", other, span)),
         }
     }
@@ -374,6 +374,14 @@ impl<'w> Walk<'w> {
         span: Span,
     ) -> Value<'w> {
         let base = self.frame().base;
+    /// The number that an integer of a declared type is, where the compiler knows it.
+    pub(crate) fn known_integer(&self, leaf: Leaf) -> Option<Dim> {
+        match leaf {
+            Leaf::Node(level, node) => integer(self.levels[level as usize].graph.op(node)),
+            Leaf::Slot(slot) => self.script.as_ref()?.integer(slot),
+        }
+    }
+
         self.locals[base..].iter_mut().for_each(|local| local.read = true);
         let captured = self.visible().iter().map(|l| (l.name.clone(), l.value.clone())).collect();
         let (module, generics) = (self.module(), self.frame().generics.clone());
@@ -505,3 +513,12 @@ pub(crate) fn quoted(names: &[&str]) -> String {
         [init @ .., last] => format!("{} and {last}", init.join(", ")),
     }
 }
+/// The number that an operation gives, if it is a known integer.
+pub(crate) fn integer(op: &Op) -> Option<Dim> {
+    match op {
+        Op::Const(scalar) if scalar.dtype().is_int() => Some(Dim::Const(scalar.to_i64())),
+        Op::Size(dim, dtype) if dtype.is_int() => Some(dim.clone()),
+        _ => None,
+    }
+}
+

@@ -32,6 +32,7 @@ mod weak;
 
 pub(crate) use bind::{Argument, Bound, Slot};
 pub(crate) use declare::Declared;
+pub(crate) use expr::integer;
 pub(crate) use report::Reported;
 
 use super::script::ScriptState;
