@@ -39,6 +39,12 @@ impl<'w> Walk<'w> {
         self.to_tensor(value, None, span)
     }
 
+    /// As `tensor_arg`, for what keeps the element type: a number is of the one that is asked for.
+    pub(crate) fn kept_arg(&mut self, args: &Args<'w>, i: usize) -> Eval<NodeId> {
+        let (value, span) = args.get(i);
+        self.to_tensor(value, args.wanted_dtype().filter(|_| value.is_weak()), span)
+    }
+
     pub(crate) fn flag_arg(&mut self, args: &Args<'w>, i: usize) -> Eval<bool> {
         match args.given(i) {
             None => Ok(false),

@@ -158,7 +158,12 @@ fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let shape = std::iter::once(Dim::Const(count)).collect();
     let steps = w.add(Op::Iota { dtype, shape, axis: 0 }, &[], args.span)?;
     let span = args.span;
-    let operand = |i: usize| (args.get(i).0.clone(), args.get(i).1);
+    let operand = |i: usize| match args.get(i) {
+        (Value::Static(Static::Dim(Dim::Const(n))), at) => {
+            (Value::Static(Static::Float(*n as f64, None)), at)
+        }
+        (value, at) => (value.clone(), at),
+    };
     let range = w.elementwise(MapOp::Sub, "`linspace`", &[operand(1), operand(0)], span)?;
     let last = Value::Static(Static::Float((count - 1) as f64, None));
     let unit = w.elementwise(MapOp::Div, "`linspace`", &[(range, span), (last, span)], span)?;

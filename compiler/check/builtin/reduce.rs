@@ -44,7 +44,7 @@ fn reduce<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<Value<'w>
 
 /// The reduction, its axes, and the type of what was reduced.
 fn reduced<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<(NodeId, Reduced)> {
-    let x = w.tensor_arg(args, 0)?;
+    let x = w.kept_arg(args, 0)?;
     let ty = w.node_ty(x).clone();
     let axes = w.axes_arg(args, 1, &ty)?;
     refuse_dtype(w, args, op, ty.dtype)?;
@@ -113,7 +113,7 @@ fn keep_axes<'w>(
 }
 
 fn mean<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let x = w.tensor_arg(args, 0)?;
+    let x = w.kept_arg(args, 0)?;
     let dtype = w.node_ty(x).dtype;
     if !dtype.is_float() {
         let (_, at) = args.get(0);

@@ -32,7 +32,7 @@ fn on_masks<'w>(w: &mut Walk<'w>, args: &Args<'w>, map: MapOp) -> Eval<Value<'w>
 
 fn choose<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let operands: Vec<_> = args.values.iter().flatten().cloned().collect();
-    w.elementwise(MapOp::Select, "`where`", &operands, args.span)
+    w.elementwise_as(MapOp::Select, "`where`", &operands, (args.span, args.wanted_dtype()))
 }
 
 fn clip<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
@@ -69,7 +69,7 @@ fn one_hot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let (size, at) = args.get(1);
     let size = w.as_dim(size, at)?;
-    let dtype = w.dtype_arg(args, 2)?.unwrap_or(DType::F32);
+    let dtype = w.dtype_arg(args, 2)?.or(args.wanted_dtype()).unwrap_or(DType::F32);
     let (_, x_at) = args.get(0);
     let mask = hot_mask(w, x, &size, x_at, args.span)?;
     let node = w.converted(mask, dtype, args.span)?;

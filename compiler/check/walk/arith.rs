@@ -4,7 +4,7 @@
 use super::{Eval, Walk};
 use crate::check::value::{SizeOrigin, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::ops::elementwise::Takes;
+use crate::graph::ops::elementwise::{Gives, Takes};
 use crate::graph::{Dim, MapOp, NodeId, Op};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use smallvec::SmallVec;
@@ -207,7 +207,21 @@ impl<'w> Walk<'w> {
         }
         match operands.iter().position(|(v, _)| v.is_tree()) {
             Some(tree) => self.lifted(map, what, operands, tree, span),
-            None => self.on_tensors(map, what, operands, span),
+            None => self.on_tensors(map, what, operands, (span, None)),
+        }
+    }
+
+    /// As `elementwise`, of an element type that is asked for where the operands have none.
+    pub(crate) fn elementwise_as(
+        &mut self,
+        map: MapOp,
+        what: &str,
+        operands: &[Operand<'w>],
+        (span, asked): (Span, Option<DType>),
+    ) -> Eval<Value<'w>> {
+        match operands.iter().any(|(v, _)| v.is_error() || v.is_tree()) {
+            true => self.elementwise(map, what, operands, span),
+            false => self.on_tensors(map, what, operands, (span, asked)),
         }
     }
 
@@ -267,7 +281,7 @@ impl<'w> Walk<'w> {
         map: MapOp,
         what: &str,
         operands: &[Operand<'w>],
-        span: Span,
+        (span, asked): (Span, Option<DType>),
     ) -> Eval<Value<'w>> {
         let row = map.row();
         if operands.iter().all(|(v, _)| matches!(v, Value::Static(_)))
@@ -279,7 +293,8 @@ impl<'w> Walk<'w> {
         let masks = usize::from(row.takes == Takes::MaskThenAny);
         let strong = operands[masks..].iter().find_map(|(v, _)| self.strong_dtype(v));
         let float = operands[masks..].iter().any(|(v, _)| has_float(v));
-        let want = strong.or(match row.takes {
+        let asked = asked.filter(|_| matches!(row.gives, Gives::Same));
+        let want = strong.or(asked).or(match row.takes {
             Takes::Float => Some(DType::F32),
             Takes::Bool => Some(DType::Bool),
             _ if float => Some(DType::F32),

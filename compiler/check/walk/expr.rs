@@ -68,8 +68,9 @@ impl<'w> Walk<'w> {
                 self.unary(*op, (value, operand.span), span)
             }
             ExprKind::Binary { op, left, right, .. } => {
-                let a = self.expr(left, None);
-                let b = self.expr(right, None);
+                let want = want.filter(|_| op.keeps_element_type());
+                let a = self.operand(left, want);
+                let b = self.operand(right, want);
                 self.binary(*op, (a, left.span), (b, right.span), span)
             }
             ExprKind::If { cond, then, otherwise } => {
@@ -81,7 +82,7 @@ impl<'w> Walk<'w> {
                 Ok(self.lambda(params, ret.as_ref(), body, span))
             }
             ExprKind::Scan { pattern, iter, state, body } => {
-                self.scan(pattern, iter, state.as_deref(), body, span)
+                self.scan(pattern, iter, state.as_deref(), body, (span, want))
             }
             ExprKind::Comprehension { indices, body } => {
                 self.comprehension(indices, body, span, want)
@@ -90,6 +91,13 @@ impl<'w> Walk<'w> {
                 self.reduction(*op, indices, body, span, want)
             }
         }
+    }
+
+    /// An operand of an operation whose result is asked for: of its element type, and perhaps not
+    /// of its shape. How far an index runs is not told by what may be stretched.
+    fn operand(&mut self, expr: &'w Expr, want: Option<&Type>) -> Value<'w> {
+        let indices = matches!(expr.kind, ExprKind::Comprehension { .. });
+        self.expr(expr, want.filter(|_| !indices))
     }
 
     fn callee(&mut self, callee: &'w Expr) -> Eval<Rc<Callable<'w>>> {
@@ -366,14 +374,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn lambda(
-        &mut self,
-        params: &'w [ast::Param],
-        ret: Option<&'w ast::Type>,
-        body: &'w Expr,
-        span: Span,
-    ) -> Value<'w> {
-        let base = self.frame().base;
     /// The number that an integer of a declared type is, where the compiler knows it.
     pub(crate) fn known_integer(&self, leaf: Leaf) -> Option<Dim> {
         match leaf {
@@ -382,6 +382,14 @@ impl<'w> Walk<'w> {
         }
     }
 
+    fn lambda(
+        &mut self,
+        params: &'w [ast::Param],
+        ret: Option<&'w ast::Type>,
+        body: &'w Expr,
+        span: Span,
+    ) -> Value<'w> {
+        let base = self.frame().base;
         self.locals[base..].iter_mut().for_each(|local| local.read = true);
         let captured = self.visible().iter().map(|l| (l.name.clone(), l.value.clone())).collect();
         let (module, generics) = (self.module(), self.frame().generics.clone());
@@ -423,7 +431,7 @@ impl<'w> Walk<'w> {
                     return Err(self.report(diagnostic.help(help)));
                 }
                 let mut pairs = Vec::new();
-                let both = self.paired(&a, &b, span, &mut pairs)?;
+                let both = self.paired(&a, &b, (span, want), &mut pairs)?;
                 let Value::Tensor(leaf) = mask else { unreachable!("a condition is a tensor") };
                 let mask = self.node(leaf);
                 let chosen = self.taken(mask, &pairs, start, span)?;
@@ -449,12 +457,13 @@ impl<'w> Walk<'w> {
         Err(self.report(diagnostic.help(help)))
     }
 
-    /// The form of two values of one type, and the pairs of their tensors.
+    /// The form of two values of one type, and the pairs of their tensors; numbers in both become
+    /// of the type that is asked for.
     pub(super) fn paired(
         &mut self,
         a: &Value<'w>,
         b: &Value<'w>,
-        span: Span,
+        (span, want): (Span, Option<&Type>),
         pairs: &mut Vec<(NodeId, NodeId)>,
     ) -> Eval<Value<'w>> {
         match (a, b) {
@@ -463,14 +472,27 @@ impl<'w> Walk<'w> {
             _ => {}
         }
         let (ta, tb) = (self.ty(a), self.ty(b));
-        if a.is_tree() && ta == tb {
-            let parts = a.children().into_iter().zip(b.children());
-            let parts: Eval<Vec<_>> = parts.map(|(a, b)| self.paired(a, b, span, pairs)).collect();
+        // Numbers in tuples take their types one by one.
+        let tuples = matches!((a, b), (Value::Tuple(a), Value::Tuple(b)) if a.len() == b.len());
+        if tuples || a.is_tree() && ta == tb {
+            let parts = a.children().into_iter().zip(b.children()).enumerate();
+            let part = |(i, (a, b))| {
+                let want = match want {
+                    Some(Type::Tuple(types)) => types.get(i),
+                    _ => None,
+                };
+                self.paired(a, b, (span, want), pairs)
+            };
+            let parts: Eval<Vec<_>> = parts.map(part).collect();
             return Ok(a.with_children(parts?));
         }
         let both = |w: &mut Self, x: &Value<'w>, want: Option<DType>| w.to_tensor(x, want, span);
-        let want = self.strong_dtype(a).or_else(|| self.strong_dtype(b));
-        let want = want.or_else(|| match (&ta, &tb) {
+        let asked = match want {
+            Some(Type::Tensor(ty)) => Some(ty.dtype),
+            _ => None,
+        };
+        let strong = self.strong_dtype(a).or_else(|| self.strong_dtype(b));
+        let want = strong.or(asked).or_else(|| match (&ta, &tb) {
             (Type::Tensor(a), Type::Tensor(b)) if a.dtype.is_float() || b.dtype.is_float() => {
                 Some(DType::F32)
             }
@@ -504,15 +526,6 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// `` `a`, `b` and `c` ``
-pub(crate) fn quoted(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-    match quoted.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [init @ .., last] => format!("{} and {last}", init.join(", ")),
-    }
-}
 /// The number that an operation gives, if it is a known integer.
 pub(crate) fn integer(op: &Op) -> Option<Dim> {
     match op {
@@ -522,3 +535,12 @@ pub(crate) fn integer(op: &Op) -> Option<Dim> {
     }
 }
 
+/// `` `a`, `b` and `c` ``
+pub(crate) fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [init @ .., last] => format!("{} and {last}", init.join(", ")),
+    }
+}

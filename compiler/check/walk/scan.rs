@@ -5,6 +5,7 @@
 
 use super::transform::leaves;
 use super::{Eval, Level, Walk};
+use crate::check::types::Type;
 use crate::check::value::{Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::ops::Scan;
@@ -27,23 +28,62 @@ impl<'w> Walk<'w> {
         iter: &'w ast::Iter,
         state: Option<&'w ast::ScanState>,
         body: &'w ast::Block,
-        span: Span,
+        (span, want): (Span, Option<&Type>),
     ) -> Eval<Value<'w>> {
         let rows = match iter {
             ast::Iter::Range { start, end } => self.numbers(start, end)?,
             ast::Iter::Each(value) => self.rows(value)?,
         };
-        let first = match state {
-            Some(state) => {
-                let value = self.expr(&state.init, None);
-                self.tensors_of(&value, state.init.span, "a state is made of tensors")?
+        let Some(state) = state else {
+            return self.repeated(pattern, &rows, None, body, span);
+        };
+        let at = state.init.span;
+        let want = state_type(&state.init, want);
+        let value = self.expr(&state.init, want);
+        if let Some(want) = want
+            && let Ok(first) = self.listening(|w| w.fit(&value, want, at)).0
+        {
+            let first = self.state_of(&first, None, at)?;
+            return self.repeated(pattern, &rows, Some((state, &first)), body, span);
+        }
+        let first = self.state_of(&value, None, at)?;
+        // A number takes the element type of the rows where the step does not do with its own.
+        let Some(other) = self.strong_dtype(&rows.tree).filter(|_| has_number(&value)) else {
+            return self.repeated(pattern, &rows, Some((state, &first)), body, span);
+        };
+        let own = |w: &mut Self| w.repeated(pattern, &rows, Some((state, &first)), body, span);
+        let (result, heard) = self.listening(own);
+        if result.is_err() {
+            let (retried, heard) = self.listening(|w| {
+                let first = w.state_of(&value, Some(other), at)?;
+                w.repeated(pattern, &rows, Some((state, &first)), body, span)
+            });
+            if retried.is_ok() {
+                self.diags.extend(heard);
+                return retried;
             }
-            None => Value::Unit,
+        }
+        self.diags.extend(heard);
+        result
+    }
+
+    /// The steps from a first state on, if there is one.
+    fn repeated(
+        &mut self,
+        pattern: &'w ast::Pattern,
+        rows: &Rows<'w>,
+        start: Option<(&'w ast::ScanState, &Value<'w>)>,
+        body: &'w ast::Block,
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let (state, first) = match start {
+            Some((state, first)) => (Some(state), first.clone()),
+            None => (None, Value::Unit),
         };
         let first_ty = self.ty(&first);
         let outer: Vec<NodeId> = leaves(&first).into_iter().map(|leaf| self.node(leaf)).collect();
         self.levels.push(Level::default());
-        let stepped = self.step(pattern, &rows, state, (&first, &outer), body);
+        let stepped = self.step(pattern, rows, state, (&first, &outer), body);
         let typed = stepped.and_then(|(next, element)| {
             let declared = state.map(|s| s.init.span);
             let next = match state {
@@ -68,7 +108,7 @@ impl<'w> Walk<'w> {
         }
         let scan = Scan {
             step: Arc::new(level.graph.pruned()),
-            count: rows.count,
+            count: rows.count.clone(),
             carried,
             sliced: rows.nodes.len(),
             reverse: false,
@@ -341,6 +381,22 @@ impl<'w> Walk<'w> {
     }
 
     /// A value whose leaves are tensors.
+    /// A first state as tensors; numbers take the element type of the rows where it is given and
+    /// they are of its kind.
+    fn state_of(&mut self, value: &Value<'w>, rows: Option<DType>, at: Span) -> Eval<Value<'w>> {
+        let numbers = value.map_leaves(&mut |leaf| {
+            let dtype = match leaf {
+                Value::Static(Static::Float(..)) => rows.filter(|d| d.is_float()),
+                Value::Static(Static::Dim(_)) => rows.filter(|d| d.is_int()),
+                _ => None,
+            };
+            let Some(dtype) = dtype else { return Ok(leaf.clone()) };
+            let node = self.to_tensor(leaf, Some(dtype), at)?;
+            Ok(self.tensor(node))
+        })?;
+        self.tensors_of(&numbers, at, "a state is made of tensors")
+    }
+
     fn tensors_of(&mut self, value: &Value<'w>, span: Span, rule: &str) -> Eval<Value<'w>> {
         value.map_leaves(&mut |leaf| match leaf {
             Value::Error => Err(self.reported()),
@@ -352,6 +408,27 @@ impl<'w> Walk<'w> {
                 Ok(self.tensor(node))
             }
         })
+    }
+}
+
+/// The type that a state is asked to have: that of the scan, or of its first part where there are
+/// elements too.
+fn state_type<'t>(init: &Expr, want: Option<&'t Type>) -> Option<&'t Type> {
+    match want? {
+        Type::Tuple(parts) if parts.len() == 2 => match (&init.kind, &parts[0]) {
+            (ast::ExprKind::Tuple(_), Type::Tuple(_)) => Some(&parts[0]),
+            (ast::ExprKind::Tuple(_), _) => want,
+            _ => Some(&parts[0]),
+        },
+        want => Some(want),
+    }
+}
+
+/// Whether a number that is known stands in a value.
+fn has_number(value: &Value<'_>) -> bool {
+    match value {
+        Value::Static(Static::Float(..) | Static::Dim(_)) => true,
+        tree => tree.children().iter().any(|part| has_number(part)),
     }
 }
 

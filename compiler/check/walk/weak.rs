@@ -192,7 +192,8 @@ impl<'w> Walk<'w> {
         Err(self.report(diagnostic))
     }
 
-    fn fit(&mut self, value: &Value<'w>, ty: &Type, span: Span) -> Eval<Value<'w>> {
+    /// The value with its weak parts of the element types asked for; the others are as they were.
+    pub(crate) fn fit(&mut self, value: &Value<'w>, ty: &Type, span: Span) -> Eval<Value<'w>> {
         Ok(match (value, ty) {
             (weak, Type::Tensor(want)) if weak.is_weak() || matches!(weak, Value::List(_)) => {
                 let node = self.to_tensor(weak, Some(want.dtype), span)?;

@@ -387,6 +387,13 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// Whether the result is of the element type of both operands.
+    #[must_use]
+    pub fn keeps_element_type(self) -> bool {
+        use BinaryOp::{Add, Div, Mul, Pow, Rem, Sub};
+        matches!(self, Add | Sub | Mul | Div | Rem | Pow)
+    }
+
     /// How it is written.
     pub const fn symbol(self) -> &'static str {
         match self {
