@@ -22,6 +22,8 @@ pub(super) fn rows() -> Vec<Builtin> {
 /// The names of one axis, outermost first, and where they stand; none for a `1`.
 struct Group {
     names: Vec<(String, Span)>,
+    /// Whether they stand in parentheses.
+    merged: bool,
     place: Span,
 }
 
@@ -167,8 +169,13 @@ fn solve(w: &mut Walk<'_>, x: NodeId, axis: usize, group: &Group, sizes: &mut Si
     Err(w.report(diagnostic))
 }
 
+/// An axis of one name.
+fn alone(name: (String, Span)) -> Group {
+    Group { place: name.1, names: vec![name], merged: false }
+}
+
 fn is_dots(group: &Group) -> bool {
-    matches!(group.names.as_slice(), [(name, _)] if name.starts_with(DOTS))
+    !group.merged && matches!(group.names.as_slice(), [(name, _)] if name.starts_with(DOTS))
 }
 
 /// One side of a pattern. Where the rank is known, `...` becomes as many axes as have no name.
@@ -184,16 +191,18 @@ fn groups(
     for (word, place) in words(part, at, offset) {
         let plain = word.chars().all(|c| c.is_alphanumeric() || c == '_');
         match (word.as_str(), &mut inside) {
-            ("(", None) => inside = Some(Group { names: Vec::new(), place }),
+            ("(", None) => inside = Some(Group { names: Vec::new(), merged: true, place }),
             (")", Some(group)) => {
                 group.place = group.place.to(place);
                 groups.extend(inside.take());
             }
-            ("1", None) => groups.push(Group { names: Vec::new(), place }),
+            ("1", None) => groups.push(Group { names: Vec::new(), merged: false, place }),
             ("1", Some(_)) => {}
-            (DOTS, None) => groups.push(Group { names: vec![(word, place)], place }),
+            (DOTS, None) => groups.push(alone((word, place))),
+            // On the left nothing would tell how many axes they are.
+            (DOTS, Some(group)) if rank.is_none() => group.names.push((word, place)),
             (_, Some(group)) if plain => group.names.push((word, place)),
-            (_, None) if plain => groups.push(Group { names: vec![(word, place)], place }),
+            (_, None) if plain => groups.push(alone((word, place))),
             _ => {
                 let message = format!("`{word}` makes no sense here");
                 return Err(w.error(codes::BAD_PATTERN, place, message));
@@ -210,15 +219,21 @@ fn groups(
     })
 }
 
-/// `...` as so many axes.
+/// `...` as so many axes, which share one where it stands in parentheses.
 fn with_dots(groups: Vec<Group>, count: usize) -> Vec<Group> {
-    let numbered = |group: Group| -> Vec<Group> {
-        if !is_dots(&group) {
-            return vec![group];
+    let numbered = |(name, place): (String, Span)| -> Vec<(String, Span)> {
+        match name == DOTS {
+            true => (0..count).map(|i| (format!("{DOTS}{i}"), place)).collect(),
+            false => vec![(name, place)],
         }
-        let place = group.place;
-        let one = |i| Group { names: vec![(format!("{DOTS}{i}"), place)], place };
-        (0..count).map(one).collect()
     };
-    groups.into_iter().flat_map(numbered).collect()
+    let expanded = |group: Group| -> Vec<Group> {
+        let apart = is_dots(&group);
+        let names: Vec<_> = group.names.into_iter().flat_map(numbered).collect();
+        match apart {
+            true => names.into_iter().map(alone).collect(),
+            false => vec![Group { names, ..group }],
+        }
+    };
+    groups.into_iter().flat_map(expanded).collect()
 }

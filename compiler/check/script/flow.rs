@@ -278,7 +278,9 @@ impl<'w> Walk<'w> {
 
     fn order_slot(&mut self, order: &Value<'w>, rows: &Dim, at: Span) -> Eval<SlotId> {
         let want = TensorType::new(DType::I64, [rows.clone()]);
-        let fitted = match order {
+        // So many rows as it names, some of them more than once perhaps: not all that there are.
+        let order = self.strengthen(order, at)?;
+        let fitted = match &order {
             Value::Tensor(leaf) => {
                 let ty = self.leaf_ty(*leaf);
                 ty.rank() == 1 && ty.dtype == DType::I64
@@ -287,7 +289,7 @@ impl<'w> Walk<'w> {
         };
         let value = match fitted {
             true => order.clone(),
-            false => self.coerce(order, &Type::Tensor(want), at, None)?,
+            false => self.coerce(&order, &Type::Tensor(want), at, None)?,
         };
         let Value::Tensor(leaf) = value else {
             return Err(self.expected("the rows in order (i64)", &value, at));
