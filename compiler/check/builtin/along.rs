@@ -56,6 +56,15 @@ fn axis_or_last<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, x: NodeId) -> E
 fn running<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Running) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let axis = axis_or_last(w, args, 1, x)?;
+    if let Some(name) = match op {
+        Running::Sum => Some("cumsum"),
+        Running::Prod => Some("cumprod"),
+        Running::Max | Running::Min | Running::LogSumExp => None,
+    } {
+        let (dtype, at) = (w.node_ty(x).dtype, args.get(0).1);
+        let wider = format!("{name}(i64({}))", w.text(at));
+        w.warn_of_wrapping(name, dtype, at, &wider);
+    }
     let node = w.add(Op::Running(op, axis as u8), &[x], args.span)?;
     Ok(w.tensor(node))
 }

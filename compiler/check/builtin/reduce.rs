@@ -3,7 +3,7 @@
 use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::fused::ReduceOp;
 use crate::graph::{Dim, MapOp, NodeId, Op};
 use tensc_runtime::DType;
@@ -47,16 +47,11 @@ fn reduced<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<(NodeId,
     let x = w.kept_arg(args, 0)?;
     let ty = w.node_ty(x).clone();
     let axes = w.axes_arg(args, 1, &ty)?;
-    refuse_dtype(w, args, op, ty.dtype)?;
-    if matches!(op, ReduceOp::Sum | ReduceOp::Prod)
-        && matches!(ty.dtype, DType::U8 | DType::I8 | DType::I16)
-    {
-        let (name, dtype, at) = (op.name(), ty.dtype, args.get(0).1);
-        let message =
-            format!("`{name}` of {dtype} is {dtype} too, which few terms leave: it wraps");
-        let warning = Diagnostic::warning(codes::DTYPE_MISMATCH, at, message);
-        let text = w.text(at);
-        w.report(warning.help(format!("write {name}(i64({text})), or another wider type")));
+    refuse_dtype(w, args, (op, op.name()), ty.dtype)?;
+    if matches!(op, ReduceOp::Sum | ReduceOp::Prod) {
+        let at = args.get(0).1;
+        let wider = format!("{}(i64({}))", op.name(), w.text(at));
+        w.warn_of_wrapping(op.name(), ty.dtype, at, &wider);
     }
     let shape = ty.shape.to_vec();
     if axes.is_empty() {
@@ -66,21 +61,39 @@ fn reduced<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<(NodeId,
     Ok((node, Reduced { axes: axes.iter().map(|&a| usize::from(a)).collect(), shape }))
 }
 
+impl Walk<'_> {
+    /// Warns of a sum whose element type few terms are enough to leave.
+    pub(crate) fn warn_of_wrapping(&mut self, name: &str, dtype: DType, at: Span, wider: &str) {
+        if matches!(dtype, DType::U8 | DType::I8 | DType::I16) {
+            let message =
+                format!("`{name}` of {dtype} is {dtype} too, which few terms leave: it wraps");
+            let warning = Diagnostic::warning(codes::DTYPE_MISMATCH, at, message);
+            self.report(warning.help(format!("write {wider}, or another wider type")));
+        }
+    }
+}
+
 /// What a reduction went over.
 struct Reduced {
     axes: Vec<usize>,
     shape: Vec<Dim>,
 }
 
-fn refuse_dtype<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp, dtype: DType) -> Eval<()> {
+fn refuse_dtype<'w>(
+    w: &mut Walk<'w>,
+    args: &Args<'w>,
+    (op, name): (ReduceOp, &str),
+    dtype: DType,
+) -> Eval<()> {
     if op.accepts(dtype) {
         return Ok(());
     }
     let (_, at) = args.get(0);
-    let message = format!("`{}` does not take {dtype}", op.name());
+    let message = format!("`{name}` does not take {dtype}");
     let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, at, message);
     let help = match dtype {
-        DType::Bool => format!("count with `{}(i64(…))`", op.name()),
+        DType::Bool if op == ReduceOp::Sum => format!("count with `{name}(i64(…))`"),
+        DType::Bool => format!("convert it: {name}(i64(…))"),
         _ => "compare first: the result of a comparison is bool".to_string(),
     };
     Err(w.report(diagnostic.help(help)))
@@ -159,7 +172,8 @@ fn extreme<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp, map: MapOp) -> E
 
 fn arg_reduce<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<Value<'w>> {
     let mut x = w.tensor_arg(args, 0)?;
-    refuse_dtype(w, args, op, w.node_ty(x).dtype)?;
+    let name = if op == ReduceOp::Max { "argmax" } else { "argmin" };
+    refuse_dtype(w, args, (op, name), w.node_ty(x).dtype)?;
     let ty = w.node_ty(x).clone();
     let axis = match args.given(1) {
         Some((value, at)) => w.axis(value, &ty, at)?,

@@ -176,7 +176,18 @@ impl<'w> Walk<'w> {
             .filter_map(|(p, (v, _))| Some((p.ty.as_ref()?, v)))
             .collect();
         let what = format!("`{}` of `{}`", param.name.name, def.decl.name.name);
-        self.does_not_fit(&what, ty, value, *at, mismatch.clone(), &others)
+        let called = self.library_call(def);
+        self.does_not_fit((&what, called), ty, value, *at, mismatch.clone(), &others)
+    }
+
+    /// How a function of the library is called, for who does not see its declaration: with the
+    /// parameters that must be given.
+    pub(crate) fn library_call(&self, def: &FnDef) -> Option<String> {
+        let needed = |p: &&ast::Param| p.default.is_none() && p.ty.is_some();
+        let params: Vec<String> =
+            def.decl.params.iter().filter(needed).map(|p| self.text(p.span)).collect();
+        let name = &def.decl.name.name;
+        self.world.in_std(def.span).then(|| format!("it is {name}({})", params.join(", ")))
     }
 
     /// Checks what a function's `where` demands of its sizes.

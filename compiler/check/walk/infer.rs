@@ -72,7 +72,8 @@ impl<'w> Binder<'w> {
             }
             Err(mismatch) => {
                 let what = self.what(i);
-                Err(walk.does_not_fit(&what, ty, value, at, mismatch, &[]))
+                let called = walk.library_call(self.def);
+                Err(walk.does_not_fit((&what, called), ty, value, at, mismatch, &[]))
             }
         }
     }

@@ -42,6 +42,8 @@ impl<'w> Walk<'w> {
                 self.report(Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here))
             );
         }
+        let wider = format!("i64({}) @ i64({})", self.text(left.1), self.text(right.1));
+        self.warn_of_wrapping("@", ta.dtype, span, &wider);
         let (inner_a, inner_b) = (ta.rank() - 1, tb.rank().saturating_sub(2));
         let (m, k) = (&ta.shape[inner_a], &tb.shape[inner_b]);
         if m != k {

@@ -173,7 +173,7 @@ impl<'w> Walk<'w> {
             Ok(()) => Some(value),
             Err(mismatch) => {
                 let what = format!("the field `{}`", field.name.name);
-                self.does_not_fit(&what, &field.ty, &value, at, mismatch, before);
+                self.does_not_fit((&what, None), &field.ty, &value, at, mismatch, before);
                 None
             }
         }
@@ -194,7 +194,7 @@ impl<'w> Walk<'w> {
         match unifier.unify(&field.ty, &found) {
             Err(mismatch @ Mismatch::Size { .. }) if !value.is_weak() => {
                 let what = format!("the field `{}`", field.name.name);
-                self.does_not_fit(&what, &field.ty, value, at, mismatch, before);
+                self.does_not_fit((&what, None), &field.ty, value, at, mismatch, before);
             }
             _ => heard.into_iter().for_each(|said| _ = self.keep(said)),
         }
@@ -281,7 +281,7 @@ impl<'w> Walk<'w> {
     /// A value's type cannot be the declared one. `others` are what the names in it were bound by.
     pub(crate) fn does_not_fit(
         &mut self,
-        what: &str,
+        (what, call): (&str, Option<String>),
         declared: &ast::Type,
         value: &Value<'w>,
         at: Span,
@@ -294,6 +294,7 @@ impl<'w> Walk<'w> {
         match mismatch {
             Mismatch::Size { written, wanted, found, path, axis } => {
                 let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+                diagnostic.notes.extend(call);
                 let name = self.text(written);
                 let wanted_text = wanted.to_string();
                 let here = match name == wanted_text {
@@ -315,11 +316,13 @@ impl<'w> Walk<'w> {
                 self.report(diagnostic)
             }
             Mismatch::Rank => {
-                let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+                let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+                diagnostic.notes.extend(call);
                 self.report(diagnostic.here("another number of axes"))
             }
             Mismatch::DType(why) => {
-                let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, at, message);
+                let mut diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, at, message);
+                diagnostic.notes.extend(call);
                 self.report(match why {
                     Some(why) => diagnostic.here(why),
                     None => diagnostic,

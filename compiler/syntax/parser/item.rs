@@ -198,7 +198,13 @@ impl Parser<'_> {
                 crate::syntax::ast::Expr::new(ExprKind::Block(block), span)
             }
             T::Assign => {
-                self.bump();
+                let equals = self.bump();
+                if self.at_new_line() && self.at_item() {
+                    let message = format!("`{}` has no body", name.name);
+                    let d = Diagnostic::error(codes::UNEXPECTED, equals.span, message);
+                    self.report(d.help("its value stands after the `=`"));
+                    return Err(Failed);
+                }
                 self.expr()?
             }
             _ => return Err(self.unexpected("`=` or `{` and the body of the function")),

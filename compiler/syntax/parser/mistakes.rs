@@ -13,7 +13,10 @@ const FOREIGN_WORDS: &[(&str, &str)] = &[
     ("class", "write `struct` for a group of tensors"),
     ("type", "write `struct` for a group of tensors"),
     ("enum", "the language has structs and tuples only"),
-    ("const", "write `let`, or a function without parameters at the top level"),
+    (
+        "const",
+        "at the top level write a function without parameters: `fn n() = 3`; in a block, `let`",
+    ),
     ("mut", "write `var` for a variable that is assigned later"),
     ("elif", "write `else if`"),
     ("elsif", "write `else if`"),

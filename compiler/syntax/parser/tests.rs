@@ -194,7 +194,7 @@ main {
         24:13 E0105 `lambda` means nothing here
             help: write `fn(x) = …`
         25:5 E0105 `const` means nothing here
-            help: write `let`, or a function without parameters at the top level
+            help: at the top level write a function without parameters: `fn n() = 3`; in a block, `let`
         26:5 E0101 `fn` stands at the top level only
             help: write `let f = fn(x) = …`, or move the function out of the block
         ");
