@@ -41,9 +41,9 @@ fn the_whole_of_mnist_in_f64_is_that_of_torch() {
     assert_eq!(trace.accuracy, trace.expected_accuracy);
 }
 
-/// Steps of the f32 run that are held to torch's: the sign of one activation near 0 is then decided
-/// by rounding, and from there on two runs differ (tests/README.md).
-const SETTLED: usize = 250;
+/// Steps of an epoch: those of the f32 run that are held to torch's. Sooner or later the sign of one
+/// activation near 0 is decided by rounding, and from there on two runs differ (tests/README.md).
+const EPOCH: usize = 469;
 
 #[test]
 #[ignore = "needs the trace of others (tests/README.md has the command) and a minute"]
@@ -51,7 +51,7 @@ fn the_whole_of_mnist_in_f32_is_near_that_of_torch() {
     let trace = Trace::unpacked("trace.tx");
     let first_off = trace.differences().position(|difference| difference > 1e-5);
     println!("within 1e-5 up to step {first_off:?}");
-    assert_close(&trace.losses[..SETTLED], &trace.expected[..SETTLED], 1e-6);
+    assert_close(&trace.losses[..EPOCH], &trace.expected[..EPOCH], 1e-5);
     let last = |accuracy: &[f64]| accuracy[accuracy.len() - 1];
     let (found, wanted) = (last(&trace.accuracy), last(&trace.expected_accuracy));
     assert!((found - wanted).abs() <= 0.004, "accuracy {found} instead of {wanted}");
