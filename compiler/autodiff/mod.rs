@@ -16,6 +16,7 @@
 
 mod batch;
 mod call;
+mod gate;
 mod linearize;
 mod scan;
 mod second;

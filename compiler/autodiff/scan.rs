@@ -9,13 +9,13 @@
 //!
 //! A state moves if it does before the first step or a step makes it move: a fixed point.
 
-use super::NotDifferentiable;
 use super::batch::batch_outputs;
 use super::linearize::{Mode, linearize};
 use super::transpose::transpose;
+use super::{NotDifferentiable, gate};
 use crate::graph::ops::lanes::{Lanes, moved, repeated};
 use crate::graph::ops::{Class, Scan};
-use crate::graph::{Builder, Dim, Graph, MapOp, NodeId, Op, Operands};
+use crate::graph::{Builder, Dim, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -408,7 +408,11 @@ pub(super) fn cotangents(
 
 /// The steps on all lanes of one graph's loops: several nodes are results of one.
 #[derive(Default)]
-pub(super) struct Steps(FxHashMap<(*const Graph, usize, Vec<bool>), Many>);
+pub(super) struct Steps {
+    many: FxHashMap<(*const Graph, usize, Vec<bool>), Many>,
+    /// Those of loops that lanes do or do not.
+    pub(super) passing: gate::Passing,
+}
 
 /// A step on all lanes.
 struct Many {
@@ -423,7 +427,7 @@ impl Steps {
     /// The step for lanes of these operands.
     fn of(&mut self, scan: &Scan, given: &[bool], size: &Dim) -> &Many {
         let key = (Arc::as_ptr(&scan.step), scan.carried, given.to_vec());
-        self.0.entry(key).or_insert_with(|| {
+        self.many.entry(key).or_insert_with(|| {
             let step = &*scan.step;
             let mut has = given.to_vec();
             loop {
@@ -452,7 +456,7 @@ pub(super) fn batched(
 ) -> (NodeId, bool) {
     let inputs = scan.step.inputs().len();
     if scan.gated && lanes.batched[inputs] {
-        return chosen(b, scan, lanes, steps);
+        return gate::chosen(b, scan, lanes, steps);
     }
     let Many { step, has, outputs } = steps.of(scan, &lanes.batched[..inputs], lanes.size);
     let operands: Operands = (0..lanes.operands.len())
@@ -476,40 +480,8 @@ pub(super) fn batched(
     }
 }
 
-/// A result of a loop that lanes do or do not: the steps are done for all of them, and each takes
-/// what it would have without, if it does not. Derivatives pass where a lane does them: where it
-/// does not, what is infinite would be multiplied by 0. A matrix that all lanes share stays one.
-fn chosen(b: &Builder<'_>, scan: &Scan, lanes: &Lanes<'_>, steps: &mut Steps) -> (NodeId, bool) {
-    let inputs = scan.step.inputs().len();
-    let open = Scan { gated: false, ..scan.clone() };
-    let size = lanes.size;
-    let gate = |node| b.broadcast(lanes.operands[inputs], &b.ty(node).shape, &[0]);
-    let all =
-        Lanes { operands: &lanes.operands[..inputs], batched: &lanes.batched[..inputs], size };
-    let mut batched_too = all.batched.to_vec();
-    let operands: Operands = (0..inputs)
-        .map(|i| {
-            let ty = b.ty(all.operands[i]);
-            if !ty.dtype.is_float() || !all.batched[i] && ty.rank() > 1 {
-                return all.operands[i];
-            }
-            batched_too[i] = true;
-            let x = all.spread(b, i);
-            b.select(gate(x), x, b.map(MapOp::StopGradient, &[x]))
-        })
-        .collect();
-    let inner = Lanes { operands: &operands, batched: &batched_too, size };
-    let (node, has) = batched(b, &open, &inner, steps);
-    let done = if has { node } else { repeated(b, node, size) };
-    let before = match scan.result < scan.carried {
-        true => all.spread(b, scan.result),
-        false => b.zeros_like(done),
-    };
-    (b.select(gate(done), done, before), true)
-}
-
 /// Which nodes of a graph depend on some of its inputs.
-fn reached(graph: &Graph, from: &[bool]) -> Vec<bool> {
+pub(super) fn reached(graph: &Graph, from: &[bool]) -> Vec<bool> {
     let mut reached = vec![false; graph.len()];
     for ((_, input), &from) in graph.inputs().iter().zip(from) {
         reached[input.index()] = from;

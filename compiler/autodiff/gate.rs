@@ -1,0 +1,109 @@
+//! Loops that lanes do or do not: an `if` whose condition differs between lanes.
+//!
+//! The steps are done for all lanes, and each takes what it would have without, if it does not do
+//! them. What they compute in such a lane may be anything, and so may its derivatives: they pass
+//! only where a lane does the steps, since 0 times what is infinite is no number.
+
+use super::scan::{Steps, batched, reached};
+use crate::graph::fused::ReduceOp;
+use crate::graph::ops::Scan;
+use crate::graph::ops::lanes::{Lanes, repeated};
+use crate::graph::{Builder, Graph, MapOp, NodeId, Op, Operands, TensorType};
+use rustc_hash::FxHashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tensc_runtime::DType;
+
+/// Steps in which derivatives by what all lanes share pass where the gate, their last input, is
+/// open; by the step and which of its inputs have lanes.
+pub(super) type Passing = FxHashMap<(*const Graph, Vec<bool>), Arc<Graph>>;
+
+/// A result of a loop with a gate that differs between lanes, which has lanes.
+pub(super) fn chosen(
+    b: &Builder<'_>,
+    scan: &Scan,
+    lanes: &Lanes<'_>,
+    steps: &mut Steps,
+) -> (NodeId, bool) {
+    let inputs = scan.step.inputs().len();
+    let (gates, size) = (lanes.operands[inputs], lanes.size);
+    let all =
+        Lanes { operands: &lanes.operands[..inputs], batched: &lanes.batched[..inputs], size };
+    let gate = |node| b.broadcast(gates, &b.ty(node).shape, &[0]);
+    let open = b.reduce(ReduceOp::Any, gates, &[0]);
+    let (mut operands, mut has) = (Operands::new(), Vec::new());
+    for i in 0..inputs {
+        let (node, ty) = (all.operands[i], b.ty(all.operands[i]));
+        // Of a matrix that all lanes share there need not be one for each.
+        let shared = !all.batched[i] && ty.rank() > 1 && i >= scan.carried;
+        has.push(all.batched[i] || ty.dtype.is_float() && !shared);
+        operands.push(match (ty.dtype.is_float(), shared) {
+            (false, _) => node,
+            (true, true) => passing(b, open, node),
+            (true, false) => {
+                let x = all.spread(b, i);
+                b.select(gate(x), x, b.map(MapOp::StopGradient, &[x]))
+            }
+        });
+    }
+    let mut inner = Scan { gated: false, ..scan.clone() };
+    if (0..inputs).any(|i| !has[i] && b.ty(operands[i]).dtype.is_float()) {
+        let key = (Arc::as_ptr(&scan.step), has.clone());
+        let step = steps.passing.entry(key).or_insert_with(|| Arc::new(gated(&scan.step, &has)));
+        inner.step = Arc::clone(step);
+        operands.push(gates);
+        has.push(true);
+    }
+    let (node, lanes) =
+        batched(b, &inner, &Lanes { operands: &operands, batched: &has, size }, steps);
+    let done = if lanes { node } else { repeated(b, node, size) };
+    let before = match scan.result < scan.carried {
+        true => all.spread(b, scan.result),
+        false => b.zeros_like(done),
+    };
+    (b.select(gate(done), done, before), true)
+}
+
+/// A node itself; derivatives pass where the gate, a scalar, is open.
+fn passing(b: &Builder<'_>, gate: NodeId, node: NodeId) -> NodeId {
+    let gate = b.splat(gate, &b.ty(node).shape);
+    b.select(gate, node, b.map(MapOp::StopGradient, &[node]))
+}
+
+/// A step with a gate as one more input: where what all lanes share meets what they do not, only
+/// open lanes give a derivative by it. A product stays one product for all lanes: its operand of a
+/// closed lane is 0, and so is the cotangent of its result.
+fn gated(step: &Graph, has: &[bool]) -> Graph {
+    let float = |id: NodeId| step.ty(id).dtype.is_float();
+    let lanes = reached(step, has);
+    let alike: Vec<bool> =
+        step.inputs().iter().zip(has).map(|((_, id), has)| !has && float(*id)).collect();
+    let alike = reached(step, &alike);
+    let shared = |id: NodeId| alike[id.index()] && !lanes[id.index()] && float(id);
+    let mut graph = Graph::new();
+    let b = Builder::new(&mut graph);
+    let input = |(name, id): &(String, NodeId)| b.input(name, step.ty(*id).clone());
+    let inputs: Vec<NodeId> = step.inputs().iter().map(input).collect();
+    let gate = b.input("gate", TensorType::scalar(DType::Bool));
+    let make = |id: NodeId, operands: &[NodeId]| {
+        let (op, of) = (step.op(id), step.operands(id));
+        if !lanes[id.index()] || !of.iter().any(|o| shared(*o)) {
+            return Ok::<_, Infallible>(b.add_op(op.clone(), operands));
+        }
+        let product = matches!(op, Op::Contract(_));
+        let operand = |(x, from): (&NodeId, &NodeId)| match (product, shared(*from)) {
+            (true, false) => b.select(b.splat(gate, &b.ty(*x).shape), *x, b.zeros_like(*x)),
+            (false, true) => passing(&b, gate, *x),
+            _ => *x,
+        };
+        let operands: Operands = operands.iter().zip(&of).map(operand).collect();
+        let node = b.add_op(op.clone(), &operands);
+        Ok(if product { passing(&b, gate, node) } else { node })
+    };
+    let Ok(outputs) = b.rebuild(step, &inputs, make);
+    for ((name, _), node) in step.outputs().iter().zip(outputs) {
+        b.output(name, node);
+    }
+    drop(b);
+    graph
+}
