@@ -2,7 +2,7 @@
 
 use super::{Args, Builtin, Run};
 use crate::check::value::{SizeOrigin, Value};
-use crate::check::walk::{Eval, Walk};
+use crate::check::walk::{Eval, Walk, as_multiple};
 use crate::diag::{Diagnostic, codes};
 use crate::graph::ops::Window;
 use crate::graph::{Dim, NodeId, Op, TensorType};
@@ -74,8 +74,7 @@ fn windows<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
                 );
                 let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, args.span, message);
                 let diagnostic = w.with_size(diagnostic, x, axis);
-                let help = "say the number: count = …, where the sizes are known";
-                return Err(w.report(diagnostic.help(help)));
+                return Err(w.report(diagnostic.help(as_multiple(&n, stride))));
             }
         },
     };

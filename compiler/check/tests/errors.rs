@@ -464,9 +464,11 @@ fn l[N](x: f32[N, 4]) = x[:, -5]
      --> test.tx:4:27
       |
     4 | fn i[N](x: f32[N, 4]) = x[::2]
-      |                           ^^^
+      |                -          ^^^
+      |                |
+      |                N comes from here
       |
-      = help: a step needs a known size, or one that is written as a multiple
+      = help: say that it is a multiple: write the size as 2 * N, or behind the result's type where 2 divides N
 
     error[E0210]: an index is an integer, found f32
      --> test.tx:5:35

@@ -376,8 +376,8 @@ impl<'w> Walk<'w> {
                 self.text(span)
             );
             let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
-            let help = "a step needs a known size, or one that is written as a multiple";
-            return Err(self.report(diagnostic.help(help)));
+            let diagnostic = self.with_size(diagnostic, x, axis);
+            return Err(self.report(diagnostic.help(as_multiple(&size, step.saturating_abs()))));
         };
         Ok(Item::Slice { start: from, len, step, span })
     }
@@ -533,5 +533,16 @@ impl<'w> Walk<'w> {
             }
         }
         Ok(self.tensor(node))
+    }
+}
+
+/// How to say that a size goes with a stride.
+pub(crate) fn as_multiple(size: &Dim, stride: i64) -> String {
+    match size.as_var() {
+        Some(_) => format!(
+            "say that it is a multiple: write the size as {stride} * {size}, or behind the \
+             result's type where {stride} divides {size}"
+        ),
+        None => format!("write the size as a multiple of {stride} and a known number"),
     }
 }

@@ -33,6 +33,7 @@ mod weak;
 pub(crate) use bind::{Argument, Bound, Slot};
 pub(crate) use declare::Declared;
 pub(crate) use expr::integer;
+pub(crate) use index::as_multiple;
 pub(crate) use report::Reported;
 
 use super::script::ScriptState;
