@@ -2,6 +2,7 @@
 //!
 //! Neighbours: `lower` has the values; `convert` the conversions.
 
+use super::asm::Width;
 use super::lower::{Lanes, Lower};
 use super::machine::{Class, Reg, ScalarStep, Source, Step};
 use super::table::Op;
@@ -94,7 +95,7 @@ impl Lower<'_> {
 
     fn not_mask(&mut self, x: &Lanes) -> Lanes {
         if self.has_masks() {
-            return self.map(x, |g, p| g.k(Op::Knotw, super::asm::Width::X, &[p.into()], None));
+            return self.map(x, |g, p| g.k(Op::Knotw, Width::X, &[p.into()], None));
         }
         let ones = self.fill_bits(32, u64::MAX);
         self.map(x, |g, p| g.v(Op::Vpxord, &[p.into(), ones.into()]))
@@ -151,6 +152,18 @@ impl Lower<'_> {
         }
     }
 
+    /// Floats that are the same in all lanes: 512 bits of quotients take three times as long as one.
+    pub fn divide_once(&mut self, x: &Lanes, y: &Lanes) -> Lanes {
+        if !self.has_masks() {
+            return self.zip_op(x, y, Op::Vdivps, Op::Vdivpd);
+        }
+        let divide = by_bits(x.bits, Op::Vdivps, Op::Vdivpd);
+        let spread = by_bits(x.bits, Op::Vbroadcastss, Op::Vbroadcastsd);
+        let one = self.w(divide, Width::X, &[x.parts[0].into(), y.parts[0].into()]);
+        let all = self.v(spread, &[one.into()]);
+        Lanes { parts: SmallVec::from_elem(all, x.parts.len()), ..x.clone() }
+    }
+
     fn logic(&mut self, op: Binary, x: &Lanes, y: &Lanes) -> Lanes {
         if self.has_masks() {
             let op = match op {
@@ -159,7 +172,7 @@ impl Lower<'_> {
                 Binary::Xor => Op::Kxorw,
                 other => unreachable!("{other:?} of masks passed the verifier"),
             };
-            let width = super::asm::Width::X;
+            let width = Width::X;
             return self.zip(x, y, |g, p, q| g.k(op, width, &[p.into(), q.into()], None));
         }
         let bits = x.bits.max(y.bits);
@@ -456,7 +469,7 @@ impl Lower<'_> {
     fn join_masks(&mut self, parts: &[Reg]) -> Reg {
         match *parts {
             [low, high] => {
-                let width = super::asm::Width::X;
+                let width = Width::X;
                 self.k(Op::Kunpckbw, width, &[high.into(), low.into()], None)
             }
             _ => parts[0],
@@ -467,7 +480,7 @@ impl Lower<'_> {
     pub fn split_mask(&mut self, mask: Reg, bits: u32, count: usize) -> SmallVec<[Reg; 2]> {
         let mut parts = smallvec![mask];
         if bits == 64 && count > 1 {
-            let width = super::asm::Width::X;
+            let width = Width::X;
             let high = self.k(Op::Kshiftrw, width, &[mask.into()], Some(8));
             parts.push(high);
         }

@@ -184,6 +184,11 @@ impl<'a> Lower<'a> {
             },
             Inst::CheckIndex { index, bound, site } => self.check_index(of(index), bound, site),
             Inst::Unary(op, x) => self.unary(op, of(x)),
+            Inst::Binary(Binary::Div, x, y)
+                if of(x).ty.is_float() && scene.is_same(x) && scene.is_same(y) =>
+            {
+                self.divide_once(of(x), of(y))
+            }
             Inst::Binary(op, x, y) => match (constant(x), op) {
                 (Some(c), Binary::Max | Binary::Min)
                     if c.dtype().is_float() && !c.to_f64().is_nan() =>
