@@ -23,7 +23,13 @@ fn programs_agree_on_every_engine() {
 #[test]
 #[ignore = "minutes: every program for every instruction set of this machine"]
 fn programs_agree_for_every_instruction_set() {
-    Isa::available().for_each(agree);
+    for isa in Isa::ALL {
+        if isa.is_available() {
+            agree(isa);
+        } else {
+            println!("skipped: this machine has no {} instructions", isa.name());
+        }
+    }
 }
 
 fn agree(isa: Isa) {

@@ -8,6 +8,8 @@ use crate::kernel::{
 };
 use crate::vector;
 use smallvec::SmallVec;
+use std::io::Write;
+use std::sync::Once;
 use tensc_runtime::{DType, Pool, Tensor, with_element};
 
 /// Numbers that are the same in every run.
@@ -172,6 +174,19 @@ pub enum Close {
     Within(f64),
 }
 
+/// The instruction sets of this machine. Those that it has not are named once, past what tests
+/// capture: their bytes are compared with a decoder, but nobody runs them.
+fn tested() -> impl Iterator<Item = Isa> {
+    static SKIPPED: Once = Once::new();
+    SKIPPED.call_once(|| {
+        for isa in Isa::ALL.into_iter().filter(|isa| !isa.is_available()) {
+            let line = format!("skipped: this machine has no {} instructions\n", isa.name());
+            std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
+        }
+    });
+    Isa::available()
+}
+
 /// Runs the program compiled for every instruction set of this machine, on one thread and on
 /// several, and compares with the reference. Stores go past the caches where a buffer lies at a
 /// line, as one of the two ends of its page does.
@@ -184,7 +199,7 @@ pub fn check_within(maker: Maker, close: Close, limits: Limits) {
     let Maker { program, inputs } = maker;
     let expected = reference::execute(&program, &inputs).map_err(|f| Fault { site: f.site });
     let mut portable: Option<Vec<Tensor>> = None;
-    for isa in Isa::available() {
+    for isa in tested() {
         let options = Options { isa, ..Options::default() };
         let mut executable = compile_within(program.clone(), &options, limits).unwrap();
         executable.divide_everything();
@@ -208,7 +223,7 @@ pub fn check_within(maker: Maker, close: Close, limits: Limits) {
 /// Compiles within either limits, for every instruction set, and compares the bits of results.
 pub fn same_bits(maker: &Maker, limits: [Limits; 2]) {
     let bytes: Vec<&[u8]> = maker.inputs.iter().map(Tensor::as_bytes).collect();
-    for isa in Isa::available() {
+    for isa in tested() {
         let options = Options { isa, ..Options::default() };
         let [one, other] = limits.map(|limits| {
             let executable = compile_within(maker.program.clone(), &options, limits).unwrap();
