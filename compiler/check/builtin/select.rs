@@ -4,8 +4,9 @@ use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
 use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::ops::naive::{LEAST, UNSIGNED};
 use crate::graph::{Dim, MapOp, NodeId, Op};
-use tensc_runtime::DType;
+use tensc_runtime::{DType, Scalar};
 
 pub(super) fn rows() -> Vec<Builtin> {
     macro_rules! rows {
@@ -16,10 +17,10 @@ pub(super) fn rows() -> Vec<Builtin> {
     rows! {
         "where" ["condition", "x", "y"], "`x` where the condition is true, `y` elsewhere; they broadcast.", choose;
         "clip" ["x", "low", "high"], "`x` brought between two bounds; NaN stays NaN.", clip;
-        "one_hot" ["x", "size", "dtype?"], "A new last axis with 1 at the index and 0 elsewhere; an index out of range is an error.", one_hot;
+        "one_hot" ["x", "size", "dtype?"], "A new last axis with 1 at the index and 0 elsewhere; an index out of range is an error, and so is a negative one.", one_hot;
         "take" ["x", "indices", "axis?"], "The elements at these indices along an axis (0).", take;
         "scatter_add" ["x", "indices", "updates", "axis?"], "`x` with each update added at its index along an axis (0).", scatter_add;
-        "check_index" ["x", "size"], "The indices as i64, each counted from the end where it is negative; one that is out of range is an error.", check_index;
+        "check_index" ["x", "size", "strict?"], "The indices as i64, each counted from the end where it is negative; one that is out of range is an error, with `strict` a negative one too.", check_index;
         "logical_and" ["x", "y"], "Whether both are true.", |w, a| on_masks(w, a, MapOp::And);
         "logical_or" ["x", "y"], "Whether one of two is true.", |w, a| on_masks(w, a, MapOp::Or);
     }
@@ -44,7 +45,7 @@ fn clip<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     w.elementwise(MapOp::Min, "`clip`", &[(raised, args.get(0).1), operand(2)], args.span)
 }
 
-/// Indices as `i64`, checked against a size at run time.
+/// Indices as `i64`, checked against a size at run time; negative ones count from the end.
 pub(crate) fn checked<'w>(
     w: &mut Walk<'w>,
     indices: NodeId,
@@ -65,6 +66,27 @@ pub(crate) fn checked<'w>(
     w.add(Op::CheckIndex(bound.clone()), &[indices], at)
 }
 
+/// [`checked`], where a negative index is out of range, too: the number of a class has no end to
+/// count from.
+fn strictly_checked<'w>(w: &mut Walk<'w>, indices: NodeId, bound: &Dim, at: Span) -> Eval<NodeId> {
+    let ty = w.node_ty(indices).clone();
+    if !ty.dtype.is_int() || ty.dtype == DType::U8 {
+        return checked(w, indices, bound, at);
+    }
+    let mut indices = w.converted(indices, DType::I64, at)?;
+    let all = |w: &mut Walk<'w>, number: i64| {
+        let scalar = w.constant(Scalar::from_i64(DType::I64, number), at);
+        w.stretch(scalar, &ty.shape, at)
+    };
+    if ty.dtype == DType::I64 {
+        let least = all(w, LEAST)?;
+        indices = w.add(MapOp::Max, &[indices, least], at)?;
+    }
+    let bits = all(w, UNSIGNED)?;
+    let indices = w.add(MapOp::And, &[indices, bits], at)?;
+    checked(w, indices, bound, at)
+}
+
 fn one_hot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let (size, at) = args.get(1);
@@ -78,7 +100,7 @@ fn one_hot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 
 /// `bool[x..., size]`: where the last position is the index.
 fn hot_mask<'w>(w: &mut Walk<'w>, x: NodeId, size: &Dim, at: Span, span: Span) -> Eval<NodeId> {
-    let index = checked(w, x, size, at)?;
+    let index = strictly_checked(w, x, size, at)?;
     let mut shape = w.node_ty(index).shape.clone();
     let rank = shape.len();
     shape.push(size.clone());
@@ -134,6 +156,9 @@ fn check_index<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let indices = w.to_tensor(indices, Some(DType::I64), at)?;
     let (size, size_at) = args.get(1);
     let bound = w.as_dim(size, size_at)?;
-    let node = checked(w, indices, &bound, at)?;
+    let node = match w.flag_arg(args, 2)? {
+        true => strictly_checked(w, indices, &bound, at)?,
+        false => checked(w, indices, &bound, at)?,
+    };
     Ok(w.tensor(node))
 }

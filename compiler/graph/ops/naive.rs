@@ -84,6 +84,13 @@ pub fn rearranged(
     tensor
 }
 
+/// The bits of an index that must not count from the end: a negative one from [`LEAST`] on is out
+/// of every range without its sign, and a message can put it back.
+pub const UNSIGNED: i64 = i64::MAX;
+
+/// The least index that is told by its number.
+pub const LEAST: i64 = i64::MIN / 2;
+
 /// An index brought into `0..bound`: a negative one counts from the end.
 ///
 /// # Errors
@@ -93,7 +100,11 @@ pub fn checked_index(index: i64, bound: i64) -> Result<i64, EvalError> {
     if (0..bound).contains(&wrapped) {
         return Ok(wrapped);
     }
-    Err(EvalError::new(format!("index {index} is out of range for an axis of size {bound}")))
+    let (index, note) = match index >= LEAST & UNSIGNED {
+        true => (index | !UNSIGNED, ": here a negative one does not count from the end"),
+        false => (index, ""),
+    };
+    Err(EvalError::new(format!("index {index} is out of range for an axis of size {bound}{note}")))
 }
 
 /// The axes of a space of `rank` axes that are not among `axes`.
