@@ -1,7 +1,7 @@
 //! Tensors from sizes, values and keys.
 
 use super::{Args, Builtin, Run};
-use crate::check::value::{Callable, Lambda, Static, Value};
+use crate::check::value::{Callable, Lambda, Value};
 use crate::check::walk::{Bound, Eval, Walk};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::fused::ReduceOp;
@@ -155,21 +155,48 @@ fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         return Err(w.error(codes::BAD_ARGUMENTS, args.get(2).1, "at least 2 numbers are needed"));
     }
     let dtype = new_dtype(w, args, 3)?;
-    let shape = std::iter::once(Dim::Const(count)).collect();
-    let steps = w.add(Op::Iota { dtype, shape, axis: 0 }, &[], args.span)?;
+    // Spaced in a wider type, so that each number is rounded once.
+    let known = (0..2).all(|i| matches!(args.get(i).0, Value::Static(_)));
+    let wide = if known { DType::F64 } else { super::reduce::wide(dtype) };
+    let start = bound(w, args, 0, dtype, wide)?;
+    let stop = bound(w, args, 1, dtype, wide)?;
     let span = args.span;
-    let operand = |i: usize| match args.get(i) {
-        (Value::Static(Static::Dim(Dim::Const(n))), at) => {
-            (Value::Static(Static::Float(*n as f64, None)), at)
-        }
-        (value, at) => (value.clone(), at),
-    };
-    let range = w.elementwise(MapOp::Sub, "`linspace`", &[operand(1), operand(0)], span)?;
-    let last = Value::Static(Static::Float((count - 1) as f64, None));
-    let unit = w.elementwise(MapOp::Div, "`linspace`", &[(range, span), (last, span)], span)?;
-    let steps = w.tensor(steps);
-    let moved = w.elementwise(MapOp::Mul, "`linspace`", &[(steps, span), (unit, span)], span)?;
-    w.elementwise(MapOp::Add, "`linspace`", &[(moved, span), operand(0)], span)
+    let shape = [Dim::Const(count)];
+    let steps = Op::Iota { dtype: wide, shape: shape.as_slice().into(), axis: 0 };
+    let steps = w.add(steps, &[], span)?;
+    let last = w.constant(Scalar::from_f64(wide, (count - 1) as f64), span);
+    let range = w.add(MapOp::Sub, &[stop, start], span)?;
+    let unit = w.add(MapOp::Div, &[range, last], span)?;
+    let all = |w: &mut Walk<'w>, scalar: NodeId| w.stretch(scalar, &shape, span);
+    let (start, stop, unit, last) = (all(w, start)?, all(w, stop)?, all(w, unit)?, all(w, last)?);
+    let moved = w.add(MapOp::Mul, &[steps, unit], span)?;
+    let moved = w.add(MapOp::Add, &[moved, start], span)?;
+    let at_end = w.add(MapOp::Eq, &[steps, last], span)?;
+    let spaced = w.add(MapOp::Select, &[at_end, stop, moved], span)?;
+    let node = w.converted(spaced, dtype, span)?;
+    Ok(w.tensor(node))
+}
+
+/// A bound of `linspace`: a scalar of its type, in a wider one.
+fn bound<'w>(
+    w: &mut Walk<'w>,
+    args: &Args<'w>,
+    i: usize,
+    dtype: DType,
+    wide: DType,
+) -> Eval<NodeId> {
+    let (value, at) = args.get(i);
+    if matches!(value, Value::Static(_)) {
+        return w.to_tensor(value, Some(wide), at);
+    }
+    let node = w.to_tensor(value, Some(dtype), at)?;
+    refuse_axes(w, node, at)?;
+    let found = w.node_ty(node).dtype;
+    if found != dtype {
+        let message = format!("`linspace` gives {dtype} here, but this bound is {found}");
+        return Err(w.error(codes::DTYPE_MISMATCH, at, message));
+    }
+    w.converted(node, wide, at)
 }
 
 /// The function that an argument must be, written in place, of one parameter or of two.

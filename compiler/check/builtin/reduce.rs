@@ -33,7 +33,19 @@ pub(super) fn rows() -> Vec<Builtin> {
             |w, a| arg_reduce(w, a, ReduceOp::Max);
         "argmin" PARAMS, "The position (i64) of the first smallest element along an axis, or of all.",
             |w, a| arg_reduce(w, a, ReduceOp::Min);
+        "widen" &["x"], "`x` in the type that sums are taken in: `f32` for `f16` and `bf16`, else as it is.", widen;
     }
+}
+
+/// The type that sums of a float type are taken in.
+pub(super) fn wide(dtype: DType) -> DType {
+    if dtype.is_float() && dtype.size() < 4 { DType::F32 } else { dtype }
+}
+
+fn widen<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let x = w.tensor_arg(args, 0)?;
+    let node = w.converted(x, wide(w.node_ty(x).dtype), args.span)?;
+    Ok(w.tensor(node))
 }
 
 fn reduce<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<Value<'w>> {
@@ -136,7 +148,7 @@ fn mean<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         return Err(w.report(diagnostic.help(format!("convert it: f32({text})"))));
     }
     // The sum of many halves may be beyond them where their mean is not.
-    let wide = if dtype.size() < 4 { DType::F32 } else { dtype };
+    let wide = wide(dtype);
     let x = w.converted(x, wide, args.span)?;
     let mut args = args.clone();
     args.values[0] = Some((w.tensor(x), args.get(0).1));
