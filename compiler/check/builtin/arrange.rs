@@ -3,10 +3,11 @@
 use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
-use crate::diag::{Span, codes};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::ops::LiteralTensor;
 use crate::graph::{Dim, MapOp, NodeId, Op};
 use smallvec::SmallVec;
-use tensc_runtime::DType;
+use tensc_runtime::{DType, Tensor};
 
 pub(super) fn rows() -> Vec<Builtin> {
     macro_rules! rows {
@@ -21,13 +22,14 @@ pub(super) fn rows() -> Vec<Builtin> {
         };
         "roll" ["x", "shift", "axis"], "Moved along axes, so far each; what leaves at one end enters at the other.", roll;
         "tile" ["x", "counts"], "Copies beside each other, so many along each axis; missing axes come first.", tile;
-        "repeat" ["x", "count", "axis"], "Each element along an axis so many times in a row.", repeat;
+        "repeat" ["x", "count", "axis"], "Each element along an axis so many times in a row; a list has a number for each.", repeat;
         "move_axis" ["x", "from", "to"], "Axes at other places, the others in their order.", move_axis;
         "meshgrid" ["parts"], "Vectors repeated over the grid that they span: one tensor for each, as a tuple.", meshgrid;
         "diag_embed" ["x", "offset?", "axis1?", "axis2?"],
             "Matrices with the last axis on a diagonal and zeros elsewhere, along two new axes (the last).", diag_embed;
         "kron" ["a", "b"], "The Kronecker product.", kron;
-        "tensordot" ["a", "b", "axes_a", "axes_b"], "The sum of products over paired axes.", tensordot;
+        "tensordot" ["a", "b", "axes_a", "axes_b?"],
+            "The sum of products over paired axes; one number alone is how many, the last of `a` and the first of `b`.", tensordot;
     }
 }
 
@@ -131,10 +133,13 @@ fn tile<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 fn repeat<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let ty = w.node_ty(x).clone();
-    let (count, at) = args.get(1);
-    let count = w.as_dim(count, at)?;
     let (axis, at) = args.get(2);
     let axis = w.axis(axis, &ty, at)?;
+    let (count, at) = args.get(1);
+    if let Value::List(_) | Value::Tuple(_) = count {
+        return repeat_each(w, args, x, axis);
+    }
+    let count = w.as_dim(count, at)?;
     let mut wide = ty.shape.clone();
     wide.insert(axis + 1, count.clone());
     let axes = (0..wide.len() as u8).filter(|&a| usize::from(a) != axis + 1).collect();
@@ -142,6 +147,32 @@ fn repeat<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let mut shape = ty.shape.to_vec();
     shape[axis] = shape[axis].clone() * count;
     let node = w.reshape(node, shape, args.span)?;
+    Ok(w.tensor(node))
+}
+
+/// Each element along an axis as often as its number in a list says.
+fn repeat_each<'w>(w: &mut Walk<'w>, args: &Args<'w>, x: NodeId, axis: usize) -> Eval<Value<'w>> {
+    let n = w.node_ty(x).shape[axis].clone();
+    let (counts, (_, at)) = (w.ints_arg(args, 1)?, args.get(1));
+    if !n.is(counts.len() as i64) {
+        let message = format!("{} numbers for an axis of size {n}", counts.len());
+        let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+        let diagnostic = w.with_size(diagnostic, x, axis);
+        return Err(w.report(diagnostic));
+    }
+    let mut places = Vec::new();
+    for (place, (count, at)) in counts.into_iter().enumerate() {
+        let Ok(count) = usize::try_from(count) else {
+            let message = format!("an element cannot stand {count} times in a row");
+            return Err(w.error(codes::SHAPE_MISMATCH, at, message));
+        };
+        places.extend(std::iter::repeat_n(place as i64, count));
+    }
+    let shape = [places.len()];
+    let literal = Op::Literal(LiteralTensor(Tensor::from_slice(&places, shape)));
+    let places = w.add(literal, &[], at)?;
+    let places = super::checked(w, places, &n, at)?;
+    let node = w.add(Op::Gather(axis as u8), &[x, places], args.span)?;
     Ok(w.tensor(node))
 }
 
@@ -263,13 +294,12 @@ fn kron<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 
 fn tensordot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (a, b) = (w.tensor_arg(args, 0)?, w.tensor_arg(args, 1)?);
-    let (of_a, of_b) = (w.ordered_axes(args, 2, a)?, w.ordered_axes(args, 3, b)?);
-    same_number(w, args, 3, [of_b.len(), of_a.len()])?;
+    let (of_a, of_b) = paired_axes(w, args, a, b)?;
     for (&i, &j) in of_a.iter().zip(&of_b) {
         let (m, n) = (w.node_ty(a).shape[i].clone(), w.node_ty(b).shape[j].clone());
         if m != n {
             let message = format!("paired axes must be of one size, found {m} and {n}");
-            let diagnostic = crate::diag::Diagnostic::error(codes::INNER_SIZES, args.span, message);
+            let diagnostic = Diagnostic::error(codes::INNER_SIZES, args.span, message);
             let diagnostic = w.with_sizes(diagnostic, (a, i), (b, j));
             return Err(w.report(diagnostic));
         }
@@ -286,6 +316,28 @@ fn tensordot<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         .collect();
     let node = w.contract(a, &letters_a, b, &letters_b, &out, args.span)?;
     Ok(w.tensor(node))
+}
+
+/// The axes that a `tensordot` pairs.
+fn paired_axes<'w>(
+    w: &mut Walk<'w>,
+    args: &Args<'w>,
+    a: NodeId,
+    b: NodeId,
+) -> Eval<(Vec<usize>, Vec<usize>)> {
+    if args.given(3).is_some() {
+        let (of_a, of_b) = (w.ordered_axes(args, 2, a)?, w.ordered_axes(args, 3, b)?);
+        same_number(w, args, 3, [of_b.len(), of_a.len()])?;
+        return Ok((of_a, of_b));
+    }
+    let ranks = [w.node_ty(a).rank(), w.node_ty(b).rank()];
+    let count = usize::try_from(w.int_arg(args, 2)?).ok();
+    let Some(count) = count.filter(|n| ranks.iter().all(|rank| n <= rank)) else {
+        let (a, b) = (w.node_ty(a).clone(), w.node_ty(b).clone());
+        let message = format!("not so many axes pair between {a} and {b}");
+        return Err(w.error(codes::BAD_AXIS, args.get(2).1, message));
+    };
+    Ok(((ranks[0] - count..ranks[0]).collect(), (0..count).collect()))
 }
 
 /// What stands around a tensor that is padded by its own elements.
@@ -395,8 +447,7 @@ fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>, x: NodeId) -> Eval<Value<'w>> {
             let each = if count > 0 { n.div_exact(&Dim::Const(count)) } else { None };
             let Some(each) = each else {
                 let message = format!("{n} is not known to be {count} equal parts");
-                let diagnostic =
-                    crate::diag::Diagnostic::error(codes::INEXACT_DIVISION, at, message);
+                let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, at, message);
                 let diagnostic = w.with_size(diagnostic, x, axis);
                 return Err(w.report(diagnostic.help("write the sizes: parts(x, [2, 3])")));
             };
@@ -406,7 +457,7 @@ fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>, x: NodeId) -> Eval<Value<'w>> {
     let total = sizes.iter().fold(Dim::Const(0), |sum, size| sum + size.clone());
     if total != n {
         let message = format!("parts of {total} together, axis {axis} is {n}");
-        let diagnostic = crate::diag::Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
+        let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, at, message);
         let diagnostic = w.with_size(diagnostic, x, axis);
         return Err(w.report(diagnostic));
     }

@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Builtin> {
     }
     rows! {
         "where" ["condition", "x", "y"], "`x` where the condition is true, `y` elsewhere; they broadcast.", choose;
-        "clip" ["x", "low", "high"], "`x` brought between two bounds; NaN stays NaN.", clip;
+        "clip" ["x", "low?", "high?"], "`x` brought between two bounds, or to one side of one; NaN stays NaN.", clip;
         "one_hot" ["x", "size", "dtype?"], "A new last axis with 1 at the index and 0 elsewhere; an index out of range is an error, and so is a negative one.", one_hot;
         "take" ["x", "indices", "axis?"], "The elements at these indices along an axis (0).", take;
         "scatter_add" ["x", "indices", "updates", "axis?"], "`x` with each update added at its index along an axis (0).", scatter_add;
@@ -37,12 +37,18 @@ fn choose<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 fn clip<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let operand = |i: usize| {
-        let (value, at) = args.get(i);
-        (value.clone(), at)
-    };
-    let raised = w.elementwise(MapOp::Max, "`clip`", &[operand(0), operand(1)], args.span)?;
-    w.elementwise(MapOp::Min, "`clip`", &[(raised, args.get(0).1), operand(2)], args.span)
+    let (value, at) = args.get(0);
+    let mut value = value.clone();
+    let bounds = [(1, MapOp::Max), (2, MapOp::Min)].map(|(i, map)| Some((args.given(i)?, map)));
+    if bounds.iter().all(Option::is_none) {
+        let message = "a bound is missing: `low`, `high`, or both";
+        return Err(w.error(codes::BAD_ARGUMENTS, args.span, message));
+    }
+    for ((bound, bound_at), map) in bounds.into_iter().flatten() {
+        let operands = [(value, at), (bound.clone(), bound_at)];
+        value = w.elementwise(map, "`clip`", &operands, args.span)?;
+    }
+    Ok(value)
 }
 
 /// Indices as `i64`, checked against a size at run time; negative ones count from the end.

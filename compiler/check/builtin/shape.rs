@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "flatten" ["x"], "The elements in row-major order along one axis.", flatten;
         "transpose" ["x", "axes?"], "Axes in another order: reversed, or as listed.", transpose;
         "swap_axes" ["x", "a", "b"], "Two axes in each other's place.", swap_axes;
-        "expand" ["x", "axis"], "A new axis of size 1 at this place.", expand;
+        "expand" ["x", "axis"], "A new axis of size 1 at this place of the result; a list has several.", expand;
         "squeeze" ["x", "axis?"], "Without axes of size 1: all of them, or those listed.", squeeze;
         "broadcast_to" ["x", "shape"], "Repeated to a shape, by the rule of broadcasting.", broadcast_to;
         "concat" ["parts", "axis?"], "Tensors one after another along an axis (0).", concat;
@@ -131,14 +131,25 @@ fn swap_axes<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 fn expand<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let ty = w.node_ty(x).clone();
-    let (value, at) = args.get(1);
-    let axis = w.known_i64(value, at)?;
-    let axis = w.checked_axis(axis, ty.rank() + 1, &format!("{ty} with a new axis"), at)?;
-    let mut shape = ty.shape.to_vec();
-    shape.insert(axis, Dim::Const(1));
+    let places = w.ints_arg(args, 1)?;
+    let rank = ty.rank() + places.len();
+    let with = if places.len() == 1 { "a new axis" } else { "new axes" };
+    let mut new = Vec::new();
+    for (axis, at) in places {
+        let axis = w.checked_axis(axis, rank, &format!("{ty} with {with}"), at)?;
+        if new.contains(&axis) {
+            return Err(w.error(codes::BAD_AXIS, at, "an axis is named twice"));
+        }
+        new.push(axis);
+    }
+    let kept: Vec<usize> = (0..rank).filter(|axis| !new.contains(axis)).collect();
+    let mut shape = vec![Dim::Const(1); rank];
+    for (from, &to) in kept.iter().enumerate() {
+        shape[to] = ty.shape[from].clone();
+    }
     let node = w.reshape(x, shape, args.span)?;
-    for from in 0..ty.rank() {
-        w.set_origin(node, from + usize::from(from >= axis), SizeOrigin::Axis(x, from));
+    for (from, &to) in kept.iter().enumerate() {
+        w.set_origin(node, to, SizeOrigin::Axis(x, from));
     }
     Ok(w.tensor(node))
 }

@@ -190,6 +190,14 @@ impl<'w> Walk<'w> {
                 factor = square(self, &factor)?;
             }
         }
+        let whole = |w: &Self, value| w.strong_dtype(value).is_some_and(DType::is_int);
+        if whole(self, &base.0) && whole(self, &exponent.0) {
+            let (x, n) = (self.text(base.1), self.text(exponent.1));
+            let message = "`**` of integers takes a known exponent from 1 to 16";
+            let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message);
+            let help = format!("write integer_power({x}, {n}), or convert both to floats");
+            return Err(self.report(diagnostic.help(help)));
+        }
         self.elementwise(MapOp::Pow, "`**`", &[base, exponent], span)
     }
 
@@ -305,6 +313,11 @@ impl<'w> Walk<'w> {
             let want = if i < masks { Some(DType::Bool) } else { want };
             nodes.push(self.to_tensor(value, want, *at)?);
         }
+        if let [x] = nodes[..]
+            && let Some(value) = self.of_whole_numbers(map, x, span)?
+        {
+            return Ok(self.tensor(value));
+        }
         let types: SmallVec<[DType; 3]> = nodes.iter().map(|&n| self.node_ty(n).dtype).collect();
         if let Err(error) = row.result(&types) {
             return Err(self.wrong_dtypes(what, &error.message, &nodes, operands, masks, span));
@@ -313,6 +326,23 @@ impl<'w> Walk<'w> {
         let nodes = self.broadcast(what, &nodes, &spans, span)?;
         let node = self.add(map, &nodes, span)?;
         Ok(self.tensor(node))
+    }
+
+    /// What a function of floats is for integers, where that needs no computing: they are rounded,
+    /// finite, and numbers.
+    fn of_whole_numbers(&mut self, map: MapOp, x: NodeId, span: Span) -> Eval<Option<NodeId>> {
+        let ty = self.node_ty(x).clone();
+        if !ty.dtype.is_int() {
+            return Ok(None);
+        }
+        let known = match map {
+            MapOp::Floor | MapOp::Ceil | MapOp::Round | MapOp::Trunc => return Ok(Some(x)),
+            MapOp::IsNan | MapOp::IsInf => 0,
+            MapOp::IsFinite => 1,
+            _ => return Ok(None),
+        };
+        let scalar = self.constant(Scalar::from_i64(DType::Bool, known), span);
+        self.stretch(scalar, &ty.shape, span).map(Some)
     }
 
     fn wrong_dtypes(
