@@ -1,6 +1,7 @@
 //! `.csv`: lines of comma-separated numbers, as `f64 [rows, columns]`.
 //!
-//! The first line is a header, and skipped, where none of its cells is a number.
+//! The first line is a header, and skipped, where it has text and none of its cells is a number. A
+//! cell with nothing in it is NaN.
 
 use super::error::{DataError, Origin, Unwritten};
 use super::input::Input;
@@ -20,12 +21,17 @@ pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
     while reader.read_byte_record(&mut record).map_err(|e| said(origin, bytes, e))? {
         if columns.is_none() {
             columns = Some(record.len());
-            if record.iter().all(|cell| number(cell).is_none()) {
+            if let Some(separator) = other_separator(&record) {
+                let what = format!("cells are separated by commas, here by {separator}");
+                return Err(origin.malformed(what));
+            }
+            if record.iter().all(|cell| number(cell).is_none()) && !blank(&record) {
                 continue;
             }
         }
         for (column, cell) in record.iter().enumerate() {
-            values.push(number(cell).ok_or_else(|| bad_cell(origin, bytes, &record, column))?);
+            let value = if cell.is_empty() { Some(f64::NAN) } else { number(cell) };
+            values.push(value.ok_or_else(|| bad_cell(origin, bytes, &record, column))?);
         }
         rows += 1;
     }
@@ -72,6 +78,19 @@ fn write_number<T: Element>(out: &mut dyn Write, value: T) -> std::io::Result<()
 
 fn number(cell: &[u8]) -> Option<f64> {
     std::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+fn blank(record: &ByteRecord) -> bool {
+    record.iter().all(<[u8]>::is_empty)
+}
+
+/// What separates the numbers of a line in the place of commas, which a heading would hide.
+fn other_separator(record: &ByteRecord) -> Option<&'static str> {
+    let [cell] = record.iter().collect::<Vec<_>>()[..] else { return None };
+    let separators = [(b';', "semicolons"), (b'\t', "tabs"), (b' ', "spaces")];
+    let numbers = |by: u8| cell.split(move |&b| b == by).filter(|part| !part.is_empty());
+    let parts = |by: u8| numbers(by).count() > 1 && numbers(by).all(|part| number(part).is_some());
+    separators.into_iter().find(|(by, _)| parts(*by)).map(|(_, name)| name)
 }
 
 fn bad_cell(origin: Origin<'_>, file: &[u8], record: &ByteRecord, column: usize) -> DataError {

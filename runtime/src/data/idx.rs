@@ -1,12 +1,14 @@
 //! IDX, the format of the MNIST files: two zero bytes, an element type, a number of axes, the
 //! sizes of the axes, the elements; everything big-endian. Often gzipped.
 
-use super::error::{DataError, Origin};
+use super::error::{DataError, Origin, Unwritten};
 use super::input::{Extent, Input, read_header};
 use crate::dtype::DType;
 use crate::tensor::Tensor;
+use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
-use std::io::Read;
+use flate2::write::GzEncoder;
+use std::io::{Read, Write};
 
 const TYPES: [(u8, DType); 6] = [
     (0x08, DType::U8),
@@ -33,6 +35,44 @@ pub(super) fn load_gz(input: &Input<'_>) -> Result<Tensor, DataError> {
     let mut unpacked = MultiGzDecoder::new(input.bytes());
     let extent = read_extent(input.origin, &mut unpacked)?;
     read_elements(input.origin, &extent, &mut unpacked)
+}
+
+/// Writes a plain file.
+pub(super) fn write(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritten> {
+    let dtype = tensor.dtype();
+    let Some((code, _)) = TYPES.iter().find(|(_, d)| *d == dtype) else {
+        let what = format!("an IDX file holds u8, i8, i16, i32, f32 or f64, not {dtype}");
+        return Err(Unwritten::Unfit(what));
+    };
+    let sizes = tensor.shape().iter().map(|&n| u32::try_from(n));
+    let Ok(sizes) = sizes.collect::<Result<Vec<u32>, _>>() else {
+        let what = format!("an IDX file has axes below 2^32, not {}", tensor.shape());
+        return Err(Unwritten::Unfit(what));
+    };
+    out.write_all(&[0, 0, *code, sizes.len() as u8])?;
+    for size in sizes {
+        out.write_all(&size.to_be_bytes())?;
+    }
+    match dtype.size() {
+        1 => out.write_all(tensor.as_bytes())?,
+        size => {
+            for element in tensor.as_bytes().chunks_exact(size) {
+                let mut turned = [0; 8];
+                turned[..size].copy_from_slice(element);
+                turned[..size].reverse();
+                out.write_all(&turned[..size])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a gzipped file, without a time in it: the same bytes for the same tensor.
+pub(super) fn write_gz(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritten> {
+    let mut packed = GzEncoder::new(out, Compression::default());
+    write(&mut packed, tensor)?;
+    packed.finish()?;
+    Ok(())
 }
 
 fn read_extent(origin: Origin<'_>, source: &mut dyn Read) -> Result<Extent, DataError> {

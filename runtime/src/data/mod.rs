@@ -82,9 +82,8 @@ pub fn save_named<S: AsRef<str>>(path: &Path, tensors: &[(S, &Tensor)]) -> Resul
             Format::Safetensors => safetensors::write(out, &tensors),
             Format::Csv => csv::write(out, only(format, &tensors)?),
             Format::Png => png::write(out, only(format, &tensors)?),
-            Format::Idx | Format::IdxGz => {
-                Err(Unwritten::Unfit("IDX files are only read; .npy is the nearest".into()))
-            }
+            Format::Idx => idx::write(out, only(format, &tensors)?),
+            Format::IdxGz => idx::write_gz(out, only(format, &tensors)?),
         })
     });
     written.map_err(|unwritten| unwritten.at(path, format))
@@ -213,9 +212,12 @@ fn check_names(tensors: &[(&str, &Tensor)]) -> Result<(), Unwritten> {
 fn only<'a>(format: Format, tensors: &[(&str, &'a Tensor)]) -> Result<&'a Tensor, Unwritten> {
     match tensors {
         [(_, tensor)] => Ok(tensor),
-        _ => Err(Unwritten::Unfit(format!(
-            "a {format} file holds one tensor, not {}; .npz and .safetensors hold any number",
-            tensors.len()
-        ))),
+        _ => {
+            let one = if format == Format::Idx { "an" } else { "a" };
+            Err(Unwritten::Unfit(format!(
+                "{one} {format} file holds one tensor, not {}; .npz and .safetensors hold any number",
+                tensors.len()
+            )))
+        }
     }
 }

@@ -208,12 +208,32 @@ fn csv_reads_tables_with_and_without_header() {
 }
 
 #[test]
+fn csv_cells_with_nothing_in_them_are_nan() {
+    let scratch = Scratch::new();
+    for text in ["x,y\n1,\n , 4\n", "1,\n,4\n"] {
+        let table = scratch.one("x.csv", text.as_bytes());
+        let nan: Vec<bool> = table.as_slice::<f64>().iter().map(|x| x.is_nan()).collect();
+        assert_eq!(nan, [false, true, true, false], "{text:?}");
+    }
+    let first = scratch.one("x.csv", b",\n1,2\n");
+    assert_eq!(first.shape(), &crate::Shape::new(&[2, 2]));
+}
+
+#[test]
 fn csv_mistakes_name_line_and_column() {
     let scratch = Scratch::new();
     for (text, expected) in [
         ("x,y\n1,2\n3,four\n", "`x.csv`, line 3, column 2: `four` is not a number"),
         ("1,x\n", "`x.csv`, line 1, column 2: `x` is not a number"),
-        ("1,2\n3,\n", "`x.csv`, line 2, column 2: `` is not a number"),
+        (
+            "1;2\n",
+            "`x.csv`: not a valid .csv file: cells are separated by commas, here by semicolons",
+        ),
+        (
+            "1\t2\n3\t4\n",
+            "`x.csv`: not a valid .csv file: cells are separated by commas, here by tabs",
+        ),
+        ("x;y\n1;2\n", "`x.csv`, line 2, column 1: `1;2` is not a number"),
         ("1,2\n\n3,4;5\n", "`x.csv`, line 3, column 2: `4;5` is not a number"),
         ("1,2\n3\n", "`x.csv`: not a valid .csv file: line 2 has 1 cells, the first has 2"),
         ("", "`x.csv`: not a valid .csv file: it is empty"),

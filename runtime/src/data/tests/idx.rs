@@ -52,6 +52,30 @@ fn every_type_is_read_from_big_endian() {
 }
 
 #[test]
+fn what_is_written_reads_back() {
+    let scratch = Scratch::new();
+    for tensor in samples() {
+        for name in ["w.idx", "w.idx3-ubyte.gz"] {
+            let path = scratch.path(name);
+            let held = TYPES_HELD.contains(&tensor.dtype());
+            match save(&path, &tensor) {
+                Ok(()) => assert_eq!(load(&path).unwrap().into_tensor().unwrap(), tensor),
+                Err(error) => {
+                    assert!(!held, "{error}");
+                    assert!(error.to_string().contains("an IDX file holds u8, i8, i16, i32"));
+                }
+            }
+        }
+    }
+    let bytes = file(0x0B, &[2], &[1, 2, 255, 255]);
+    save(&scratch.path("w.idx"), &Tensor::from_slice(&[258i16, -1], [2])).unwrap();
+    assert_eq!(fs::read(scratch.path("w.idx")).unwrap(), bytes);
+}
+
+const TYPES_HELD: [DType; 6] =
+    [DType::U8, DType::I8, DType::I16, DType::I32, DType::F32, DType::F64];
+
+#[test]
 fn files_that_lie_are_refused() {
     let scratch = Scratch::new();
     let images = file(0x08, &[2, 3], &[9; 6]);
