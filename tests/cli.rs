@@ -439,10 +439,10 @@ fn grad_prints_a_function_that_belongs_to_the_program() {
 #[test]
 fn explain_names_the_rules() {
     let dir = folder(&[("model.tx", MODEL)]);
-    let out = tensc(&dir, &["explain", "model.tx", "--fn", "loss", "--size", "N=8"]);
+    let out = tensc(&dir, &["explain", "model.tx", "--fn", "loss", "--size", "N=8", "--proof"]);
     assert_success(&out);
-    assert!(stdout(&out).contains("fn loss"), "{}", stdout(&out));
-    assert!(stdout(&out).lines().count() > 3, "{}", stdout(&out));
+    let told = ["fn loss", "\nProof of `result`, from what was written", "\nKernels\n"];
+    assert!(told.iter().all(|part| stdout(&out).contains(part)), "{}", stdout(&out));
 }
 
 #[test]

@@ -101,7 +101,8 @@ pub fn explain(module: &Module, explain: &Explain, output: &Output) -> Result<()
     let sizes = sizes(&explain.subject.sizes, subjects.iter().map(|(_, graph)| graph))?;
     for (title, graph) in subjects {
         let concrete = with_sizes(&graph, &sizes)?;
-        let options = explain.engine.options(output)?;
+        let mut options = explain.engine.options(output)?;
+        options.compile.rewrite.explain = explain.proof;
         let mut recorder = Recorder::default();
         let executable = pipeline::compile(&concrete, &options.compile, &mut recorder)
             .map_err(|e| Error::other(e.to_string()))?;

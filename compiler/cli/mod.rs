@@ -363,6 +363,9 @@ struct Explain {
     file: PathBuf,
     #[command(flatten)]
     subject: Subject,
+    /// Also the steps that prove each result equal to what was written
+    #[arg(long)]
+    proof: bool,
     #[command(flatten)]
     engine: Engine,
 }

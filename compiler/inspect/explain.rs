@@ -4,14 +4,14 @@
 //! expressions they were applied to; what is stored and what recomputed; which kernels were joined;
 //! and what each kernel of the result holds. A rule that is listed added an equal term to the
 //! e-graph; whether the term was chosen is the extraction's decision, by cost. After the rules it
-//! says what became of loops.
+//! says what became of loops. Where rewriting kept proofs, their steps come right after the rules.
 
 use crate::diag::{Sources, Span};
 use crate::graph::{Graph, Origin, Via};
 use crate::kernel::fuse::{self, Note};
 use crate::kernel::{Call, Kernel, Program, Work, lower};
 use crate::rewrite::explain::Choice;
-use crate::rewrite::{self, Applied, LoopNote, Phase, Report, Rule, rules};
+use crate::rewrite::{self, Applied, LoopNote, Phase, Proof, Report, Rule, Step, rules};
 use std::fmt::{self, Write};
 
 /// Everything there is to tell about one graph.
@@ -47,6 +47,7 @@ impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.summary(f)?;
         self.rules(f)?;
+        self.proofs(f)?;
         self.loops(f)?;
         self.choices(f)?;
         self.joins(f)?;
@@ -112,6 +113,22 @@ impl Explanation<'_> {
             0 => Ok(()),
             more => writeln!(f, "      and {}", counted(more, "more place")),
         }
+    }
+
+    /// Why each output is equal to what was written, where that was asked for.
+    fn proofs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Proof { output, steps } in &self.report.proofs {
+            let steps_of = counted(steps.len(), "step");
+            writeln!(
+                f,
+                "\nProof of `{output}`, from what was written to what is computed: {steps_of}"
+            )?;
+            for Step { rule, backward, term } in steps {
+                let way = if *backward { "<-" } else { "->" };
+                writeln!(f, "  {way} {rule:24} {term}")?;
+            }
+        }
+        Ok(())
     }
 
     fn loops(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -356,6 +373,13 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
                 cost_stored: 2_500.0,
                 cost_recomputed: 2_000.0,
             }],
+            proofs: vec![Proof {
+                output: "loss".to_string(),
+                steps: vec![
+                    Step { rule: "commute", backward: false, term: "add(p, q)".to_string() },
+                    Step { rule: "mul-one", backward: true, term: "mul(p, 1)".to_string() },
+                ],
+            }],
             ..Report::default()
         };
         let forward = Origin::source(at("x @ p.w + p.b"));
@@ -390,6 +414,10 @@ fn loss(p: Dense, x: f32[32, 784], t: f32[32, 10]) -> f32 = {
       2 x transpose-transpose (exact)
           one transpose, or none
           model.tx:2  x @ p.w
+
+    Proof of `loss`, from what was written to what is computed: 2 steps
+      -> commute                  add(p, q)
+      <- mul-one                  mul(p, 1)
 
     Values with several uses
       recomputed max: f32[32, 10] (2 uses, model.tx:2)

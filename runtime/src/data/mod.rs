@@ -215,7 +215,8 @@ fn only<'a>(format: Format, tensors: &[(&str, &'a Tensor)]) -> Result<&'a Tensor
         _ => {
             let one = if format == Format::Idx { "an" } else { "a" };
             Err(Unwritten::Unfit(format!(
-                "{one} {format} file holds one tensor, not {}; .npz and .safetensors hold any number",
+                "{one} {format} file holds one tensor, not {}; .npz and .safetensors hold any \
+                 number",
                 tensors.len()
             )))
         }
