@@ -80,6 +80,15 @@ fn every_code_has_a_test() {
     assert!(untested.is_empty(), "no test shows\n{}", untested.join("\n"));
 }
 
+#[test]
+fn every_code_stands_in_the_spec() {
+    let page = include_str!("../spec/codes.md");
+    let listed: Vec<&str> = page.lines().filter(|line| line.starts_with("- ")).collect();
+    let meant: Vec<String> =
+        codes::ALL.iter().map(|(code, meaning)| format!("- `{code}`: {meaning}")).collect();
+    assert_eq!(listed, meant);
+}
+
 /// Appends what tests below a folder say: snapshots, files of tests, and what follows
 /// `#[cfg(test)]` in others.
 fn read_tests(folder: &Path, all: bool, text: &mut String) {
