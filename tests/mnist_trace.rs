@@ -1,16 +1,11 @@
 //! Training, held step by step to losses that others computed in float64.
 //!
-//! The short run is of a small network on data that is committed (`mnist/make_short_trace.py`
-//! computed its losses). The long one is the textbook's network on the whole of MNIST against a
-//! trace made with torch; it needs that trace's folder:
-//!
-//! ```text
-//! TENSC_CONFORMANCE=FOLDER cargo test --release --test mnist_trace -- --ignored --nocapture
-//! ```
+//! This run is of a small network on data that is committed (`mnist/make_short_trace.py` computed
+//! its losses). The textbook's network on the whole of MNIST is in `conformance/trace.rs`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tensc::script::Transcript;
-use tensc::session::{Backend, Options, Session};
+use tensc::session::{Options, Session};
 use tensc::{Module, RunOptions};
 use tensc_runtime::data;
 
@@ -30,77 +25,6 @@ fn the_first_steps_have_the_losses_of_numpy() {
             let found = named(&logged, name)[0];
             assert!((found - sum).abs() <= 1e-5 * sum.abs(), "{name}: {found} instead of {sum}");
         }
-    }
-}
-
-#[test]
-#[ignore = "needs the trace of others (tests/README.md has the command) and a minute"]
-fn the_whole_of_mnist_in_f64_is_that_of_torch() {
-    let trace = Trace::unpacked("trace64.tx");
-    assert_close(&trace.losses, &trace.expected, 1e-12);
-    assert_eq!(trace.accuracy, trace.expected_accuracy);
-}
-
-/// Steps of an epoch: those of the f32 run that are held to torch's. Sooner or later the sign of one
-/// activation near 0 is decided by rounding, and from there on two runs differ (tests/README.md).
-const EPOCH: usize = 469;
-
-#[test]
-#[ignore = "needs the trace of others (tests/README.md has the command) and a minute"]
-fn the_whole_of_mnist_in_f32_is_near_that_of_torch() {
-    let trace = Trace::unpacked("trace.tx");
-    let first_off = trace.differences().position(|difference| difference > 1e-5);
-    println!("within 1e-5 up to step {first_off:?}");
-    assert_close(&trace.losses[..EPOCH], &trace.expected[..EPOCH], 1e-5);
-    let last = |accuracy: &[f64]| accuracy[accuracy.len() - 1];
-    let (found, wanted) = (last(&trace.accuracy), last(&trace.expected_accuracy));
-    assert!((found - wanted).abs() <= 0.004, "accuracy {found} instead of {wanted}");
-}
-
-/// A run on the whole of MNIST and what torch found in f64.
-struct Trace {
-    losses: Vec<f64>,
-    expected: Vec<f64>,
-    accuracy: Vec<f64>,
-    expected_accuracy: Vec<f64>,
-}
-
-impl Trace {
-    fn unpacked(source: &str) -> Trace {
-        let folder = std::env::var_os("TENSC_CONFORMANCE");
-        let folder =
-            PathBuf::from(folder.expect("TENSC_CONFORMANCE names the folder of the trace"));
-        let trace = folder.join("mnist_mlp_trace.npz");
-        let dir = tempfile::tempdir().expect("a folder");
-        let link = |from: PathBuf| {
-            let to = dir.path().join(from.file_name().expect("a file"));
-            std::fs::copy(&from, to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
-        };
-        link(trace.clone());
-        link(Path::new("tests/mnist").join(source));
-        let names = ["train-images.idx3", "train-labels.idx1", "t10k-images.idx3"];
-        for name in names.iter().chain(&["t10k-labels.idx1"]) {
-            link(format!("examples/data/mnist/{name}-ubyte.gz").into());
-        }
-        let session = Session::default();
-        assert_eq!(session.options().backend, Backend::Jit);
-        let logged = run(&dir.path().join(source), &session);
-        let trace = Trace {
-            losses: named(&logged, "loss"),
-            expected: read(&trace, "loss64"),
-            accuracy: named(&logged, "accuracy"),
-            expected_accuracy: read(&trace, "acc64"),
-        };
-        assert_eq!(trace.losses.len(), trace.expected.len());
-        let worst = |n: usize| trace.differences().take(n).fold(0.0, f64::max);
-        println!("largest difference of a loss: {:.2e} in the first epoch", worst(469));
-        println!("{:.2e} in all five", worst(usize::MAX));
-        println!("accuracy {:?}, torch {:?}", trace.accuracy, trace.expected_accuracy);
-        trace
-    }
-
-    fn differences(&self) -> impl Iterator<Item = f64> + '_ {
-        self.losses.iter().zip(&self.expected).map(|(found, expected)| (found - expected).abs())
     }
 }
 

@@ -12,7 +12,7 @@
 //! whose name contains the text. What passes is counted; what does not is listed with a reason.
 //!
 //! `collection` finds, runs and reports; `npz` reads; `program` compiles, calls and compares; the
-//! other modules know one collection each.
+//! other modules know one collection each, `trace` a whole training.
 
 mod array;
 mod collection;
@@ -20,6 +20,7 @@ mod npz;
 mod opinfo;
 mod optimizers;
 mod program;
+mod trace;
 
 #[test]
 #[ignore = "needs the collections of others (tests/README.md has the command)"]
@@ -37,4 +38,10 @@ fn opinfo_dev() {
 #[ignore = "needs the collections of others (tests/README.md has the command)"]
 fn optimizers_dev() {
     collection::run("optimizers-dev", optimizers::cases);
+}
+
+#[test]
+#[ignore = "needs the trace of others (tests/README.md has the command) and a minute"]
+fn mnist_mlp_trace() {
+    trace::run();
 }
