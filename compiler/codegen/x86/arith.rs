@@ -152,7 +152,8 @@ impl Lower<'_> {
         }
     }
 
-    /// Floats that are the same in all lanes: 512 bits of quotients take three times as long as one.
+    /// Floats that are the same in all lanes: 512 bits of quotients take three times as long as
+    /// one.
     pub fn divide_once(&mut self, x: &Lanes, y: &Lanes) -> Lanes {
         if !self.has_masks() {
             return self.zip_op(x, y, Op::Vdivps, Op::Vdivpd);
