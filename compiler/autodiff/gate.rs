@@ -39,10 +39,10 @@ pub(super) fn chosen(
         has.push(all.batched[i] || ty.dtype.is_float() && !shared);
         operands.push(match (ty.dtype.is_float(), shared) {
             (false, _) => node,
-            (true, true) => passing(b, open, node),
+            (true, true) => passing(b, b.splat(open, &ty.shape), node),
             (true, false) => {
                 let x = all.spread(b, i);
-                b.select(gate(x), x, b.map(MapOp::StopGradient, &[x]))
+                passing(b, gate(x), x)
             }
         });
     }
@@ -64,10 +64,9 @@ pub(super) fn chosen(
     (b.select(gate(done), done, before), true)
 }
 
-/// A node itself; derivatives pass where the gate, a scalar, is open.
-fn passing(b: &Builder<'_>, gate: NodeId, node: NodeId) -> NodeId {
-    let gate = b.splat(gate, &b.ty(node).shape);
-    b.select(gate, node, b.map(MapOp::StopGradient, &[node]))
+/// A node itself; derivatives pass where the gates, one for each element, are open.
+fn passing(b: &Builder<'_>, gates: NodeId, node: NodeId) -> NodeId {
+    b.select(gates, node, b.map(MapOp::StopGradient, &[node]))
 }
 
 /// A step with a gate as one more input: where what all lanes share meets what they do not, only
@@ -85,6 +84,7 @@ fn gated(step: &Graph, has: &[bool]) -> Graph {
     let input = |(name, id): &(String, NodeId)| b.input(name, step.ty(*id).clone());
     let inputs: Vec<NodeId> = step.inputs().iter().map(input).collect();
     let gate = b.input("gate", TensorType::scalar(DType::Bool));
+    let open = |x: NodeId| b.splat(gate, &b.ty(x).shape);
     let make = |id: NodeId, operands: &[NodeId]| {
         let (op, of) = (step.op(id), step.operands(id));
         if !lanes[id.index()] || !of.iter().any(|o| shared(*o)) {
@@ -92,13 +92,13 @@ fn gated(step: &Graph, has: &[bool]) -> Graph {
         }
         let product = matches!(op, Op::Contract(_));
         let operand = |(x, from): (&NodeId, &NodeId)| match (product, shared(*from)) {
-            (true, false) => b.select(b.splat(gate, &b.ty(*x).shape), *x, b.zeros_like(*x)),
-            (false, true) => passing(&b, gate, *x),
+            (true, false) => b.select(open(*x), *x, b.zeros_like(*x)),
+            (false, true) => passing(&b, open(*x), *x),
             _ => *x,
         };
         let operands: Operands = operands.iter().zip(&of).map(operand).collect();
         let node = b.add_op(op.clone(), &operands);
-        Ok(if product { passing(&b, gate, node) } else { node })
+        Ok(if product { passing(&b, open(node), node) } else { node })
     };
     let Ok(outputs) = b.rebuild(step, &inputs, make);
     for ((name, _), node) in step.outputs().iter().zip(outputs) {

@@ -67,12 +67,7 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
             continue;
         }
         let followers = within[at + 1..].iter().take_while(|within| **within).count();
-        let mut counts = Counts::default();
-        for row in &rows[at..=at + followers] {
-            let of_row = done(&row.path, &rows, &runs);
-            counts.flops += of_row.flops;
-            counts.bytes += of_row.bytes;
-        }
+        let counts = done(&rows[at..=at + followers], &rows, &runs);
         let (flops, bytes) = (counts.flops / ns.max(1.0), counts.bytes / ns.max(1.0));
         let reached = (flops / roof.flops).max(bytes / roof.bytes);
         output.line(format_args!(
@@ -95,11 +90,12 @@ struct Row {
     lines: String,
 }
 
-/// What the kernel of this path did in all its runs, the loops with what is inside of them: a loop
-/// may end early, or not be come to.
-fn done(path: &[usize], rows: &[Row], runs: &[u32]) -> Counts {
+/// What some kernels did in all their runs, the loops with what is inside of them: a loop may end
+/// early, or not be come to.
+fn done(some: &[Row], rows: &[Row], runs: &[u32]) -> Counts {
     let mut done = Counts::default();
-    for (row, &runs) in rows.iter().zip(runs).filter(|(row, _)| row.path.starts_with(path)) {
+    let within = |row: &Row| some.iter().any(|outer| row.path.starts_with(&outer.path));
+    for (row, &runs) in rows.iter().zip(runs).filter(|(row, _)| within(row)) {
         done.flops += f64::from(runs) * row.once.flops;
         done.bytes += f64::from(runs) * row.once.bytes;
     }

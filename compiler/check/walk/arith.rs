@@ -210,13 +210,7 @@ impl<'w> Walk<'w> {
         operands: &[Operand<'w>],
         span: Span,
     ) -> Eval<Value<'w>> {
-        if operands.iter().any(|(v, _)| v.is_error()) {
-            return Err(self.reported());
-        }
-        match operands.iter().position(|(v, _)| v.is_tree()) {
-            Some(tree) => self.lifted(map, what, operands, tree, span),
-            None => self.on_tensors(map, what, operands, (span, None)),
-        }
+        self.elementwise_as(map, what, operands, (span, None))
     }
 
     /// As `elementwise`, of an element type that is asked for where the operands have none.
@@ -227,9 +221,12 @@ impl<'w> Walk<'w> {
         operands: &[Operand<'w>],
         (span, asked): (Span, Option<DType>),
     ) -> Eval<Value<'w>> {
-        match operands.iter().any(|(v, _)| v.is_error() || v.is_tree()) {
-            true => self.elementwise(map, what, operands, span),
-            false => self.on_tensors(map, what, operands, (span, asked)),
+        if operands.iter().any(|(v, _)| v.is_error()) {
+            return Err(self.reported());
+        }
+        match operands.iter().position(|(v, _)| v.is_tree()) {
+            Some(tree) => self.lifted(map, what, operands, tree, span),
+            None => self.on_tensors(map, what, operands, (span, asked)),
         }
     }
 

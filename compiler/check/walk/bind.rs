@@ -131,11 +131,7 @@ impl<'w> Walk<'w> {
         default: &'w ast::Expr,
         callee: Span,
     ) -> Eval<Value<'w>> {
-        let generics = lambda.generics.clone();
-        self.push_frame("the function", None, lambda.module, generics, Some(callee));
-        for (name, value) in lambda.captured.iter() {
-            self.bind(name, value.clone(), lambda.span);
-        }
+        self.enter_lambda(lambda, callee);
         let want = param.ty.as_ref().map(|ty| self.ground(ty)).transpose();
         let value = want.map(|want| self.expr(default, want.as_ref()));
         self.pop_frame();

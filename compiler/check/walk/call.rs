@@ -103,11 +103,7 @@ impl<'w> Walk<'w> {
         values: Vec<(Value<'w>, Span)>,
         callee: Span,
     ) -> Eval<Value<'w>> {
-        let generics = lambda.generics.clone();
-        self.push_frame("the function", None, lambda.module, generics, Some(callee));
-        for (name, value) in lambda.captured.iter() {
-            self.bind(name, value.clone(), lambda.span);
-        }
+        self.enter_lambda(lambda, callee);
         let mut fitted = Ok(());
         for (param, (value, at)) in lambda.params.iter().zip(values) {
             let value = match &param.ty {
@@ -122,6 +118,15 @@ impl<'w> Walk<'w> {
         let result = fitted.and_then(|()| self.returned(lambda.body, lambda.ret));
         self.pop_frame();
         result
+    }
+
+    /// A frame in which a function without a name sees what it captured.
+    pub(super) fn enter_lambda(&mut self, lambda: &Lambda<'w>, callee: Span) {
+        let generics = lambda.generics.clone();
+        self.push_frame("the function", None, lambda.module, generics, Some(callee));
+        for (name, value) in lambda.captured.iter() {
+            self.bind(name, value.clone(), lambda.span);
+        }
     }
 
     fn refuse_recursion(&mut self, call: &FnCall<'w>) -> Eval<()> {

@@ -194,17 +194,24 @@ fn inside(graph: &Graph, needed: &[NodeId], start: usize) -> Vec<NodeId> {
 fn has_no_slope(op: &Op) -> bool {
     match op {
         Op::Map(map) => !map.row().partials.iter().any(|p| matches!(p, Partial::Times(_))),
-        Op::Const(_)
-        | Op::Literal(_)
-        | Op::Size(..)
-        | Op::Iota { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast { .. }
-        | Op::Slice { .. }
-        | Op::Convert(_) => true,
-        _ => false,
+        Op::Convert(_) => true,
+        op => computes_nothing(op),
     }
+}
+
+/// Whether elements are known, or those of the operand in other places.
+fn computes_nothing(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Const(_)
+            | Op::Literal(_)
+            | Op::Size(..)
+            | Op::Iota { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Broadcast { .. }
+            | Op::Slice { .. }
+    )
 }
 
 /// Whether to compute a node is no more than to leave it out.
@@ -212,15 +219,7 @@ fn is_cheap(graph: &Graph, node: NodeId) -> bool {
     let ty = graph.ty(node);
     let few = ty.elements().known().is_some_and(|n| n <= FEW);
     match graph.op(node) {
-        Op::Const(_)
-        | Op::Literal(_)
-        | Op::Size(..)
-        | Op::Iota { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast { .. }
-        | Op::Slice { .. } => true,
         Op::Map(_) | Op::Convert(_) => few,
-        _ => false,
+        op => computes_nothing(op),
     }
 }

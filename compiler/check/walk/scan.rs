@@ -43,10 +43,10 @@ impl<'w> Walk<'w> {
         if let Some(want) = want
             && let Ok(first) = self.listening(|w| w.fit(&value, want, at)).0
         {
-            let first = self.state_of(&first, None, at)?;
+            let first = self.first_state(&first, at)?;
             return self.repeated(pattern, &rows, Some((state, &first)), body, span);
         }
-        let first = self.state_of(&value, None, at)?;
+        let first = self.first_state(&value, at)?;
         // A number takes the element type of the rows where the step does not do with its own.
         let Some(other) = self.strong_dtype(&rows.tree).filter(|_| has_number(&value)) else {
             return self.repeated(pattern, &rows, Some((state, &first)), body, span);
@@ -55,7 +55,8 @@ impl<'w> Walk<'w> {
         let (result, heard) = self.listening(own);
         if result.is_err() {
             let (retried, heard) = self.listening(|w| {
-                let first = w.state_of(&value, Some(other), at)?;
+                let numbers = w.numbers_as(&value, other, at)?;
+                let first = w.first_state(&numbers, at)?;
                 w.repeated(pattern, &rows, Some((state, &first)), body, span)
             });
             if retried.is_ok() {
@@ -380,23 +381,27 @@ impl<'w> Walk<'w> {
         Ok(Rows { tree, nodes, count })
     }
 
-    /// A value whose leaves are tensors.
-    /// A first state as tensors; numbers take the element type of the rows where it is given and
-    /// they are of its kind.
-    fn state_of(&mut self, value: &Value<'w>, rows: Option<DType>, at: Span) -> Eval<Value<'w>> {
-        let numbers = value.map_leaves(&mut |leaf| {
-            let dtype = match leaf {
-                Value::Static(Static::Float(..)) => rows.filter(|d| d.is_float()),
-                Value::Static(Static::Dim(_)) => rows.filter(|d| d.is_int()),
-                _ => None,
+    /// A value with its numbers of this element type, where they are of its kind.
+    fn numbers_as(&mut self, value: &Value<'w>, dtype: DType, at: Span) -> Eval<Value<'w>> {
+        value.map_leaves(&mut |leaf| {
+            let fits = match leaf {
+                Value::Static(Static::Float(..)) => dtype.is_float(),
+                Value::Static(Static::Dim(_)) => dtype.is_int(),
+                _ => false,
             };
-            let Some(dtype) = dtype else { return Ok(leaf.clone()) };
+            if !fits {
+                return Ok(leaf.clone());
+            }
             let node = self.to_tensor(leaf, Some(dtype), at)?;
             Ok(self.tensor(node))
-        })?;
-        self.tensors_of(&numbers, at, "a state is made of tensors")
+        })
     }
 
+    fn first_state(&mut self, value: &Value<'w>, at: Span) -> Eval<Value<'w>> {
+        self.tensors_of(value, at, "a state is made of tensors")
+    }
+
+    /// A value whose leaves are tensors.
     fn tensors_of(&mut self, value: &Value<'w>, span: Span, rule: &str) -> Eval<Value<'w>> {
         value.map_leaves(&mut |leaf| match leaf {
             Value::Error => Err(self.reported()),

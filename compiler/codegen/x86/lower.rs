@@ -70,10 +70,10 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Whether a value is the same in every lane.
-    fn is_same(&self, value: Value) -> bool {
+    /// Whether the value of each instruction is the same in every lane.
+    fn same(&self) -> Vec<bool> {
         let mut same = Vec::with_capacity(self.program.insts.len());
-        for inst in &self.program.insts[..=value.0 as usize] {
+        for inst in &self.program.insts {
             let moves = |slot: Slot| self.slots[slot.0 as usize].lane_bytes != 0;
             same.push(match *inst {
                 Inst::Param(p) => matches!(self.params[p.0 as usize], Argument::Row(_)),
@@ -82,7 +82,7 @@ impl Scene<'_> {
                 _ => inst.operands().all(|v| same[v.0 as usize]),
             });
         }
-        same[value.0 as usize]
+        same
     }
 }
 
@@ -139,15 +139,22 @@ impl<'a> Lower<'a> {
     pub fn program(&mut self, scene: &Scene, select: impl Fn(usize) -> bool) -> Vec<Option<Lanes>> {
         let mut values: Vec<Option<Lanes>> = scene.invariant.to_vec();
         values.resize(scene.program.insts.len(), None);
+        let same = scene.same();
         for (i, inst) in scene.program.insts.iter().enumerate() {
             if select(i) && values[i].is_none() {
-                values[i] = self.inst(scene, inst, &values);
+                values[i] = self.inst(scene, inst, (&values, &same));
             }
         }
         values
     }
 
-    fn inst(&mut self, scene: &Scene, inst: &Inst, values: &[Option<Lanes>]) -> Option<Lanes> {
+    /// Lowers an instruction, of the values before it and whether they are the same in all lanes.
+    fn inst(
+        &mut self,
+        scene: &Scene,
+        inst: &Inst,
+        (values, same): (&[Option<Lanes>], &[bool]),
+    ) -> Option<Lanes> {
         let program = scene.program;
         let of = |v: Value| values[v.0 as usize].as_ref().expect("lowered before its use");
         let constant = |v: Value| match program.insts[v.0 as usize] {
@@ -166,7 +173,7 @@ impl<'a> Lower<'a> {
             }
             Inst::Gather(slot, index) => {
                 let view = scene.slots[slot.0 as usize];
-                let index = (of(index), scene.is_same(index));
+                let index = (of(index), same[index.0 as usize]);
                 self.gather(view.number, &program.slots[slot.0 as usize], view, index)
             }
             Inst::Store(slot, x) => {
@@ -185,7 +192,7 @@ impl<'a> Lower<'a> {
             Inst::CheckIndex { index, bound, site } => self.check_index(of(index), bound, site),
             Inst::Unary(op, x) => self.unary(op, of(x)),
             Inst::Binary(Binary::Div, x, y)
-                if of(x).ty.is_float() && scene.is_same(x) && scene.is_same(y) =>
+                if of(x).ty.is_float() && same[x.0 as usize] && same[y.0 as usize] =>
             {
                 self.divide_once(of(x), of(y))
             }

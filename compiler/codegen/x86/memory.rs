@@ -89,7 +89,6 @@ impl Lower<'_> {
         self.compare(Compare::Gt, x, &zero)
     }
 
-    /// Consecutive elements, the first `first` bytes from the slot's.
     /// Consecutive elements; `place` says where they are, so many bytes from the first lane's, and
     /// is asked right before it is used.
     fn load_unit(&mut self, dtype: DType, mut place: impl FnMut(&mut Self, i32) -> Place) -> Lanes {

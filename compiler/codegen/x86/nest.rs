@@ -223,7 +223,7 @@ impl<'n> Nest<'n> {
             a.divide_unsigned(Gpr::RCX);
             a.store(frame(at), Gpr::RDX, 8);
         }
-        if let Some(overlap) = self.overlap.filter(|_| block.is_none()) {
+        if let Some(overlap) = self.overlap {
             return self.overlapping_rows(nest, overlap, positions, Span { row, begin, end });
         }
         let (top, next) = (self.a.here(), self.a.label());
