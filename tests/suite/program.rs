@@ -10,7 +10,8 @@ use tensc::{Failure, Module};
 /// - `// sizes: N=3 M=7`: one more set of sizes to call the functions with;
 /// - `// tolerance: 1e-9`: how far printed numbers may be from the expected ones, relatively;
 /// - `// fn: NAME`: the function that a rewrite is shown on;
-/// - `// kernels: N`: how many kernels it must become.
+/// - `// kernels: N`: how many kernels it must become;
+/// - `// fails:`: below it stands what it prints and the message with which it ends.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub path: PathBuf,

@@ -3,6 +3,7 @@
 mod errors;
 mod graphs;
 mod items;
+mod mistakes;
 mod modules;
 mod run;
 mod scripts;

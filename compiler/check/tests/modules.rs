@@ -73,7 +73,7 @@ fn files_of_like_paths_are_no_circle() {
 fn circles_and_missing_files_are_refused() {
     let loader =
         files(&[("a.tx", "import \"b.tx\"\nfn f(x: f32) -> f32 = x"), ("b.tx", "import \"a.tx\"")]);
-    assert_snapshot!(outcome("import a\nimport \"c.tx\"\nimport std.nothing", &loader), @r#"
+    assert_snapshot!(outcome("import a\nimport \"c.tx\"\nimport std.nothing\nimport std.nm.{Dense}", &loader), @r#"
     error[E0503]: files import each other in a circle
      --> b.tx:1:8
       |
@@ -95,8 +95,115 @@ fn circles_and_missing_files_are_refused() {
     3 | import std.nothing
       |            ^^^^^^^
 
-    3 errors
+    error[E0501]: the standard library has no module `std.nm`
+     --> test.tx:4:8
+      |
+    4 | import std.nm.{Dense}
+      |        ^^^^^^
+      |
+      = help: there is `std.nn`
+
+    4 errors
     "#);
+}
+
+#[test]
+fn names_that_start_with_a_line_are_those_of_their_own_file() {
+    const HIDDEN: &str = r"struct _Inner { w: f32[3] }
+
+fn _half(x: f32) -> f32 = 0.5 * x
+
+fn quarter(x: f32) -> f32 = _half(_half(x))
+";
+    let loader = files(&[("parts/hidden.tx", HIDDEN)]);
+    let text = r#"import "parts/hidden.tx"
+import parts.hidden.{quarter, _half as half}
+import parts.hidden._Inner
+
+fn f(x: f32) -> f32 = hidden.quarter(x) + hidden._half(x) + quarter(x) + half(x)
+
+fn g(p: hidden._Inner) -> f32 = sum(p.w)
+
+fn made() -> f32 = sum(hidden._Inner { w: [1.0, 2.0, 3.0] }.w)
+
+fn h(x: f32) -> f32 = hidden.half(x) + _own(x)
+
+fn _own(x: f32) -> f32 = x
+"#;
+    assert_snapshot!(outcome(text, &loader), @r"
+    error[E0507]: `_half` is visible in `parts/hidden.tx` only
+     --> test.tx:2:31
+      |
+    2 | import parts.hidden.{quarter, _half as half}
+      |                               ^^^^^
+      |
+     ::: parts/hidden.tx:3:4
+      |
+    3 | fn _half(x: f32) -> f32 = 0.5 * x
+      |    ----- it is defined here
+      |
+      = note: names that start with `_` are those of their own file
+
+    error[E0507]: `_Inner` is visible in `parts/hidden.tx` only
+     --> test.tx:3:21
+      |
+    3 | import parts.hidden._Inner
+      |                     ^^^^^^
+      |
+     ::: parts/hidden.tx:1:8
+      |
+    1 | struct _Inner { w: f32[3] }
+      |        ------ it is defined here
+      |
+      = note: names that start with `_` are those of their own file
+
+    error[E0507]: `_half` is visible in `parts/hidden.tx` only
+     --> test.tx:5:50
+      |
+    5 | fn f(x: f32) -> f32 = hidden.quarter(x) + hidden._half(x) + quarter(x) + half(x)
+      |                                                  ^^^^^
+      |
+     ::: parts/hidden.tx:3:4
+      |
+    3 | fn _half(x: f32) -> f32 = 0.5 * x
+      |    ----- it is defined here
+      |
+      = note: names that start with `_` are those of their own file
+
+    error[E0507]: `_Inner` is visible in `parts/hidden.tx` only
+     --> test.tx:7:16
+      |
+    7 | fn g(p: hidden._Inner) -> f32 = sum(p.w)
+      |                ^^^^^^
+      |
+     ::: parts/hidden.tx:1:8
+      |
+    1 | struct _Inner { w: f32[3] }
+      |        ------ it is defined here
+      |
+      = note: names that start with `_` are those of their own file
+
+    error[E0507]: `_Inner` is visible in `parts/hidden.tx` only
+     --> test.tx:9:31
+      |
+    9 | fn made() -> f32 = sum(hidden._Inner { w: [1.0, 2.0, 3.0] }.w)
+      |                               ^^^^^^
+      |
+     ::: parts/hidden.tx:1:8
+      |
+    1 | struct _Inner { w: f32[3] }
+      |        ------ it is defined here
+      |
+      = note: names that start with `_` are those of their own file
+
+    error[E0502]: `parts/hidden.tx` has no `half`
+      --> test.tx:11:30
+       |
+    11 | fn h(x: f32) -> f32 = hidden.half(x) + _own(x)
+       |                              ^^^^
+
+    6 errors
+    ");
 }
 
 #[test]
