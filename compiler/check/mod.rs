@@ -24,6 +24,7 @@ mod value;
 mod walk;
 mod world;
 
+pub use suggest::nearest;
 pub use world::SourceLoader;
 
 use crate::diag::{Diagnostics, SourceId, Sources, codes};

@@ -7,10 +7,7 @@ use crate::diag::Diagnostic;
 const LONGEST: usize = 64;
 
 /// The candidate that is closest to what was written, where it is close enough to be meant.
-pub(crate) fn nearest<'a>(
-    written: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     // Short names are near to everything: of one or two letters only the case may differ.
     let length = written.chars().count();
     let limit = length / 3;

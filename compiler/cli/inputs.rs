@@ -1,9 +1,11 @@
-//! The model's own `input`s as options of `tensc run`.
+//! The model's own `input`s: as options of `tensc run`, as `--set NAME=VALUE`, and as options
+//! behind a `--`, where a name that `tensc run` has itself is the model's.
 
 use super::output::Error;
 use clap::{Arg, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use tensc::check::nearest;
 use tensc::check::typed::Input;
 use tensc::module::{Failure, Module};
 use tensc_runtime::{DType, Scalar};
@@ -33,13 +35,38 @@ pub fn with_model_inputs(
     (command, Some(module))
 }
 
+/// The arguments of the command, and those behind a `--` that follows the file of `tensc run`.
+pub fn split_at_dashes<'a>(
+    command: &Command,
+    arguments: &'a [OsString],
+) -> (&'a [OsString], &'a [OsString]) {
+    let mut built = command.clone();
+    built.build();
+    let mut rest = arguments.iter();
+    if file_behind(&built, &mut rest).is_some()
+        && let Some(at) = rest.as_slice().iter().position(|a| a == "--")
+    {
+        let behind = &rest.as_slice()[at + 1..];
+        return (&arguments[..arguments.len() - behind.len() - 1], behind);
+    }
+    (arguments, &[])
+}
+
 /// What `tensc run` is and the file that it is given, before the model's own options are known:
 /// each takes a value.
 fn file_to_run<'c>(command: &'c Command, arguments: &[OsString]) -> Option<(&'c Command, PathBuf)> {
-    let mut arguments = arguments.iter().skip(1);
-    let name = next_word(command, &mut arguments, false)?;
+    file_behind(command, &mut arguments.iter())
+}
+
+/// [`file_to_run`]; the arguments behind the file are left.
+fn file_behind<'c>(
+    command: &'c Command,
+    arguments: &mut std::slice::Iter<'_, OsString>,
+) -> Option<(&'c Command, PathBuf)> {
+    arguments.next();
+    let name = next_word(command, arguments, false)?;
     let run = command.find_subcommand(name).filter(|run| run.get_name() == "run")?;
-    Some((run, next_word(run, &mut arguments, true)?.into()))
+    Some((run, next_word(run, arguments, true)?.into()))
 }
 
 /// The next argument that is neither an option of the command nor the value of one.
@@ -82,36 +109,63 @@ fn option(input: &Input) -> Arg {
         .value_parser(move |text: &str| parse(dtype, text))
 }
 
-/// The values given on the command line, by name.
+/// The values given on the command line, by name: `--set`, options, and what stands behind `--`.
 pub fn given(
     module: &Module,
     matches: &ArgMatches,
-    set: &[String],
+    run: &super::Run,
+    behind: &[OsString],
 ) -> Result<Vec<(String, Scalar)>, Error> {
     let mut values = Vec::new();
-    for assignment in set {
-        let Some((name, text)) = assignment.split_once('=') else {
-            return Err(Error::usage(format!("`--set {assignment}`: expected NAME=VALUE")));
-        };
-        let Some(input) = module.inputs().iter().find(|i| i.name == name) else {
-            let names: Vec<&str> = module.inputs().iter().map(|i| i.name.as_str()).collect();
-            let known = match names.as_slice() {
-                [] => "the model has no inputs".to_string(),
-                names => format!("the model's inputs are {}", names.join(", ")),
-            };
-            return Err(Error::usage(format!("`--set {assignment}`: no input `{name}`; {known}")));
-        };
-        let value = parse(input.default.dtype(), text)
-            .map_err(|e| Error::usage(format!("`--set {assignment}`: {e}")))?;
-        values.push((name.to_string(), value));
+    for assignment in &run.set {
+        values.push(set(module, assignment)?);
     }
+    options(module, matches, &mut values);
+    if !behind.is_empty() {
+        let command = Command::new(format!("tensc run {} --", run.file.display()));
+        let inputs = || module.inputs().iter();
+        let command = command
+            .no_binary_name(true)
+            .disable_help_flag(inputs().any(|input| input.name == "help"))
+            .args(inputs().map(option));
+        let matches = command.try_get_matches_from(behind).unwrap_or_else(|e| e.exit());
+        options(module, &matches, &mut values);
+    }
+    for (number, (name, _)) in values.iter().enumerate() {
+        if values[..number].iter().any(|(before, _)| before == name) {
+            return Err(Error::usage(format!("the input `{name}` is given twice")));
+        }
+    }
+    Ok(values)
+}
+
+/// The values of options, where any are given.
+fn options(module: &Module, matches: &ArgMatches, values: &mut Vec<(String, Scalar)>) {
     for input in module.inputs() {
         let id = format!("input.{}", input.name);
         if let Ok(Some(value)) = matches.try_get_one::<Scalar>(&id) {
             values.push((input.name.clone(), *value));
         }
     }
-    Ok(values)
+}
+
+/// `NAME=VALUE`
+fn set(module: &Module, assignment: &str) -> Result<(String, Scalar), Error> {
+    let wrong = |what: String| Error::usage(format!("`--set {assignment}`: {what}"));
+    let Some((name, text)) = assignment.split_once('=').filter(|(_, text)| !text.is_empty()) else {
+        return Err(wrong("expected NAME=VALUE".to_string()));
+    };
+    let Some(input) = module.inputs().iter().find(|i| i.name == name) else {
+        let names: Vec<&str> = module.inputs().iter().map(|i| i.name.as_str()).collect();
+        let known = match (nearest(name, names.iter().copied()), names.as_slice()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => "the model has no inputs".to_string(),
+            (None, names) => format!("the model's inputs are {}", names.join(", ")),
+        };
+        return Err(wrong(format!("no input `{name}`; {known}")));
+    };
+    let value = parse(input.default.dtype(), text).map_err(wrong)?;
+    Ok((name.to_string(), value))
 }
 
 /// A scalar of this type from text; out of range is an error, not another value.
@@ -164,6 +218,16 @@ mod tests {
         assert_eq!(file("tensc run --log m.tx"), None);
         assert_eq!(file("tensc fmt m.tx"), None);
         assert_eq!(file("tensc --color run m.tx"), None);
+        let split = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let (own, behind) = split_at_dashes(&command(), &arguments);
+            (own.len(), behind.len())
+        };
+        assert_eq!(split("tensc run m.tx --log f -- --log 3"), (5, 2));
+        assert_eq!(split("tensc run --n 3 -- m.tx -- --n 3"), (6, 2));
+        assert_eq!(split("tensc run -- m.tx"), (4, 0));
+        assert_eq!(split("tensc run m.tx --"), (3, 0));
+        assert_eq!(split("tensc fmt m.tx -- n.tx"), (5, 0));
     }
 
     #[test]

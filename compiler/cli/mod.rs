@@ -30,11 +30,12 @@ use tensc::session::{Backend, Options, Session};
 pub fn main() -> ExitCode {
     let begin = Instant::now();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let (command, module) = inputs::with_model_inputs(Cli::command(), &arguments);
-    let matches = command.get_matches_from(&arguments);
+    let (own, behind) = inputs::split_at_dashes(&Cli::command(), &arguments);
+    let (command, module) = inputs::with_model_inputs(Cli::command(), own);
+    let matches = command.get_matches_from(own);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let output = output::Output::new(cli.color, cli.message_format);
-    match execute(cli, (module, begin), &matches, &output) {
+    match execute(cli, (module, begin), (&matches, behind), &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
@@ -46,7 +47,7 @@ pub fn main() -> ExitCode {
 fn execute(
     cli: Cli,
     (module, begin): (Option<Result<Module, Failure>>, Instant),
-    matches: &clap::ArgMatches,
+    (matches, behind): (&clap::ArgMatches, &[OsString]),
     output: &output::Output,
 ) -> Result<(), output::Error> {
     let load = |file: &PathBuf| -> Result<Module, output::Error> {
@@ -60,11 +61,15 @@ fn execute(
             let checked = begin.elapsed();
             output.warnings(&module);
             let session = run.engine.session(output)?;
+            let (_, run_matches) = matches.subcommand().expect("this is `run`");
+            let inputs = inputs::given(&module, run_matches, &run, behind)?;
             if let Some(function) = &run.function {
+                if let Some((name, _)) = inputs.first() {
+                    let message = format!("`--fn {function}` does not run `main`, which alone");
+                    return Err(output::Error::usage(format!("{message} sees the input `{name}`")));
+                }
                 calls::call(&module, function, &run, &session, output)?;
             } else {
-                let (_, run_matches) = matches.subcommand().expect("this is `run`");
-                let inputs = inputs::given(&module, run_matches, &run.set)?;
                 let mut console = terminal::Terminal::new(run.quiet, run.log.as_deref(), output)?;
                 module.run(&session, &RunOptions { inputs }, &mut console)?;
             }
@@ -270,7 +275,7 @@ struct Run {
     /// How long each pass of the compiler took, at the end, to standard error
     #[arg(long)]
     time_passes: bool,
-    /// Set an `input` of the model; `--NAME VALUE` does the same
+    /// Set an `input` of the model; `--NAME VALUE` does the same, also behind `--`
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// Call this function instead of running `main`

@@ -1,7 +1,9 @@
 //! The command line as a Unix user meets it: exit codes, streams, files, and the helps.
 
+mod measure;
+
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -56,6 +58,9 @@ fn main_runs_with_its_inputs_as_options() {
     assert_eq!(stdout(&out), "epoch 0: -0.0\nepoch 1: -2.0\nepoch 2: -4.0\nLOUD\n");
     let out = tensc(&dir, &["run", "model.tx", "--set", "epochs=1", "--set", "rate=0.25"]);
     assert_eq!(stdout(&out), "epoch 0: 0.0\n");
+    let out =
+        tensc(&dir, &["run", "model.tx", "--rate", "2", "--", "--epochs=2", "--loud", "true"]);
+    assert_eq!(stdout(&out), "epoch 0: 0.0\nepoch 1: 2.0\nLOUD\n", "{}", stderr(&out));
 }
 
 #[test]
@@ -67,6 +72,9 @@ fn the_file_to_run_is_found_wherever_it_stands() {
         ("run --log model.tx.log other.tx --n 2", "sum 3"),
         ("run model.txt --log model.tx", "sum 2"),
         ("run other.tx --color never --set color=5", "sum 6"),
+        ("run other.tx --color never -- --color 7 --n 3", "sum 10"),
+        ("run -- other.tx -- --n 3", "sum 4"),
+        ("run other.tx --n 3 --", "sum 4"),
     ];
     for (line, printed) in cases {
         let out = stdout(&tensc(&dir, &line.split(' ').collect::<Vec<_>>()));
@@ -105,7 +113,7 @@ fn results_do_not_depend_on_the_engine() {
 #[test]
 fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
     let dir = folder(&[("model.tx", MODEL)]);
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 21] = [
         (&[], "Usage"),
         (&["fly", "model.tx"], "fly"),
         (&["run"], "required"),
@@ -113,7 +121,14 @@ fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
         (&["run", "model.tx", "--epochs", "three"], "three"),
         (&["run", "model.tx", "--threads", "0"], "threads"),
         (&["run", "model.tx", "--set", "epochs"], "NAME=VALUE"),
-        (&["run", "model.tx", "--set", "epoch=3"], "epochs"),
+        (&["run", "model.tx", "--set", "epoch=3"], "no input `epoch`; did you mean `epochs`?"),
+        (&["run", "model.tx", "--set", "z=3"], "no input `z`; the model's inputs are epochs, "),
+        (&["run", "model.tx", "--set", "epochs="], "`--set epochs=`: expected NAME=VALUE"),
+        (&["run", "model.tx", "--set", "epochs=1.5"], "`1.5` is not a value of type i64"),
+        (&["run", "model.tx", "--epochs", "1", "--", "--epochs", "2"], "`epochs` is given twice"),
+        (&["run", "model.tx", "--", "--epoch", "3"], "a similar argument exists: '--epochs'"),
+        (&["run", "model.tx", "--", "--epochs"], "a value is required for '--epochs <i64>'"),
+        (&["run", "model.tx", "--fn", "double", "--", "--epochs", "3"], "sees the input `epochs`"),
         (&["run", "model.tx", "--fn", "treble", "--in", "x=x.npy"], "double"),
         (&["run", "model.tx", "--isa", "z80"], "portable"),
         (&["dump", "model.tx", "--fn", "double", "--after", "lunch"], "--list"),
@@ -515,85 +530,4 @@ fn stderr(out: &Output) -> String {
 #[track_caller]
 fn assert_success(out: &Output) {
     assert!(out.status.success(), "{:?}\n{}", out.status.code(), stderr(out));
-}
-
-#[test]
-fn tune_keeps_what_it_measured_for_later_runs() {
-    let text = "fn bench(x: f32[40, 30], w: f32[30, 50]) -> f32[40, 50] = x @ w\n";
-    let dir = folder(&[("model.tx", text), ("broken.json", "[{}]")]);
-    let tuned = tensc(&dir, &["tune", "model.tx", "--seconds", "0", "--tiles", "tiles.json"]);
-    assert_success(&tuned);
-    if tensc::codegen::Isa::widest() != tensc::codegen::Isa::Portable {
-        assert!(stdout(&tuned).contains("f32 40x30 @ 30x50"), "{}", stdout(&tuned));
-        let kept = fs::read_to_string(dir.path().join("tiles.json")).expect("it was written");
-        assert!(kept.contains("\"m\":40,\"n\":50,\"k\":30"), "{kept}");
-        let used = ["bench", "model.tx", "--seconds", "0", "--tiles", "tiles.json"];
-        assert_success(&tensc(&dir, &used));
-        // The user's cache, which nobody named, is no reason to stop.
-        let cache = folder(&[("tensc/tiles.json", "[{}]")]);
-        for name in ["bench", "tune", "bench"] {
-            let mut run = command(&dir, &[name, "model.tx", "--seconds", "0"]);
-            let out = run.env("XDG_CACHE_HOME", cache.path()).output().expect("it runs");
-            assert_success(&out);
-            let told =
-                stderr(&out).contains("warning: the tiles of") && stderr(&out).contains("field");
-            let written =
-                fs::read_to_string(cache.path().join("tensc/tiles.json")).expect("it stays");
-            // What `tune` wrote replaces it.
-            assert_eq!(told, written == "[{}]" || name == "tune", "{name}: {}", stderr(&out));
-        }
-    }
-    for (file, what) in [("broken.json", "missing field"), ("none.json", "No such file")] {
-        let out = tensc(&dir, &["bench", "model.tx", "--seconds", "0", "--tiles", file]);
-        assert_eq!(out.status.code(), Some(2));
-        assert!(stderr(&out).contains(file) && stderr(&out).contains(what), "{}", stderr(&out));
-    }
-}
-
-#[test]
-fn bench_measures_and_serves() {
-    let text = "struct Out { s: f32[3], total: f32 }\n\n\
-                fn bench(x: f32[3], s: f32[3]) -> Out = Out { s: s + x, total: sum(s) }\n";
-    let dir = folder(&[("model.tx", text)]);
-    let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0], [3]);
-    data::save(&dir.path().join("in_x.npy"), &x).expect("it is written");
-    data::save(&dir.path().join("state_s.npy"), &x).expect("it is written");
-
-    let person = tensc(&dir, &["bench", "model.tx", "--data", ".", "--seconds", "0"]);
-    assert_success(&person);
-    for word in ["compile", "first", "median", "GFLOP/s"] {
-        assert!(stdout(&person).contains(word), "{}", stdout(&person));
-    }
-    let table = tensc(&dir, &["profile", "model.tx", "--data", ".", "--seconds", "0"]);
-    assert_success(&table);
-    assert!(stdout(&table).contains("model.tx:3"), "{}", stdout(&table));
-
-    let mut child = command(&dir, &["bench", "model.tx", "--data", ".", "--serve"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // Two calls after a reset: the state is what it was and twice `x`.
-    let requests = "{\"cmd\":\"call\"}\n{\"cmd\":\"reset\"}\n\
-                    {\"cmd\":\"run\",\"min\":2,\"max\":2,\"budget_s\":0.0}\n\
-                    {\"cmd\":\"save\",\"dir\":\".\"}\n{\"cmd\":\"jump\"}\n";
-    child.stdin.take().expect("piped").write_all(requests.as_bytes()).expect("it reads");
-    let out = child.wait_with_output().expect("it ends");
-    let lines: Vec<serde_json::Value> = (stdout(&out).lines())
-        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
-        .collect();
-    let ok: Vec<bool> = lines.iter().map(|line| line["ok"] == true).collect();
-    assert_eq!(ok, [true, true, true, true, true, false], "{}", stdout(&out));
-    assert!(lines[0]["compile_ms"].is_number() && lines[0]["first_ms"].is_number());
-    assert_eq!(lines[3]["wall_ns"].as_array().map(Vec::len), Some(2));
-    let saved = |name: &str| {
-        let loaded = data::load(&dir.path().join(name)).expect("it was saved");
-        loaded.into_tensor().expect("one tensor").to_f64_vec()
-    };
-    assert_eq!(saved("s.npy"), [3.0, 6.0, 9.0]);
-    assert_eq!(saved("total.npy"), [12.0]);
-
-    let missing = tensc(&dir, &["bench", "model.tx", "--data", "nowhere", "--serve"]);
-    assert_eq!(missing.status.code(), Some(1));
-    assert!(stdout(&missing).contains("in_x.npy"), "{}", stdout(&missing));
 }
