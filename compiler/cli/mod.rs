@@ -12,6 +12,7 @@ mod inspect;
 mod output;
 mod profile;
 mod terminal;
+mod trace;
 mod tune;
 mod workbench;
 
@@ -90,7 +91,7 @@ fn execute(
         Command::Dump(dump) => inspect::dump(&load(dump.file()?)?, &dump, output),
         Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad),
         Command::Bench { measure, serve } => bench::bench(&measure, serve, output),
-        Command::Profile(measure) => profile::profile(&measure, output),
+        Command::Profile { measure, trace } => profile::profile(&measure, trace.as_deref(), output),
         Command::Tune(measure) => tune::tune(measure, output),
         Command::Explain(explain) => inspect::explain(&load(&explain.file)?, &explain, output),
     }
@@ -165,7 +166,13 @@ enum Command {
         serve: bool,
     },
     /// Measure where the time of a function goes, kernel by kernel
-    Profile(Measure),
+    Profile {
+        #[command(flatten)]
+        measure: Measure,
+        /// Write the calls and their kernels as a timeline, which ui.perfetto.dev shows
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+    },
     /// Measure tiles for the products of a function, and keep the best for later runs
     Tune(Measure),
 }

@@ -3,12 +3,15 @@
 //! The roof is measured, not read from a data sheet: a product whose operands stay in the caches
 //! for arithmetic, a sum of two vectors that do not for memory, both compiled like everything else
 //! and run on the same threads. The kernels of the steps of a loop stand below it, with their time
-//! in all steps; they are part of the loop's.
+//! in all steps; they are part of the loop's. `--trace` also writes the calls as a timeline.
 
 use super::Measure;
 use super::bench::shown;
 use super::output::{Error, Output};
+use super::trace::{Label, Trace};
 use super::workbench::Workbench;
+use serde_json::json;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tensc::graph::Origin;
 use tensc::kernel::cost::{Counts, counts};
@@ -17,8 +20,8 @@ use tensc::module::Module;
 use tensc::session::{Argument, Session};
 use tensc_runtime::Tensor;
 
-/// Calls, and prints a table of the kernels.
-pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
+/// Calls, prints a table of the kernels, and writes the trace that is asked for.
+pub fn profile(measure: &Measure, trace: Option<&Path>, output: &Output) -> Result<(), Error> {
     let (module, mut bench) = Workbench::new(measure, output)?;
     let Some(executable) = bench.compiled().executable() else {
         return Err(Error::other("the function is interpreted: it has no kernels to measure"));
@@ -31,17 +34,27 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
     let mut runs = vec![0u32; rows.len()];
     bench.call()?;
+    let mut recorded = trace.map(|file| (file, Trace::new()));
     let (begin, budget) = (Instant::now(), Duration::from_secs_f64(measure.seconds));
     while times.iter().any(|of| of.len() < 3) || begin.elapsed() < budget {
         // What a loop does not come to takes no time.
         let mut call = vec![Duration::ZERO; rows.len()];
         runs.fill(0);
+        let mut slices = recorded.as_mut().map(|(_, trace)| trace).filter(|trace| trace.goes_on());
+        let start = Instant::now();
         bench.call_timed(&mut |path, time| {
             let row = rows.iter().position(|row| row.path == path);
             let row = row.expect("every kernel has its row");
             call[row] += time;
             runs[row] += 1;
+            if let Some(trace) = slices.as_mut().filter(|_| !within[row]) {
+                let followers = within[row + 1..].iter().take_while(|within| **within).count();
+                trace.ended(Some(row), path.len(), time, once(&rows[row..=row + followers]));
+            }
         })?;
+        if let Some(trace) = slices {
+            trace.ended(None, 0, start.elapsed(), Counts::default());
+        }
         times.iter_mut().zip(call).for_each(|(of, time)| of.push(time));
         if rows.is_empty() {
             break;
@@ -77,7 +90,17 @@ pub fn profile(measure: &Measure, output: &Output) -> Result<(), Error> {
             100.0 * reached,
         ));
     }
-    Ok(())
+    let Some((file, trace)) = recorded else { return Ok(()) };
+    let labels: Vec<Label<'_>> =
+        rows.iter().map(|row| Label { name: &row.name, place: row.lines.trim_start() }).collect();
+    let about = json!({
+        "file": measure.file.display().to_string(),
+        "function": measure.function,
+        "threads": bench.session().pool().threads(),
+        "roof GFLOP/s": roof.flops,
+        "roof GB/s": roof.bytes,
+    });
+    trace.write(file, &labels, &about)
 }
 
 /// A kernel.
@@ -88,6 +111,16 @@ struct Row {
     /// Of one run; nothing for a loop, which is its kernels.
     once: Counts,
     lines: String,
+}
+
+/// What some kernels do in one run each.
+fn once(some: &[Row]) -> Counts {
+    let mut done = Counts::default();
+    for row in some {
+        done.flops += row.once.flops;
+        done.bytes += row.once.bytes;
+    }
+    done
 }
 
 /// What some kernels did in all their runs, the loops with what is inside of them: a loop may end

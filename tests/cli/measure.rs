@@ -87,3 +87,60 @@ fn bench_measures_and_serves() {
     assert_eq!(missing.status.code(), Some(1));
     assert!(stdout(&missing).contains("in_x.npy"), "{}", stdout(&missing));
 }
+
+#[test]
+fn a_profile_is_written_as_a_timeline() {
+    let text = "fn bench[N](w: f32[N, N], x: f32[N]) -> f32[N] = {\n    \
+                let y = softmax(w @ x)\n    \
+                scan i in 0..5 with y = y { softmax(w @ y) }\n}\n";
+    let dir = folder(&[("model.tx", text)]);
+    let line = "profile model.tx --size N=40 --seconds 0 --threads 2 --trace trace.json";
+    assert_success(&tensc(&dir, &line.split(' ').collect::<Vec<_>>()));
+    let trace = fs::read_to_string(dir.path().join("trace.json")).expect("it was written");
+    let trace: serde_json::Value = serde_json::from_str(&trace).expect("it is JSON");
+    let events = trace["traceEvents"].as_array().expect("a list of events");
+    // Name, start and end in nanoseconds, and what is told.
+    let mut slices: Vec<(&str, i64, i64, &serde_json::Value)> = events
+        .iter()
+        .filter(|event| event["ph"] == "X")
+        .map(|event| {
+            let ns = |of: &str| (event[of].as_f64().expect("a time") * 1e3).round() as i64;
+            let name = event["name"].as_str().expect("a name");
+            (name, ns("ts"), ns("ts") + ns("dur"), &event["args"])
+        })
+        .collect();
+    slices.sort_by_key(|&(_, start, end, _)| (start, -end));
+    let mut calls = 0;
+    let mut steps = 0;
+    let mut open: Vec<i64> = Vec::new();
+    for (name, start, end, told) in slices {
+        assert!(0 <= start && start <= end, "{name}");
+        while open.last().is_some_and(|&outer| outer <= start) {
+            open.pop();
+        }
+        assert!(open.last().is_none_or(|&outer| end <= outer), "{name} reaches out of its slice");
+        // A call holds kernels, one of which is a loop that holds the kernels of its steps.
+        assert_eq!(name == "call", open.is_empty(), "{name}");
+        match open.len() {
+            0 => calls += 1,
+            1 => {
+                assert!(told["source"].as_str().is_some_and(|s| s.contains(".tx:")), "{told}")
+            }
+            2 => steps += 1,
+            _ => panic!("{name} lies too deep"),
+        }
+        // The products of one call, at least: one before the loop and five in it.
+        let least = [6.0, 0.0, 0.0][open.len()] * 2.0 * 40.0 * 40.0;
+        assert!(told["flops"].as_f64().is_some_and(|flops| flops >= least), "{name}: {told}");
+        assert!(told["GFLOP/s"].is_number() && told["bytes"].is_number(), "{told}");
+        open.push(end);
+    }
+    assert!(calls >= 3 && steps >= 5 * calls, "{calls} calls, {steps} steps");
+
+    let missing = tensc(
+        &dir,
+        &["profile", "model.tx", "--size", "N=4", "--seconds", "0", "--trace", "no/t.json"],
+    );
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(stderr(&missing).contains("no/t.json"), "{}", stderr(&missing));
+}
