@@ -19,7 +19,7 @@ mod transforms;
 mod window;
 
 use super::types::Type;
-pub(crate) use select::checked;
+pub(crate) use select::{checked, strictly_checked};
 
 use super::value::Value;
 use super::walk::{Eval, Slot, Walk};

@@ -74,7 +74,12 @@ pub(crate) fn checked<'w>(
 
 /// [`checked`], where a negative index is out of range, too: the number of a class has no end to
 /// count from.
-fn strictly_checked<'w>(w: &mut Walk<'w>, indices: NodeId, bound: &Dim, at: Span) -> Eval<NodeId> {
+pub(crate) fn strictly_checked<'w>(
+    w: &mut Walk<'w>,
+    indices: NodeId,
+    bound: &Dim,
+    at: Span,
+) -> Eval<NodeId> {
     let ty = w.node_ty(indices).clone();
     if !ty.dtype.is_int() || ty.dtype == DType::U8 {
         return checked(w, indices, bound, at);

@@ -306,3 +306,79 @@ fn no_lanes(x: f32[3]) -> f32 = vmap(dot, axes = (None, None))(x, x)
     6 errors
     ");
 }
+
+#[test]
+fn slices_whose_length_is_not_known() {
+    let text = r"fn rest(x: f32[4], i: i64) = x[i:]
+fn first(x: f32[4, 5], i: i64) = x[:, :i]
+fn between(x: f32[4], i: i64, j: i64) = x[i + 1:j]
+fn growing(x: f32[4], i: i64) = x[i:2 * i + 1]
+fn long(x: f32[4], i: i64) = x[i:i + 5]
+fn far(x: f32[4], i: i64) = x[i:i + 5:2]
+fn several(x: f32[4], i: i64[2]) = x[i:i + 2]
+fn fraction(x: f32[4], i: f32) = x[i:i + 2.0]
+";
+    assert_snapshot!(messages(text), @r"
+    error[E0212]: how many elements `i:` takes is not known to the compiler
+     --> test.tx:1:32
+      |
+    1 | fn rest(x: f32[4], i: i64) = x[i:]
+      |                                ^^
+      |
+      = help: a slice that begins at a computed place has a known length: `i:i + 4`
+
+    error[E0212]: how many elements `:i` takes is not known to the compiler
+     --> test.tx:2:39
+      |
+    2 | fn first(x: f32[4, 5], i: i64) = x[:, :i]
+      |                                       ^^
+      |
+      = help: a slice that begins at a computed place has a known length: `i:i + 4`
+
+    error[E0212]: how many elements `i + 1:j` takes is not known to the compiler
+     --> test.tx:3:43
+      |
+    3 | fn between(x: f32[4], i: i64, j: i64) = x[i + 1:j]
+      |                                           ^^^^^^^
+      |
+      = help: a slice that begins at a computed place has a known length: `i + 1:i + 1 + 4`
+
+    error[E0212]: how many elements `i:2 * i + 1` takes is not known to the compiler
+     --> test.tx:4:35
+      |
+    4 | fn growing(x: f32[4], i: i64) = x[i:2 * i + 1]
+      |                                   ^^^^^^^^^^^
+      |
+      = help: a slice that begins at a computed place has a known length: `i:i + 4`
+
+    error[E0210]: `i:i + 5` takes more than axis 0 has, whose size is 4
+     --> test.tx:5:32
+      |
+    5 | fn long(x: f32[4], i: i64) = x[i:i + 5]
+      |                -               ^^^^^^^
+      |                |
+      |                4 comes from here
+
+    error[E0210]: `i:i + 5:2` takes more than axis 0 has, whose size is 4
+     --> test.tx:6:31
+      |
+    6 | fn far(x: f32[4], i: i64) = x[i:i + 5:2]
+      |               -               ^^^^^^^^^
+      |               |
+      |               4 comes from here
+
+    error[E0210]: a bound of a slice is one integer, found i64[2]
+     --> test.tx:7:38
+      |
+    7 | fn several(x: f32[4], i: i64[2]) = x[i:i + 2]
+      |                                      ^
+
+    error[E0210]: a bound of a slice is one integer, found f32
+     --> test.tx:8:36
+      |
+    8 | fn fraction(x: f32[4], i: f32) = x[i:i + 2.0]
+      |                                    ^
+
+    8 errors
+    ");
+}

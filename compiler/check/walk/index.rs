@@ -1,7 +1,8 @@
 //! Indexing, in NumPy's forms.
 //!
-//! Known integers and slices become one slice of all axes; then tensors of indices gather, from the
-//! last axis to the first; then a reshape drops the axes of integers and adds the new ones.
+//! Known integers and slices become one slice of all axes; slices that begin at a computed place
+//! follow, one by one; then tensors of indices gather, from the last axis to the first; then a
+//! reshape drops the axes of integers and adds the new ones.
 
 use super::comprehend::Form;
 use super::{Eval, Walk};
@@ -14,11 +15,13 @@ use smallvec::SmallVec;
 use tensc_runtime::DType;
 
 /// What an index does to one axis.
-enum Item {
+pub(super) enum Item {
     /// All of it.
     Whole,
     /// From `start` on, `len` elements `step` apart.
     Slice { start: Dim, len: Dim, step: i64, span: Span },
+    /// From a computed place on, `len` elements `step` apart.
+    Sliding { start: NodeId, len: Dim, step: i64, span: Span },
     /// One element; the axis goes.
     At(Dim),
     /// The elements at these indices.
@@ -54,6 +57,7 @@ impl<'w> Walk<'w> {
         let (x, items) = self.at_forms(x, items, span)?;
         let ty = self.node_ty(x).clone();
         let x = self.sliced(x, &ty, &items, span)?;
+        let (x, items) = self.slid(x, items)?;
         let (x, items, place) = self.together(x, items, span)?;
         let (x, widths) = self.gathered(x, &items, span)?;
         let value = self.arranged(x, &items, &widths, span)?;
@@ -323,97 +327,6 @@ impl<'w> Walk<'w> {
         fits.then_some(Item::Split([first, second], width))
     }
 
-    fn slice(
-        &mut self,
-        x: NodeId,
-        ty: &TensorType,
-        axis: usize,
-        [start, stop, step]: [Option<&'w ast::Expr>; 3],
-        span: Span,
-    ) -> Eval<Item> {
-        if start.is_none() && stop.is_none() && step.is_none() {
-            return Ok(Item::Whole);
-        }
-        let size = ty.shape[axis].clone();
-        let step = match step {
-            None => 1,
-            Some(expr) => {
-                let value = self.expr(expr, None);
-                match self.known_i64(&value, expr.span)? {
-                    0 => {
-                        let message = "a slice with a step of 0 has no end";
-                        return Err(self.error(codes::BAD_INDEX, expr.span, message));
-                    }
-                    step => step,
-                }
-            }
-        };
-        let (first, end) = match step > 0 {
-            true => (Dim::Const(0), size.clone()),
-            false => (size.clone() - Dim::Const(1), Dim::Const(-1)),
-        };
-        let from = self.bound(start, &size, first)?;
-        let to = self.bound(stop, &size, end)?;
-        // What is known to be outside is a mistake; what is not known is checked when it is.
-        let outside = |at: &Dim, low: i64, high: i64| {
-            let below = at.known().is_some_and(|n| n < low);
-            below || (size.clone() - at.clone()).known().is_some_and(|room| room < high)
-        };
-        let (low, high) = if step > 0 { (0, 0) } else { (-1, 1) };
-        let wrong = [(start, &from), (stop, &to)]
-            .into_iter()
-            .find(|(expr, at)| expr.is_some() && outside(at, low, high));
-        if let Some((Some(expr), _)) = wrong {
-            let at = self.text(expr.span);
-            let message = format!("the bound {at} is outside of axis {axis}, whose size is {size}");
-            let diagnostic = Diagnostic::error(codes::BAD_INDEX, expr.span, message);
-            let diagnostic = self.with_size(diagnostic, x, axis);
-            return Err(self.report(diagnostic));
-        }
-        let Some(len) = self.steps(&from, &to, step) else {
-            let message = format!(
-                "how many elements {} takes of an axis of size {size} is not a whole number of names",
-                self.text(span)
-            );
-            let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
-            let diagnostic = self.with_size(diagnostic, x, axis);
-            return Err(self.report(diagnostic.help(as_multiple(&size, step.saturating_abs()))));
-        };
-        Ok(Item::Slice { start: from, len, step, span })
-    }
-
-    /// A bound of a slice; a negative number counts from the end.
-    fn bound(&mut self, expr: Option<&'w ast::Expr>, size: &Dim, default: Dim) -> Eval<Dim> {
-        let Some(expr) = expr else { return Ok(default) };
-        let value = self.expr(expr, None);
-        let at = self.as_dim(&value, expr.span)?;
-        Ok(match at.known() {
-            Some(n) if n < 0 => size.clone() + at,
-            _ => at,
-        })
-    }
-
-    /// How many of `from, from + step, …` come before `to`, where that is a size.
-    pub(crate) fn steps(&self, from: &Dim, to: &Dim, step: i64) -> Option<Dim> {
-        let (distance, step) = match step > 0 {
-            true => (to.clone() - from.clone(), step),
-            false => (from.clone() - to.clone(), step.saturating_neg()),
-        };
-        match distance.known() {
-            Some(n) => {
-                let n = n.max(0);
-                Some(Dim::Const(n / step + i64::from(n % step != 0)))
-            }
-            // Of whole steps and a known rest, the rest is rounded up: `2*N - 1` by 2 is N.
-            None => {
-                let rest = distance.constant_term();
-                let whole = (distance - Dim::Const(rest)).div_exact(&Dim::Const(step))?;
-                let up = rest.div_euclid(step) + i64::from(rest.rem_euclid(step) != 0);
-                Some(whole + Dim::Const(up))
-            }
-        }
-    }
-
     fn sliced(&mut self, x: NodeId, ty: &TensorType, items: &[Item], span: Span) -> Eval<NodeId> {
         let axes: Vec<&Item> = items.iter().filter(|i| !matches!(i, Item::New)).collect();
         let changes = |i: &&&Item| matches!(i, Item::Slice { .. } | Item::At(_));
@@ -427,9 +340,12 @@ impl<'w> Walk<'w> {
             let (start, len, step) = match item {
                 Item::Slice { start, len, step, .. } => (start.clone(), len.clone(), *step),
                 Item::At(at) => (at.clone(), Dim::Const(1), 1),
-                Item::Whole | Item::Gather(..) | Item::New | Item::Form(..) | Item::Split(..) => {
-                    (Dim::Const(0), ty.shape[axis].clone(), 1)
-                }
+                Item::Whole
+                | Item::Sliding { .. }
+                | Item::Gather(..)
+                | Item::New
+                | Item::Form(..)
+                | Item::Split(..) => (Dim::Const(0), ty.shape[axis].clone(), 1),
             };
             starts.push(start);
             lens.push(len);
@@ -516,7 +432,9 @@ impl<'w> Walk<'w> {
                     widths.next();
                     axis += 1;
                 }
-                Item::Form(..) | Item::Split(..) => unreachable!("taken out before"),
+                Item::Sliding { .. } | Item::Form(..) | Item::Split(..) => {
+                    unreachable!("taken out before")
+                }
                 Item::Whole | Item::Slice { .. } | Item::Gather(..) => {
                     for _ in 0..*widths.next().expect("a width for each axis") {
                         origins.push((shape.len(), axis));
@@ -533,16 +451,5 @@ impl<'w> Walk<'w> {
             }
         }
         Ok(self.tensor(node))
-    }
-}
-
-/// How to say that a size goes with a stride.
-pub(crate) fn as_multiple(size: &Dim, stride: i64) -> String {
-    match size.as_var() {
-        Some(_) => format!(
-            "say that it is a multiple: write the size as {stride} * {size}, or behind the \
-             result's type where {stride} divides {size}"
-        ),
-        None => format!("write the size as a multiple of {stride} and a known number"),
     }
 }

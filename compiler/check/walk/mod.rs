@@ -26,6 +26,7 @@ mod origin;
 mod product;
 mod report;
 mod scan;
+mod slice;
 mod structs;
 mod transform;
 mod weak;
@@ -33,8 +34,8 @@ mod weak;
 pub(crate) use bind::{Argument, Bound, Slot};
 pub(crate) use declare::Declared;
 pub(crate) use expr::integer;
-pub(crate) use index::as_multiple;
 pub(crate) use report::Reported;
+pub(crate) use slice::as_multiple;
 
 use super::script::ScriptState;
 use super::typed::{SlotId, Tree};

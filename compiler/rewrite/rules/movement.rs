@@ -8,9 +8,11 @@ use super::super::language::{ENode, Kind};
 use super::super::site::{Ref, Site, extent};
 use super::{Numerics, Phase, Rule, code};
 use crate::graph::fused::ReduceOp;
-use crate::graph::ops::Axes;
-use crate::graph::{Dim, Op};
+use crate::graph::ops::naive::{LEAST, UNSIGNED};
+use crate::graph::ops::{Axes, Window};
+use crate::graph::{Dim, MapOp, Op};
 use smallvec::SmallVec;
+use tensc_runtime::{DType, Scalar};
 
 const EXACT: (Phase, Numerics) = (Phase::Movement, Numerics::Exact);
 
@@ -27,6 +29,7 @@ pub const RULES: &[Rule] = &[
     code(EXACT, "slice-broadcast",     &[Kind::Slice],     slice_broadcast,     "", "the smaller tensor is sliced"),
     code(EXACT, "slice-concat",        &[Kind::Slice],     slice_concat,        "the slice lies in one part", "the other parts are not needed"),
     code(EXACT, "slice-pad",           &[Kind::Slice],     slice_pad,           "no interior; the slice keeps off the margin", "the margin is not needed"),
+    code(EXACT, "gather-run",          &[Kind::Gather],    gather_run,          "the places follow each other, and none counts from the end", "only the first place is looked up and checked"),
     code(EXACT, "view-of-map",         &[Kind::Reshape, Kind::Transpose], view_of_map, "the other operands are constants or such views", "views move toward the inputs"),
     code(EXACT, "map-of-broadcasts",   MAPS,               map_of_broadcasts,   "the operands are broadcasts or constants", "computed before it is repeated"),
     code(EXACT, "extreme-of-repeats",  EXTREMES,           extreme_of_repeats,  "the operand does not change along an axis", "nothing to choose from"),
@@ -45,11 +48,11 @@ const EXTREMES: &[Kind] = &[
 
 /// Every elementwise kind that can sit on a broadcast.
 const MAPS: &[Kind] = &{
-    const N: usize = crate::graph::MapOp::ALL.len();
+    const N: usize = MapOp::ALL.len();
     let mut kinds = [Kind::Convert; N + 1];
     let mut i = 0;
     while i < N {
-        kinds[i] = Kind::Map(crate::graph::MapOp::ALL[i]);
+        kinds[i] = Kind::Map(MapOp::ALL[i]);
         i += 1;
     }
     kinds
@@ -222,6 +225,62 @@ fn slice_pad(site: &mut Site<'_>, node: &ENode) {
             site.emit(node, sliced);
         }
     }
+}
+
+fn gather_run(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Gather(axis)) = node.op() else { return };
+    let (x, index) = (node.children[0], node.children[1]);
+    let &[size] = site.dims(index).as_slice() else { return };
+    let count = site.dims(x)[usize::from(*axis)] - size + 1;
+    if size < 2 || count < 1 {
+        return;
+    }
+    for check in site.nodes(index, Kind::CheckIndex) {
+        let Some(first) = first_of_run(site, check.children[0]) else { continue };
+        let Some(first) = site.without_axes(first, &[0]) else { continue };
+        // As the checker makes it: a negative place is outside, and told by its number.
+        let least = site.splat(Scalar::from_i64(DType::I64, LEAST), &[]);
+        let unsigned = site.splat(Scalar::from_i64(DType::I64, UNSIGNED), &[]);
+        let first = site.map(MapOp::Max, &[first, least]);
+        let first = site.map(MapOp::And, &[first, unsigned]);
+        let first = site.op(Op::CheckIndex(Dim::Const(count)), &[first]);
+        let window = Window {
+            axis: *axis,
+            start: Dim::Const(0),
+            count: Dim::Const(count),
+            size: Dim::Const(size),
+            stride: 1,
+            dilation: 1,
+        };
+        let runs = site.op(Op::Window(window), &[x.into()]);
+        let run = site.op(Op::Gather(*axis), &[runs, first]);
+        site.emit(node, run);
+    }
+}
+
+/// `s` of the indices `s + 0, s + 1, …`, of which negative ones are out of range.
+fn first_of_run(site: &Site<'_>, index: egg::Id) -> Option<egg::Id> {
+    let beside = |of: egg::Id, map: MapOp, number: i64| {
+        let is = |x: egg::Id| site.constant(x).is_some_and(|c| c.to_i64() == number);
+        site.nodes(of, Kind::Map(map)).find_map(|node| match *node.children.as_slice() {
+            [a, b] if is(b) => Some(a),
+            [a, b] if is(a) => Some(b),
+            _ => None,
+        })
+    };
+    let signed = match beside(index, MapOp::And, UNSIGNED) {
+        Some(signed) => signed,
+        None if site.facts(index).interval.low >= 0.0 => index,
+        None => return None,
+    };
+    let sum = beside(signed, MapOp::Max, LEAST).unwrap_or(signed);
+    let counts = |x: egg::Id| site.nodes(x, Kind::Iota).next().is_some();
+    let uniform = |x: egg::Id| site.facts(x).uniform & 1 != 0;
+    site.nodes(sum, Kind::Map(MapOp::Add)).find_map(|node| match *node.children.as_slice() {
+        [a, b] if uniform(a) && counts(b) => Some(a),
+        [a, b] if uniform(b) && counts(a) => Some(b),
+        _ => None,
+    })
 }
 
 fn view_of_map(site: &mut Site<'_>, node: &ENode) {

@@ -3,6 +3,7 @@
 use super::rules::Raw;
 use crate::graph::fused::ReduceOp;
 use crate::graph::ops::Contraction;
+use crate::graph::ops::naive::{LEAST, UNSIGNED};
 use crate::graph::{Dim, MapOp, NodeId, Op};
 use tensc_runtime::DType::{self, Bool, F32, I32, I64, U8};
 
@@ -177,6 +178,21 @@ pub const EXAMPLES: &[Example] = &[
         let x = g.x(&[3, 4]);
         let y = g.pad(x, &[2, 1], &[1, 0]);
         g.slice(y, &[4, 1], &[3, 4], &[-1, 1])
+    }),
+    ("gather-run", |g| {
+        // From the place 0 or 1 on, as a slice of the language is made.
+        let x = g.x(&[4, 9, 2]);
+        let first = g.input(Bool, &[]);
+        let first = g.op(Op::Convert(I64), &[first]);
+        let first = g.repeat(first, &[5], &[]);
+        let next = g.op(Op::Iota { dtype: I64, shape: dims(&[5]), axis: 0 }, &[]);
+        let places = g.map(MapOp::Add, &[first, next]);
+        let least = g.full(LEAST as f64, I64, &[5]);
+        let places = g.map(MapOp::Max, &[places, least]);
+        let unsigned = g.full(UNSIGNED as f64, I64, &[5]);
+        let places = g.map(MapOp::And, &[places, unsigned]);
+        let places = g.op(Op::CheckIndex(Dim::Const(9)), &[places]);
+        g.op(Op::Gather(1), &[x, places])
     }),
     ("view-of-map", |g| {
         let x = g.x(&[3, 4]);

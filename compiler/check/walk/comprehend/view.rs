@@ -247,7 +247,11 @@ impl<'w> Walk<'w> {
     }
 
     /// The node of the graph around that an input just brings in.
-    fn imported_from(&self, level: usize, node: NodeId) -> Option<NodeId> {
+    pub(in crate::check::walk) fn imported_from(
+        &self,
+        level: usize,
+        node: NodeId,
+    ) -> Option<NodeId> {
         let graph = &self.levels[level].graph;
         let position = graph.inputs().iter().position(|(_, input)| *input == node)?;
         let outer = *self.levels[level].outer.get(position)?;
