@@ -10,6 +10,7 @@ use crate::check::value::{Leaf, SizeOrigin, SizeSource, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, Graph, MapOp, NodeId, Op, TensorType};
 use crate::syntax::ast;
+use std::collections::BTreeMap;
 use tensc_runtime::{DType, Scalar};
 
 /// Where a slice begins or ends.
@@ -19,14 +20,15 @@ enum Bound {
     Scalar(Leaf, NodeId),
 }
 
-/// `constant + Σ multiple * scalar`, the scalars by the level of their graphs.
+/// `constant + Σ multiple * scalar`
 struct Sum {
     constant: Dim,
-    terms: Vec<((usize, NodeId), i64)>,
+    terms: Vec<Term>,
 }
 
-/// How deep the arithmetic of a bound may nest to be understood.
-const MAX_DEPTH: usize = 32;
+/// A scalar, a node of the graph of a level, and how many times it is taken.
+type Term = ((usize, NodeId), Dim);
+
 /// How deep two scalars are compared that were written twice.
 const MAX_ALIKE: usize = 8;
 
@@ -149,11 +151,8 @@ impl<'w> Walk<'w> {
         span: Span,
     ) -> Eval<Item> {
         let size = self.node_ty(x).shape[axis].clone();
-        let mut first = Sum { constant: Dim::Const(0), terms: Vec::new() };
-        self.add_up(from, 1, &mut first);
-        let mut distance = Sum { constant: Dim::Const(0), terms: Vec::new() };
-        self.add_up(to, 1, &mut distance);
-        self.add_up(from, -1, &mut distance);
+        let first = self.sum(&[(from, 1)]);
+        let distance = self.sum(&[(to, 1), (from, -1)]);
         let known = distance.terms.is_empty();
         let len = known.then(|| self.steps(&Dim::Const(0), &distance.constant, step)).flatten();
         let Some(len) = len else {
@@ -238,65 +237,72 @@ impl<'w> Walk<'w> {
         Ok((x, left))
     }
 
-    /// Adds so many times a bound.
-    fn add_up(&self, bound: &Bound, times: i64, sum: &mut Sum) {
-        match bound {
-            Bound::Known(dim) => sum.add(dim, times),
-            Bound::Scalar(_, node) => {
-                self.add_scalar((self.levels.len() - 1, *node), times, sum, MAX_DEPTH);
+    /// The sum of so many times each of some bounds. Nodes are looked into from the last one back,
+    /// so that what several share is one term, or none, before it is.
+    fn sum(&self, bounds: &[(&Bound, i64)]) -> Sum {
+        let mut sum = Sum { constant: Dim::Const(0), terms: Vec::new() };
+        let mut left: BTreeMap<(usize, NodeId), Dim> = BTreeMap::new();
+        let put = |left: &mut BTreeMap<_, Dim>, at: (usize, NodeId), times: Dim| {
+            let before = left.remove(&at).unwrap_or(Dim::Const(0));
+            left.insert(at, before + times);
+        };
+        for (bound, times) in bounds {
+            let times = Dim::Const(*times);
+            match bound {
+                Bound::Known(at) => sum.constant = sum.constant + at.clone() * times,
+                Bound::Scalar(_, node) => put(&mut left, (self.levels.len() - 1, *node), times),
             }
         }
-    }
-
-    fn add_scalar(&self, (level, node): (usize, NodeId), times: i64, sum: &mut Sum, depth: usize) {
-        let graph = &self.levels[level].graph;
-        let operands = graph.operands(node);
-        let multiple = |at: usize| match graph.op(operands[at]) {
-            Op::Const(n) => times.checked_mul(n.to_i64()),
-            _ => None,
-        };
-        let mut add = |operand: usize, times: i64| {
-            self.add_scalar((level, operands[operand]), times, sum, depth - 1);
-        };
-        match graph.op(node) {
-            Op::Const(n) => sum.add(&Dim::Const(n.to_i64()), times),
-            Op::Size(dim, _) => sum.add(dim, times),
-            _ if depth == 0 => self.add_term((level, node), times, sum),
-            Op::Map(MapOp::Add) => {
-                add(0, times);
-                add(1, times);
+        while let Some(((level, node), times)) = left.pop_last() {
+            let graph = &self.levels[level].graph;
+            let operands = graph.operands(node);
+            let known = |node: NodeId| match graph.op(node) {
+                Op::Const(n) => Some(Dim::Const(n.to_i64())),
+                Op::Size(dim, _) => Some(dim.clone()),
+                _ => None,
+            };
+            let multiple = |operand: usize| known(operands[operand])?.checked_mul(&times);
+            let mut add = |operand: usize, times: Dim| {
+                put(&mut left, (level, operands[operand]), times);
+            };
+            match graph.op(node) {
+                _ if times.is(0) => {}
+                _ if let Some(at) = known(node) => sum.constant = sum.constant + at * times,
+                Op::Map(MapOp::Add) => {
+                    add(0, times.clone());
+                    add(1, times);
+                }
+                Op::Map(MapOp::Sub) => {
+                    add(0, times.clone());
+                    add(1, Dim::Const(0) - times);
+                }
+                Op::Map(MapOp::Mul) if let Some(times) = multiple(1) => add(0, times),
+                Op::Map(MapOp::Mul) if let Some(times) = multiple(0) => add(1, times),
+                // Wider, it is the same number.
+                Op::Convert(to) if widens(graph.ty(operands[0]).dtype, *to) => add(0, times),
+                Op::Input(_) if let Some(outer) = self.imported_from(level, node) => {
+                    put(&mut left, (level - 1, outer), times);
+                }
+                _ => self.add_term((level, node), times, &mut sum.terms),
             }
-            Op::Map(MapOp::Sub) if times != i64::MIN => {
-                add(0, times);
-                add(1, -times);
-            }
-            Op::Map(MapOp::Mul) if let Some(times) = multiple(1) => add(0, times),
-            Op::Map(MapOp::Mul) if let Some(times) = multiple(0) => add(1, times),
-            // Wider, it is the same number.
-            Op::Convert(to) if widens(graph.ty(operands[0]).dtype, *to) => add(0, times),
-            Op::Input(_) if let Some(outer) = self.imported_from(level, node) => {
-                self.add_scalar((level - 1, outer), times, sum, depth);
-            }
-            _ => self.add_term((level, node), times, sum),
         }
+        sum
     }
 
-    fn add_term(&self, scalar: (usize, NodeId), times: i64, sum: &mut Sum) {
-        let same = |&(other, _): &((usize, NodeId), i64)| {
-            let graph = &self.levels[scalar.0].graph;
-            other.0 == scalar.0 && alike(graph, other.1, scalar.1, MAX_ALIKE)
+    /// Adds so many times a scalar that is no sum.
+    fn add_term(&self, scalar: (usize, NodeId), times: Dim, terms: &mut Vec<Term>) {
+        let graph = &self.levels[scalar.0].graph;
+        let same = |((level, node), _): &Term| {
+            *level == scalar.0 && alike(graph, *node, scalar.1, MAX_ALIKE)
         };
-        let at = sum.terms.iter().position(same);
-        let before = at.map_or(0, |at| sum.terms.swap_remove(at).1);
-        if before.wrapping_add(times) != 0 {
-            sum.terms.push((scalar, before.wrapping_add(times)));
+        let before = match terms.iter().position(same) {
+            Some(at) => terms.swap_remove(at).1,
+            None => Dim::Const(0),
+        };
+        let times = before + times;
+        if !times.is(0) {
+            terms.push((scalar, times));
         }
-    }
-}
-
-impl Sum {
-    fn add(&mut self, dim: &Dim, times: i64) {
-        self.constant = self.constant.clone() + dim.clone() * Dim::Const(times);
     }
 }
 
