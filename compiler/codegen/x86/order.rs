@@ -28,7 +28,7 @@ pub(super) fn abreast(program: &Program, isa: Isa) -> u32 {
     // The rest are for constants on their way.
     let room = if isa == Isa::Avx512 { 28 } else { 13 };
     let alive = most_alive(program, isa).max(1);
-    [4, 2].into_iter().find(|&n| n <= wanted && n * alive <= room).unwrap_or(1)
+    [4, 3, 2].into_iter().find(|&n| n <= wanted && n * alive <= room).unwrap_or(1)
 }
 
 /// How many registers the values of a group take at once, at most, constants aside.

@@ -25,6 +25,8 @@ pub const RULES: &[Rule] = &[
     terms(FINITE, "x-over-sqrt-x", "(div ?x (sqrt ?x))",      "(sqrt ?x)",         ALWAYS, "not for 0 and inf"),
     code(FINITE,  "masked-product", &[Kind::Map(MapOp::Mul)], masked_product, "a factor is a converted mask", "a choice instead of a product; not for inf and NaN"),
     terms(APPROX, "div-sqrt",      "(div ?x (sqrt ?y))",      "(mul ?x (rsqrt ?y))", ALWAYS, "a product instead of a quotient"),
+    terms(APPROX, "gelu-by-erf",   "(gelu ?x)",               "(mul (mul ?x 0.5) (add (erf (mul ?x 0.7071067811865476)) 1))", ALWAYS, "fewer instructions; below 0 as exact as beside `?x`"),
+    terms(APPROX, "gelu-tanh-by-sigmoid", "(gelu_tanh ?x)",   "(mul ?x (sigmoid (mul ?x (add (mul (square ?x) 0.07135481627260025) 1.5957691216057308))))", ALWAYS, "fewer instructions; below 0 as exact as beside `?x`"),
     code(APPROX,  "div-repeated",  &[Kind::Map(MapOp::Div)], divide_by_repeated, "the divisor is a broadcast", "one quotient for many products"),
 ];
 

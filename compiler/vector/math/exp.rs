@@ -192,17 +192,17 @@ pub(super) fn nearest(c: &Float<'_>, x: Value) -> Value {
 }
 
 /// What [`reduce`] gives.
-struct Reduced {
+pub(super) struct Reduced {
     /// A float whose low bits are `n` and the offset.
     shifted: Value,
     /// The integer nearest to `x · factor / ln 2`.
-    n: Value,
+    pub n: Value,
     /// `x - n ln 2 / factor`.
-    r: Value,
+    pub r: Value,
 }
 
 /// Brings `x` near 0 by multiples of `ln 2 / factor`, where `factor` is a power of two.
-fn reduce(c: &Float<'_>, x: Value, factor: f64, offset: i64) -> Reduced {
+pub(super) fn reduce(c: &Float<'_>, x: Value, factor: f64, offset: i64) -> Reduced {
     let magic = c.num(c.magic() + offset as f64);
     let shifted = c.fma(x, c.part(&LOG2_E, 0, factor), magic);
     let n = c.sub(shifted, magic);
@@ -219,6 +219,6 @@ fn exp_small(c: &Float<'_>, r: Value) -> Value {
 }
 
 /// `eʳ - 1` for reduced `r`.
-fn expm1_small(c: &Float<'_>, r: Value) -> Value {
+pub(super) fn expm1_small(c: &Float<'_>, r: Value) -> Value {
     c.fma(c.mul(r, r), c.poly(r, &EXP), r)
 }

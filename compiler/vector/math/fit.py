@@ -88,6 +88,11 @@ def table(name, doc, g, w, interval, counts):
     for bits, count, (lo, hi) in zip((24, 53), counts, interval):
         c, worst = fit(g, w, lo, hi, count, bits)
         rows.append((bits, c, worst))
+    show(name, doc, rows)
+
+
+def show(name, doc, rows):
+    """Prints the polynomials for both formats."""
     (_, c32, e32), (_, c64, e64) = rows
     print(f"/// {doc}")
     print(f"/// Error: 2^{mp.nstr(mp.log(e32, 2), 4)} and 2^{mp.nstr(mp.log(e64, 2), 4)}.")
@@ -98,10 +103,14 @@ def table(name, doc, g, w, interval, counts):
 
 
 def split(name, doc, x, keep, parts):
-    """x as a sum of parts; all but the last keep only `keep` bits of the significand."""
+    """x as a sum of parts; all but the last keep only `keep` bits of the significand.
+
+    It may be a pair, of one number for each format.
+    """
     print(f"/// {doc}")
     print(f"pub(super) const {name}: Parts = Parts {{")
-    for label, bits, kept in (("f32", 24, keep[0]), ("f64", 53, keep[1])):
+    both = x if isinstance(x, tuple) else (x, x)
+    for label, bits, kept, x in (("f32", 24, keep[0], both[0]), ("f64", 53, keep[1], both[1])):
         rest, out = mpf(x), []
         for i in range(parts):
             part = round_to(kept if i < parts - 1 else bits, rest)
@@ -145,6 +154,9 @@ h = ln2 / 2 * mpf("1.0005")
 table("EXP", "`(eʳ - 1 - r) / r²` for |r| ≤ ln 2 / 2, as it errs in `eʳ - 1`.",
       near0(lambda r: (mp.expm1(r) - r) / r**2, mpf(1) / 2, "1e-25"),
       near0(lambda r: abs(r**2 / mp.expm1(r)), 0, "1e-60"), [(-h, h)] * 2, (5, 10))
+table("EXP2", "`(2ʳ - 1 - r ln 2) / r²` for |r| ≤ 1/2, as it errs in `2ʳ - 1`.",
+      near0(lambda r: (2**r - 1 - r * ln2) / r**2, ln2**2 / 2, "1e-25"),
+      near0(lambda r: abs(r**2 / (2**r - 1)), 0, "1e-60"), [(mpf("-0.5"), mpf("0.5"))] * 2, (5, 10))
 table("EXPM1", "`((6/r) ((eʳ + 1)/(eʳ - 1) - 2/r) - 1) / z` in `z = r²/2`, for |r| ≤ ln 2 / 2.",
       near0(lambda z: (6 / mp.sqrt(2 * z) * (1 / mp.tanh(mp.sqrt(z / 2)) - 2 / mp.sqrt(2 * z)) - 1) / z,
             mpf(-1) / 30, "1e-20"), lambda z: z, [(mpf(0), h * h / 2)] * 2, (2, 5))
@@ -191,11 +203,37 @@ table("ERFC", "`ln erfc(x)` in `x - 2`, for x from 1 to where `erf` is 1, as it 
       lambda t: mp.log(mp.erfc(t + 2)), lambda t: mp.erfc(t + 2) / mp.erf(t + 2),
       [(mpf(-1), mpf(2)), (mpf(-1), mpf("3.95"))], (9, 22))
 
+# The tail of the normal distribution is `½ erfc(a/√2) = e^(-a²/2) R(u) / (a + k)`, `u = a / (a + k)`,
+# for a from 0 to where it is 0; `R` changes little. Its polynomial is around a number where it is
+# one of the format, nearly exactly.
+def tail_ratio(k, u):
+    a = k * u / (1 - u)
+    return mp.erfc(a / mp.sqrt(2)) / 2 * mp.exp(a * a / 2) * (a + k)
+
+
+rows, centers, values = [], [], []
+for bits, k, end, count in ((24, 2, mpf("14.6"), 11), (53, 3, mpf("38.7"), 25)):
+    center = mpf("0.375")
+    while abs(tail_ratio(k, center) / round_to(bits, tail_ratio(k, center)) - 1) > mpf(2)**(-9 - bits):
+        center += mpf(2)**(-bits)
+    value = round_to(bits, tail_ratio(k, center))
+    slope = near0(lambda t: (tail_ratio(k, center + t) - value) / t,
+                  mp.diff(lambda u: tail_ratio(k, u), center), "1e-10")
+    interval = (-center, end / (end + k) - center)
+    rows.append((bits, *fit(slope, lambda t: abs(t) / tail_ratio(k, center + t), *interval, count, bits)))
+    centers.append(center)
+    values.append(value)
+show("TAIL", "`(R(u) - R(c)) / (u - c)` in `u - c`, as it errs in `R`.", rows)
+split("TAIL_CENTER", "`c`.", tuple(centers), (24, 53), 1)
+split("TAIL_AT_CENTER", "`R(c)`.", tuple(values), (24, 53), 1)
+
 print()
 split("LN_2", "ln 2; the first part times an exponent is exact.", ln2, (15, 41), 2)
 split("LN_2_FULL", "ln 2 to twice the precision.", ln2, (24, 53), 2)
 split("LOG2_E", "1 / ln 2.", 1 / ln2, (24, 53), 2)
 split("LOG10_E", "1 / ln 10.", 1 / mp.log(10), (24, 53), 2)
+split("GELU_LINEAR", "√(8/π) / ln 2.", mp.sqrt(8 / mp.pi) / ln2, (20, 48), 2)
+split("GELU_CUBIC", "0.044715 √(8/π) / ln 2.", mpf("0.044715") * mp.sqrt(8 / mp.pi) / ln2, (24, 53), 2)
 split("FRAC_2_PI", "2 / π.", 2 / mp.pi, (24, 53), 2)
 split("FRAC_PI_2", "π/2.", mp.pi / 2, (24, 53), 3)
 split("FRAC_3PI_4", "3π/4.", 3 * mp.pi / 4, (24, 53), 2)

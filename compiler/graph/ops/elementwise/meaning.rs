@@ -1,6 +1,6 @@
 //! What elementwise operations mean on numbers, where `f64` has no method that says it.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, LN_2};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, TAU};
 
 /// 1 or 0.
 pub fn truth(is: bool) -> f64 {
@@ -54,4 +54,36 @@ pub fn erf(x: f64) -> f64 {
     }
     let fraction = (1..200).rev().fold(a, |rest, n| a + 0.5 * f64::from(n) / rest);
     (1.0 - 0.5 * bell / fraction).copysign(x)
+}
+
+/// `x` times the distribution function of the standard normal: below -1 by the continued fraction
+/// of its tail, `φ(a) / (a + 1 / (a + 2 / (a + 3 / (a + …))))` for `a = -x` (DLMF 7.9.1).
+pub fn gelu(x: f64) -> f64 {
+    // The result is -0 long before.
+    let a = (-x).min(100.0);
+    if a < 1.0 || x.is_nan() {
+        return 0.5 * x * (1.0 + erf(x * FRAC_1_SQRT_2));
+    }
+    let terms = (600.0 / a) as i32 + 2;
+    let fraction = (1..terms).rev().fold(a, |rest, n| a + f64::from(n) / rest);
+    // The square and what rounding it lost: the one's error would be a relative one.
+    let square = a * a;
+    let bell = (-0.5 * square).exp() * (-0.5 * a.mul_add(a, -square)).exp();
+    -a * bell / (TAU.sqrt() * fraction)
+}
+
+/// `x` times the sigmoid of `√(8/π) (x + 0.044715 x³)`. The exponent comes in two parts, as far
+/// below 0 its error is a relative one of the result.
+pub fn gelu_tanh(x: f64) -> f64 {
+    const LINEAR: (f64, f64) = (1.5957691216057308, -9.96930880911092e-17);
+    const CUBIC: f64 = 0.07135481627260025;
+    // Beyond, the result is `x` or -0.
+    let a = max(x, -100.0);
+    let square = a * a;
+    let slope = CUBIC.mul_add(square, LINEAR.0);
+    let low = CUBIC.mul_add(square, LINEAR.0 - slope) + LINEAR.1;
+    let low = low + CUBIC * a.mul_add(a, -square);
+    let exponent = a * slope;
+    let low = a.mul_add(low, a.mul_add(slope, -exponent));
+    if exponent > 100.0 { x } else { a / (1.0 + (-exponent).exp() * (1.0 - low)) }
 }

@@ -10,10 +10,10 @@
 //!
 //! In a row, `a`, `b`, `c` are the operands and `y`, bound by a partial's `|g, y|`, is the result.
 
-use super::meaning::{acosh, asinh, atanh, erf, max, min, truth};
+use super::meaning::{acosh, asinh, atanh, erf, gelu, gelu_tanh, max, min, truth};
 use super::{Gives, MapRow, Partial, Takes, program};
 use crate::vector::math;
-use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
 elementwise! {
     Neg "neg" (a): Number -> Same, "Minus `a`: the sign flipped; integers wrap." {
@@ -225,6 +225,37 @@ elementwise! {
         lower: |p| math::erf(p, a),
         partials: [Times(|g, _| g.scale(FRAC_2_SQRT_PI, g.exp(g.neg(g.square(a)))))],
         cost: 42, sample: [(-2.0, 2.0)],
+    }
+    Gelu "gelu" (a): Float -> Same,
+        "`a` times the probability that a standard normal draw is below it." {
+        float: { gelu(a) },
+        int: _,
+        lower: |p| math::gelu(p, a),
+        partials: [Times(|g, _| {
+            let erf = g.map(MapOp::Erf, &[g.scale(FRAC_1_SQRT_2, a)]);
+            let below = g.scale(0.5, g.add(erf, g.like(1.0, a)));
+            let bell = g.exp(g.scale(-0.5, g.square(a)));
+            let density = g.scale(0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI, bell);
+            g.add(below, g.mul(a, density))
+        })],
+        cost: 60, sample: [(-2.0, 2.0)],
+    }
+    GeluTanh "gelu_tanh" (a): Float -> Same,
+        "`a * sigmoid(sqrt(8 / pi) * (a + 0.044715 * a ** 3))` (Hendrycks and Gimpel 2016)." {
+        float: { gelu_tanh(a) },
+        int: _,
+        lower: |p| math::gelu_tanh(p, a),
+        partials: [Times(|g, _| {
+            // Beyond, the derivative is 0 or 1, and powers may be infinite.
+            let a = g.max(g.min(a, g.like(100.0, a)), g.like(-100.0, a));
+            let (c, one) = ((8.0 / PI).sqrt(), g.like(1.0, a));
+            let square = g.square(a);
+            let part = |cubic: f64| g.scale(c, g.add(g.scale(cubic, square), one));
+            let s = g.map(MapOp::Sigmoid, &[g.mul(a, part(0.044715))]);
+            let slope = g.mul(g.mul(a, part(0.134145)), g.sub(one, s));
+            g.mul(s, g.add(slope, one))
+        })],
+        cost: 36, sample: [(-2.0, 2.0)],
     }
     Floor "floor" (a): Float -> Same, "The largest integer that is not above `a`." {
         float: { a.floor() },

@@ -1,11 +1,7 @@
 //! Errors of the functions, measured, and their values at special arguments.
 //!
 //! `f32` results are compared with the `f64` functions of the standard library, `f64` results with
-//! double-double ones (`pairs`). Plain tests take samples over all exponents. All `f32` arguments:
-//!
-//! ```text
-//! RUSTFLAGS="-C target-cpu=native" cargo test --release --lib every_f32 -- --ignored --nocapture
-//! ```
+//! double-double ones (`pairs`). Samples are over all exponents; `tests/every_f32.rs` takes all.
 
 mod columns;
 mod pairs;
@@ -83,6 +79,11 @@ const ROWS: &[Row] = &[
           domain: (1e-9, 0.99999999), limits: (2.0, 2.0) },
     Row { name: "erf", build: erf, double: erf_of_f64, pair: Pair::erf,
           domain: (-7.0, 7.0), limits: (2.0, 2.0) },
+    Row { name: "gelu", build: gelu, double: gelu_of_f64, pair: |x| x * x.normal_below(),
+          domain: (-37.0, 40.0), limits: (2.0, 2.0) },
+    Row { name: "gelu_tanh", build: gelu_tanh, double: gelu_tanh_of_f64,
+          pair: |x| x / (ONE + (-x.gelu_exponent()).exp()),
+          domain: (-21.0, 40.0), limits: (2.0, 2.0) },
     Row { name: "cbrt", build: cbrt, double: f64::cbrt,
           pair: |x| { let y = Pair::from(x.high.cbrt()); y - (y - x / (y * y)) / Pair::from(3.0) },
           domain: (1e-300, 1e300), limits: (0.55, 0.55) },
@@ -126,6 +127,23 @@ fn erf_of_f64(x: f64) -> f64 {
         n += 1.0;
     }
     std::f64::consts::FRAC_2_SQRT_PI * x * (-x * x).exp() * sum
+}
+
+/// Below -1, the tail by its continued fraction.
+fn gelu_of_f64(x: f64) -> f64 {
+    use std::f64::consts::FRAC_1_SQRT_2;
+    let a = (-x).min(1e3);
+    if a < 1.0 || x.is_nan() {
+        return 0.5 * x * (1.0 + erf_of_f64(x * FRAC_1_SQRT_2));
+    }
+    let terms = (600.0 / a) as i32 + 2;
+    let fraction = (1..terms).rev().fold(a, |rest, n| a + f64::from(n) / rest);
+    -a * (-0.5 * a * a).exp() / (std::f64::consts::TAU.sqrt() * fraction)
+}
+
+fn gelu_tanh_of_f64(x: f64) -> f64 {
+    let exponent = (8.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+    x.max(-1e3) / (1.0 + (-exponent).exp())
 }
 
 fn program<F: Format>(build: impl Fn(&Builder, Value) -> Value) -> Program {
@@ -187,7 +205,8 @@ fn last_place(x: f64, smallest: i32, mantissa: i32) -> f64 {
 
 /// Bits of floats over all signs and exponents, and those next to where functions change form.
 fn samples_f32() -> Vec<f32> {
-    let edges = [0.0, 0.5, 1.0, 2.0, 1e-38, 88.72, 103.97, 87.33, 9.01, 17.0, 0.3466, 131072.0];
+    let edges =
+        [0.0, 0.5, 1.0, 2.0, 1e-38, 88.72, 103.97, 87.33, 9.01, 17.0, 0.3466, 131072.0, 13.2, 9.9];
     let next_to =
         |x: f32| (-40i32..=40).map(move |d| f32::from_bits((x.to_bits() as i32 + d).max(0) as u32));
     let near = edges.iter().flat_map(|&x| next_to(x)).flat_map(|x| [x, -x]);
@@ -212,40 +231,6 @@ fn errors_of_f32_functions_are_within_limits() {
     let arguments = samples_f32();
     for row in ROWS {
         let (error, x) = worst_f32(row, &program::<f32>(row.build), &arguments);
-        assert!(error <= row.limits.0, "{}({x:e}) errs by {error} ULP", row.name);
-    }
-}
-
-/// Every `f32`, on all processors: prints a line a function with the number of instructions, the
-/// largest error and the argument that has it.
-#[test]
-#[ignore = "takes minutes a function"]
-#[allow(clippy::print_stdout, reason = "the table is what it is run for")]
-fn every_f32_is_within_limits() {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    println!("| function | instructions | largest error (ULP) | at |");
-    for row in ROWS {
-        let program = program::<f32>(row.build);
-        let chunks = 1 << 18;
-        let search = |thread: u32| {
-            let mut worst = (0.0, 0.0);
-            for chunk in (thread..chunks).step_by(threads as usize) {
-                let size = (1u64 << 32) / u64::from(chunks);
-                let first = u64::from(chunk) * size;
-                let arguments: Vec<f32> =
-                    (first..first + size).map(|bits| f32::from_bits(bits as u32)).collect();
-                let here = worst_f32(row, &program, &arguments);
-                worst = if here.0 > worst.0 { here } else { worst };
-            }
-            worst
-        };
-        let (error, x) = std::thread::scope(|scope| {
-            let search = &search;
-            let all: Vec<_> = (0..threads).map(|t| scope.spawn(move || search(t))).collect();
-            let all = all.into_iter().map(|t| t.join().unwrap());
-            all.fold((0.0, 0.0), |worst, this| if this.0 > worst.0 { this } else { worst })
-        });
-        println!("| `{}` | {} | {error:.3} | {x:e} |", row.name, size(&program));
         assert!(error <= row.limits.0, "{}({x:e}) errs by {error} ULP", row.name);
     }
 }

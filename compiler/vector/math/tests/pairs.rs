@@ -184,6 +184,24 @@ impl Pair {
         self * FRAC_2_SQRT_PI * (-z).exp() * sum
     }
 
+    /// How much of the standard normal distribution is below.
+    pub fn normal_below(self) -> Pair {
+        let (a, one) = (-self, Pair::from(1.0));
+        if a.high < 4.0 {
+            return ((self * Pair::from(0.5).sqrt()).erf() + one).scale(-1);
+        }
+        // φ(a) / (a + 1 / (a + 2 / (a + 3 / …)))
+        let terms = (400.0 / a.high) as i32 + 2;
+        let fraction = (1..terms).rev().fold(a, |rest, n| a + Pair::from(f64::from(n)) / rest);
+        (-(a * a).scale(-1)).exp() / (PI_2.scale(2).sqrt() * fraction)
+    }
+
+    /// `√(8/π) (x + 0.044715 x³)`.
+    pub fn gelu_exponent(self) -> Pair {
+        let cubic = Pair::from(44715.0) / 1e6.into();
+        (Pair::from(4.0) / PI_2).sqrt() * (self + cubic * self * self * self)
+    }
+
     pub fn pow(self, y: Pair) -> Pair {
         (self.ln() * y).exp()
     }
