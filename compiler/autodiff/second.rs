@@ -55,13 +55,18 @@ pub fn hessian(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable>
 }
 
 /// A graph with the inputs of `graph`, then `tangent.NAME` for each input number in `wrt`, whose
-/// outputs are `jvp.grad.NAME` for each: the second derivatives of output number 0 times the
-/// tangents.
+/// outputs are those for each: the second derivatives of output number 0 times the tangents. Where
+/// no `jvp` goes through the gradient they are its `vjp`, which is the same, as second derivatives
+/// are symmetric.
 ///
 /// # Errors
 /// As [`gradient`].
 pub fn hvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
-    let mut derived = jvp(&gradients_alone(graph, wrt)?, wrt)?;
+    let gradients = gradients_alone(graph, wrt)?;
+    let mut derived = match goes_forward(&gradients) {
+        true => jvp(&gradients, wrt)?,
+        false => vjp(&gradients, wrt)?,
+    };
     keep_outputs(&mut derived, wrt.len());
     Ok(derived)
 }
