@@ -21,14 +21,34 @@ pub(super) fn rows() -> Vec<Builtin> {
         "take" ["x", "indices", "axis?"], "The elements at these indices along an axis (0).", take;
         "scatter_add" ["x", "indices", "updates", "axis?"], "`x` with each update added at its index along an axis (0).", scatter_add;
         "check_index" ["x", "size", "strict?"], "The indices as i64, each counted from the end where it is negative; one that is out of range is an error, with `strict` a negative one too.", check_index;
-        "logical_and" ["x", "y"], "Whether both are true.", |w, a| on_masks(w, a, MapOp::And);
-        "logical_or" ["x", "y"], "Whether one of two is true.", |w, a| on_masks(w, a, MapOp::Or);
+        "logical_and" ["x", "y"], "Whether both are true, or not 0.", |w, a| on_masks(w, a, MapOp::And);
+        "logical_or" ["x", "y"], "Whether one of two is true, or not 0.", |w, a| on_masks(w, a, MapOp::Or);
     }
 }
 
 fn on_masks<'w>(w: &mut Walk<'w>, args: &Args<'w>, map: MapOp) -> Eval<Value<'w>> {
-    let operands: Vec<_> = args.values.iter().flatten().cloned().collect();
-    w.elementwise(map, &format!("`{}`", map.row().name), &operands, args.span)
+    let what = format!("`{}`", map.row().name);
+    let mut operands = Vec::with_capacity(2);
+    for (value, at) in args.values.iter().flatten() {
+        let truth = value.map_leaves(&mut |leaf| truth(w, leaf, (&what, *at)))?;
+        operands.push((truth, *at));
+    }
+    w.elementwise(map, &what, &operands, args.span)
+}
+
+/// Whether the elements of a tensor are true, or not 0.
+fn truth<'w>(w: &mut Walk<'w>, value: &Value<'w>, (what, at): (&str, Span)) -> Eval<Value<'w>> {
+    let flags = match w.strong_dtype(value) {
+        Some(dtype) => dtype == DType::Bool,
+        None => value.has_flag() || !value.is_weak(),
+    };
+    match flags {
+        true => Ok(value.clone()),
+        false => {
+            let operands = [(value.clone(), at), (Value::int(0), at)];
+            w.elementwise(MapOp::Ne, what, &operands, at)
+        }
+    }
 }
 
 fn choose<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
