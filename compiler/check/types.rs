@@ -141,6 +141,8 @@ pub(crate) enum Mismatch {
     Rank,
     /// Another element type; why, where the written type does not tell.
     DType(Option<String>),
+    /// Another type than the tree that a name stands for; which one that is.
+    Tree(String),
     /// Another kind of type altogether.
     Kind,
     /// A name in the written type stands for no type.

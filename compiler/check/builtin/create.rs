@@ -104,7 +104,7 @@ fn like<'w>(w: &mut Walk<'w>, args: &Args<'w>, number: i64) -> Eval<Value<'w>> {
 fn full_like<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (value, at) = args.get(0);
     let value = w.strengthen(value, at)?;
-    value.map_leaves(&mut |leaf| {
+    w.map_moving(&value, &mut |w, leaf| {
         let Value::Tensor(of) = leaf else { return Err(w.expected("a tensor", leaf, at)) };
         let ty = w.leaf_ty(*of);
         let (number, at) = args.get(1);
@@ -245,7 +245,7 @@ fn tree_map<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (lambda, f_at) = lambda(w, args, 0, 1)?;
     let (value, at) = args.get(1);
     let value = w.strengthen(value, at)?;
-    let mapped = value.map_leaves(&mut |leaf| {
+    let mapped = w.map_moving(&value, &mut |w, leaf| {
         let argument = vec![(leaf.clone(), at)];
         let image = w.apply(Bound::Lambda(lambda.clone(), argument, f_at))?;
         w.strengthen(&image, f_at)
@@ -256,8 +256,8 @@ fn tree_map<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 fn tree_sum<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (value, at) = args.get(0);
     let value = w.strengthen(value, at)?;
-    let mut total: Option<Value<'w>> = None;
-    value.map_leaves(&mut |leaf| {
+    let mut sums = Vec::new();
+    w.each_moving(&value, &mut |w, leaf| {
         let x = w.to_tensor(leaf, None, at)?;
         let axes: smallvec::SmallVec<[u8; 4]> = (0..w.node_ty(x).rank() as u8).collect();
         let sum = match axes.is_empty() {
@@ -297,10 +297,31 @@ fn eye<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let shape: smallvec::SmallVec<[Dim; 4]> = [n.clone(), n].into_iter().collect();
     let iota = |axis| Op::Iota { dtype: DType::I64, shape: shape.clone(), axis };
     let rows = w.add(iota(0), &[], args.span)?;
+        sums.push((x, axes));
+        Ok(())
+    })?;
+    // Beside floats, what is none does not move, and does not count.
+    let is_float = |w: &Walk<'w>, x: NodeId| w.node_ty(x).dtype.is_float();
+    if sums.iter().any(|(x, _)| is_float(w, *x)) {
+        sums.retain(|(x, _)| is_float(w, *x));
+    }
+    // Floats of several types are added in one that holds them all.
+    let floats = || sums.iter().map(|(x, _)| w.node_ty(*x).dtype).filter(|d| d.is_float());
+    let shared = match floats().max_by_key(|dtype| dtype.size()) {
+        Some(widest) if floats().all(|d| d == widest || d.size() < widest.size()) => Some(widest),
+        Some(_) => Some(DType::F32),
+        None => None,
+    };
+    let mut total: Option<Value<'w>> = None;
+    for (x, axes) in sums {
     let columns = w.add(iota(1), &[], args.span)?;
     let mask = w.add(MapOp::Eq, &[rows, columns], args.span)?;
     let node = w.converted(mask, dtype, args.span)?;
     Ok(w.tensor(node))
+        let sum = match shared {
+            Some(dtype) => w.converted(sum, dtype, args.span)?,
+            None => sum,
+        };
 }
 
 /// An `i64` or a tensor of them: keys, seeds.

@@ -150,7 +150,7 @@ impl<'a, 'w> Unifier<'a, 'w> {
             }
             (Head::Tree(ty), _) => match ty == *actual {
                 true => Ok(()),
-                false => Err(Mismatch::Kind),
+                false => Err(Mismatch::Tree(format!("`{path}` is {} here", ty.show(self.world)))),
             },
             (Head::OpenTree(name), _) => {
                 if matches!(actual, Type::Function | Type::Static(_) | Type::Unit) {

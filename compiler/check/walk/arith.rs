@@ -265,19 +265,76 @@ impl<'w> Walk<'w> {
                 return Err(self.report(diagnostic.help(help)));
             }
         }
-        let parts = operands[tree].0.children().len();
-        let mut results = Vec::with_capacity(parts);
-        for part in 0..parts {
+        let scalars = self.of_each_leaf(like, operands, span)?;
+        self.leafwise(map, what, &scalars, span)
+    }
+
+    /// The operands, where the floats of a tree are of several types, with the scalars among them
+    /// as trees of one for each leaf, of its type.
+    fn of_each_leaf(
+        &mut self,
+        like: &Value<'w>,
+        operands: &[Operand<'w>],
+        span: Span,
+    ) -> Eval<Vec<Operand<'w>>> {
+        let mut each = operands.to_vec();
+        let mut dtypes = Vec::new();
+        like.map_tensors(&mut |leaf| {
+            dtypes.push(self.leaf_ty(leaf).dtype);
+            Value::Tensor(leaf)
+        });
+        let mut floats = dtypes.into_iter().filter(|dtype| dtype.is_float());
+        let first = floats.next();
+        if floats.all(|dtype| Some(dtype) == first) {
+            return Ok(each);
+        }
+        for (value, _) in &mut each {
+            let &mut Value::Tensor(scalar) = value else { continue };
+            if self.leaf_ty(scalar).dtype.is_float() {
+                *value = self.as_records(like).map_leaves(&mut |leaf| match leaf {
+                    Value::Tensor(leaf) if self.leaf_ty(*leaf).dtype.is_float() => {
+                        let node = self.node(scalar);
+                        let node = self.converted(node, self.leaf_ty(*leaf).dtype, span)?;
+                        Ok(self.tensor(node))
+                    }
+                    _ => Ok(Value::Tensor(scalar)),
+                })?;
+            }
+        }
+        Ok(each)
+    }
+
+    /// An operation on the leaves of trees of one form; scalars go with every leaf. What is frozen
+    /// is left as it is in the first struct; compared it is where it is of floats.
+    fn leafwise(
+        &mut self,
+        map: MapOp,
+        what: &str,
+        operands: &[Operand<'w>],
+        span: Span,
+    ) -> Eval<Value<'w>> {
+        let masks = usize::from(map.row().takes == Takes::MaskThenAny);
+        let trees = |from: usize| operands[from..].iter().map(|(v, _)| v).filter(|v| v.is_tree());
+        let Some(first) = trees(masks).next().or_else(|| trees(0).next()) else {
+            return self.on_tensors(map, what, operands, (span, None));
+        };
+        // A record goes with a struct of its fields, and gives one.
+        let structs = trees(masks).find(|v| matches!(v, Value::Struct(..)));
+        let like = structs.unwrap_or(first);
+        let mut results = Vec::with_capacity(like.children().len());
+        for (part, stays) in self.frozen_parts(like).into_iter().enumerate() {
             let of = |(value, at): &Operand<'w>| match value.is_tree() {
                 true => (value.children()[part].clone(), *at),
                 false => (value.clone(), *at),
             };
             let operands: Vec<Operand<'w>> = operands.iter().map(of).collect();
-            results.push(self.elementwise(map, what, &operands, span)?);
+            let compares = map.row().gives != Gives::Same;
+            let stays = stays && !(compares && self.all_floats(like.children()[part]));
+            results.push(match stays {
+                true => like.children()[part].clone(),
+                false => self.leafwise(map, what, &operands, span)?,
+            });
         }
-        // A record goes with a struct of its fields, and gives one.
-        let mut chosen = operands.iter().skip(usize::from(mask)).map(|(value, _)| value);
-        let like = chosen.find(|v| matches!(v, Value::Struct(..))).unwrap_or(like);
         Ok(self.retyped(like, like.with_children(results)))
     }
 

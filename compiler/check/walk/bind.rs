@@ -286,6 +286,9 @@ impl<'w> Walk<'w> {
             };
             let ty = param.ty.as_ref().and_then(|ty| binder.ground(self, ty).ok());
             let mut value = self.argument(arg, ty.as_ref());
+            if let Some(ty) = &ty {
+                value = self.as_asked(value, ty);
+            }
             if let Some(declared) = &param.ty {
                 value = self.record_as_declared(def.module, declared, value);
             }

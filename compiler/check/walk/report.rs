@@ -240,7 +240,11 @@ impl<'w> Walk<'w> {
                 let message = format!("nothing tells what `{name}` is here");
                 self.error(codes::CANNOT_INFER, ty.span, message)
             }
-            Mismatch::Size { .. } | Mismatch::Rank | Mismatch::DType(_) | Mismatch::Kind => {
+            Mismatch::Size { .. }
+            | Mismatch::Rank
+            | Mismatch::DType(_)
+            | Mismatch::Tree(_)
+            | Mismatch::Kind => {
                 unreachable!("a type alone has nothing to differ from")
             }
         }

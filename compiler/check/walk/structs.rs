@@ -9,6 +9,7 @@ use crate::check::value::Value;
 use crate::check::world::{Def, ModuleId, StructDef, StructId};
 use crate::diag::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast;
+use std::rc::Rc;
 
 impl<'w> Walk<'w> {
     /// `Mlp { hidden: h, out }`: the struct's arguments are inferred from the fields and from the
@@ -103,6 +104,63 @@ impl<'w> Walk<'w> {
         Some(Value::Struct(id, args?.into(), values.into()))
     }
 
+    /// The value as one of a type that is asked for, where all that differs is whether a tree is a
+    /// struct or the record of its fields: the lanes of a struct go where the struct does.
+    pub(crate) fn as_asked(&self, value: Value<'w>, ty: &Type) -> Value<'w> {
+        let part = |v: &Value<'w>, ty: &Type| self.as_asked(v.clone(), ty);
+        let asked = match (ty, &value) {
+            (Type::Tuple(types), Value::Tuple(parts)) if types.len() == parts.len() => {
+                Value::tuple(parts.iter().zip(types).map(|(v, ty)| part(v, ty)).collect())
+            }
+            (Type::Record(types), Value::Struct(..)) => {
+                let record = self.as_records(&value);
+                let same = matches!(&record, Value::Record(parts) if parts.len() == types.len());
+                if same { part(&record, ty) } else { return value }
+            }
+            (Type::Record(types), Value::Record(parts)) if parts.len() == types.len() => {
+                let named = parts.iter().zip(types);
+                Value::Record(named.map(|((n, v), (_, ty))| (n.clone(), part(v, ty))).collect())
+            }
+            (Type::Struct(id, args), Value::Struct(..) | Value::Record(_)) => {
+                match self.fields_asked(*id, args, &value) {
+                    Some(parts) => Value::Struct(*id, args.clone(), parts),
+                    None => return value,
+                }
+            }
+            _ => return value,
+        };
+        if self.ty(&asked) == *ty { asked } else { value }
+    }
+
+    /// The parts of a tree as the fields of a struct with these arguments; `None` where one does
+    /// not fit.
+    fn fields_asked(
+        &self,
+        id: StructId,
+        args: &[Generic],
+        value: &Value<'w>,
+    ) -> Option<Rc<[Value<'w>]>> {
+        let def = self.world.structure(id);
+        let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
+        for (binding, arg) in bindings.0.iter_mut().zip(args) {
+            binding.value = Some(arg.clone());
+        }
+        let given = |i: usize| match value {
+            Value::Struct(found, _, parts) if *found == id => parts.get(i),
+            Value::Record(parts) if parts.len() == def.decl.fields.len() => {
+                let name = &def.decl.fields[i].name.name;
+                parts.iter().find(|(n, _)| n == name).map(|(_, v)| v)
+            }
+            _ => None,
+        };
+        let field = |(i, field): (usize, &ast::StructField)| {
+            let ty = self.try_ground(def.module, &bindings, &field.ty).ok()?;
+            let part = self.as_asked(given(i)?.clone(), &ty);
+            (self.ty(&part) == ty).then_some(part)
+        };
+        def.decl.fields.iter().enumerate().map(field).collect()
+    }
+
     /// The value, a record as the struct that is declared, where it fits.
     pub(crate) fn record_as_declared(
         &self,
@@ -123,6 +181,57 @@ impl<'w> Walk<'w> {
             }
             _ => value,
         }
+    }
+
+    /// For each part of a tree, whether it is of a `frozen` field, which does not move.
+    pub(crate) fn frozen_parts(&self, tree: &Value<'w>) -> Vec<bool> {
+        match tree {
+            Value::Struct(id, ..) => {
+                let fields = &self.world.structure(*id).decl.fields;
+                fields.iter().map(|field| field.frozen).collect()
+            }
+            other => vec![false; other.children().len()],
+        }
+    }
+
+    /// Whether every tensor of a tree is one of floats.
+    pub(crate) fn all_floats(&self, tree: &Value<'w>) -> bool {
+        let mut all = true;
+        tree.map_tensors(&mut |leaf| {
+            all &= self.leaf_ty(leaf).dtype.is_float();
+            Value::Tensor(leaf)
+        });
+        all
+    }
+
+    /// A tree with an image in the place of each leaf, but for what is frozen and no float.
+    pub(crate) fn map_moving(
+        &mut self,
+        tree: &Value<'w>,
+        f: &mut dyn FnMut(&mut Self, &Value<'w>) -> Eval<Value<'w>>,
+    ) -> Eval<Value<'w>> {
+        if !tree.is_tree() {
+            return f(self, tree);
+        }
+        let mut parts = Vec::new();
+        for (part, stays) in tree.children().into_iter().zip(self.frozen_parts(tree)) {
+            let stays = stays && !self.all_floats(part);
+            parts.push(if stays { part.clone() } else { self.map_moving(part, f)? });
+        }
+        Ok(tree.with_children(parts))
+    }
+
+    /// Calls a function for each leaf of a tree that is not frozen.
+    pub(crate) fn each_moving(
+        &mut self,
+        tree: &Value<'w>,
+        f: &mut dyn FnMut(&mut Self, &Value<'w>) -> Eval<()>,
+    ) -> Eval<()> {
+        if !tree.is_tree() {
+            return f(self, tree);
+        }
+        let mut parts = tree.children().into_iter().zip(self.frozen_parts(tree));
+        parts.try_for_each(|(part, stays)| if stays { Ok(()) } else { self.each_moving(part, f) })
     }
 
     /// A field's value, fitted to the field's type, whose open names it may bind.
@@ -327,6 +436,9 @@ impl<'w> Walk<'w> {
                     Some(why) => diagnostic.here(why),
                     None => diagnostic,
                 })
+            }
+            Mismatch::Tree(why) => {
+                self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message).here(why))
             }
             Mismatch::Kind => self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message)),
             Mismatch::Unknown(name) => self.unknown_type(&name),

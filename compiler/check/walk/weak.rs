@@ -204,10 +204,12 @@ impl<'w> Walk<'w> {
                     items.iter().zip(types).map(|(v, t)| self.fit(v, t, span)).collect();
                 Value::tuple(items?)
             }
-            (Value::Record(_), Type::Struct(id, _)) => {
-                self.record_as(*id, value).unwrap_or_else(|| value.clone())
-            }
-            _ => value.clone(),
+            (Value::Record(_), Type::Struct(id, _)) => match self.as_asked(value.clone(), ty) {
+                fitted @ Value::Struct(..) => fitted,
+                // What it is then says what differs.
+                _ => self.record_as(*id, value).unwrap_or_else(|| value.clone()),
+            },
+            _ => self.as_asked(value.clone(), ty),
         })
     }
 
