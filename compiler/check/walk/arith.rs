@@ -112,7 +112,11 @@ impl<'w> Walk<'w> {
 
     fn fold_dims(&mut self, op: BinaryOp, a: &Dim, b: &Dim, span: Span) -> Eval<Option<Static>> {
         let known = a.known().zip(b.known());
-        let order = |f: fn(&i64, &i64) -> bool| known.map(|(a, b)| Static::Bool(f(&a, &b)));
+        // Sizes whose difference is known are ordered, whatever they are.
+        let known_or = || Some((a.checked_sub(b)?.known()?, 0));
+        let order = |f: fn(&i64, &i64) -> bool| {
+            known.or_else(known_or).map(|(a, b)| Static::Bool(f(&a, &b)))
+        };
         let dim = |w: &mut Self, result: Option<Dim>| {
             let what = format!("{} {} {}", grouped(a), op.symbol(), grouped(b));
             w.fits(result, &what, span).map(|dim| Some(Static::Dim(dim)))
@@ -126,11 +130,8 @@ impl<'w> Walk<'w> {
                     return Err(self.error(codes::INEXACT_DIVISION, span, "division by 0"));
                 }
                 (Some(quotient), _) => Some(Static::Dim(quotient)),
-                // Numbers that do not divide are a fraction; sizes that do not must say so.
-                (None, Some((a, b))) if a.checked_rem(b).is_some() => {
-                    Some(Static::Float(a as f64 / b as f64, None))
-                }
-                (None, Some(_)) => dim(self, None)?,
+                // Numbers are divided toward zero; sizes that do not divide must say so.
+                (None, Some((a, b))) => dim(self, a.checked_div(b).map(Dim::Const))?,
                 (None, None) => None,
             },
             BinaryOp::Rem => {
@@ -503,7 +504,7 @@ fn grouped(dim: &Dim) -> String {
     }
 }
 
-fn has_float(value: &Value<'_>) -> bool {
+pub(super) fn has_float(value: &Value<'_>) -> bool {
     match value {
         Value::Static(Static::Float(..)) => true,
         Value::List(items) => items.iter().any(|(v, _)| has_float(v)),

@@ -89,7 +89,14 @@ impl<'w> Walk<'w> {
             }
             Callable::Builtin(builtin) => {
                 let slots: Vec<Slot<'_>> = builtin.slots().collect();
-                let values = self.evaluated(builtin.name, &slots, args, callee)?;
+                let assigned = self.assigned(builtin.name, &slots, args, callee)?;
+                let mut values = self.values_of(&assigned, args)?;
+                let written = |i: usize| match &args[i].given {
+                    Given::Written(expr) => Some(*expr),
+                    Given::Made(_) => None,
+                };
+                let exprs: Vec<_> = assigned.iter().map(|at| at.and_then(written)).collect();
+                self.arguments_with_fractions(builtin, &exprs, &mut values, want);
                 Ok(Bound::Builtin(builtin, Args { values, span: call, want: want.cloned() }))
             }
             Callable::Convert(dtype) => {
@@ -158,9 +165,18 @@ impl<'w> Walk<'w> {
         callee: Span,
     ) -> Eval<Vec<Option<(Value<'w>, Span)>>> {
         let assigned = self.assigned(name, slots, args, callee)?;
+        self.values_of(&assigned, args)
+    }
+
+    /// The values of the arguments at these positions.
+    fn values_of(
+        &mut self,
+        assigned: &[Option<usize>],
+        args: &[Argument<'w>],
+    ) -> Eval<Vec<Option<(Value<'w>, Span)>>> {
         let mut failed = false;
-        let mut values = Vec::with_capacity(slots.len());
-        for at in assigned {
+        let mut values = Vec::with_capacity(assigned.len());
+        for &at in assigned {
             let value = at.map(|i| (self.argument(&args[i], None), args[i].span));
             failed |= value.as_ref().is_some_and(|(v, _)| v.is_error());
             values.push(value);
@@ -286,6 +302,11 @@ impl<'w> Walk<'w> {
             };
             let ty = param.ty.as_ref().and_then(|ty| binder.ground(self, ty).ok());
             let mut value = self.argument(arg, ty.as_ref());
+            if let (Given::Written(expr), None) = (&arg.given, &ty)
+                && binder.takes_float(param, &value)
+            {
+                value = self.as_fraction(expr, value);
+            }
             if let Some(ty) = &ty {
                 value = self.as_asked(value, ty);
             }

@@ -5,7 +5,7 @@ use crate::check::suggest::nearest;
 use crate::check::types::Type;
 use crate::check::value::{Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::Dim;
+use crate::graph::{Dim, TensorType};
 use crate::syntax::ast::{self, PatternKind, Stmt, StmtKind};
 
 /// Turns that a `for` of a function may take: each is written out.
@@ -195,7 +195,9 @@ impl<'w> Walk<'w> {
     ) -> Eval<()> {
         if let (Some(op), PatternKind::Name(name)) = (op, &target.kind) {
             let old = self.name(name, target.span)?;
-            let by = self.expr(value, None);
+            let dtype = self.strong_dtype(&old).filter(|_| !old.is_tree());
+            let want = dtype.map(|dtype| Type::Tensor(TensorType::scalar(dtype)));
+            let by = self.expr(value, want.as_ref());
             let span = target.span.to(value.span);
             let new = self.binary(op, (old, target.span), (by, value.span), span)?;
             return self.store(target, &new, span);

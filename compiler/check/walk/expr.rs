@@ -1,5 +1,6 @@
 //! Expressions.
 
+use super::fraction::{asks_float, fraction};
 use super::{Eval, Walk};
 use crate::check::builtin;
 use crate::check::suggest::{self, nearest};
@@ -7,7 +8,7 @@ use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Lambda, Leaf, Static, Value};
 use crate::check::world::{Def, GenericSort, ModuleId};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::graph::{Dim, NodeId, Op};
+use crate::graph::{Dim, NodeId, Op, TensorType};
 use crate::syntax::ast::{self, Expr, ExprKind};
 use std::rc::Rc;
 use tensc_runtime::DType;
@@ -46,7 +47,7 @@ impl<'w> Walk<'w> {
                     items.iter().enumerate().map(|(i, item)| self.expr(item, part(i))).collect();
                 Ok(Value::tuple(items))
             }
-            ExprKind::Array(items) => self.list(items),
+            ExprKind::Array(items) => self.list(items, want),
             ExprKind::Struct { path, fields, rest } => {
                 self.struct_literal(path, fields, rest.as_deref(), span, want)
             }
@@ -69,9 +70,13 @@ impl<'w> Walk<'w> {
             }
             ExprKind::Binary { op, left, right, .. } => {
                 let want = want.filter(|_| op.keeps_element_type());
-                let a = self.operand(left, want);
-                let b = self.operand(right, want);
-                self.binary(*op, (a, left.span), (b, right.span), span)
+                let mut values = [self.operand(left, want), self.operand(right, want)];
+                self.with_fractions(&[left, right], &mut values);
+                let [a, b] = values;
+                match fraction(*op, &a, &b) {
+                    Some(fraction) if asks_float(want) => Ok(fraction),
+                    _ => self.binary(*op, (a, left.span), (b, right.span), span),
+                }
             }
             ExprKind::If { cond, then, otherwise } => {
                 self.if_expr(cond, then, otherwise.as_deref(), span, want)
@@ -135,8 +140,15 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn list(&mut self, items: &'w [Expr]) -> Eval<Value<'w>> {
+    fn list(&mut self, items: &'w [Expr], want: Option<&Type>) -> Eval<Value<'w>> {
         let mut list = Vec::with_capacity(items.len());
+        let row = match want {
+            Some(Type::Tensor(ty)) => {
+                let shape = ty.shape.iter().skip(1).cloned();
+                Some(Type::Tensor(TensorType::new(ty.dtype, shape)))
+            }
+            _ => None,
+        };
         for item in items {
             if let ExprKind::Spread(pack) = &item.kind {
                 match self.name(&pack.name, pack.span)? {
@@ -146,8 +158,13 @@ impl<'w> Walk<'w> {
                     other => return Err(self.expected("a pack of sizes", &other, pack.span)),
                 }
             } else {
-                list.push((self.expr(item, None), item.span));
+                list.push((self.expr(item, row.as_ref()), item.span));
             }
+        }
+        if items.len() == list.len() {
+            let (mut values, spans): (Vec<_>, Vec<_>) = list.into_iter().unzip();
+            self.with_fractions(&items.iter().collect::<Vec<_>>(), &mut values);
+            list = values.into_iter().zip(spans).collect();
         }
         Ok(Value::List(list.into()))
     }
@@ -366,10 +383,15 @@ impl<'w> Walk<'w> {
         match value {
             Value::Static(Static::Dim(dim)) => Ok(dim.clone()),
             Value::Error => Err(self.reported()),
-            Value::Tensor(leaf) => self.known_integer(*leaf).ok_or_else(|| {
-                let message = "a size must be known to the compiler, this is computed at run time";
-                self.error(codes::NOT_STATIC, span, message)
-            }),
+            Value::Tensor(leaf) => match self.known_integer(*leaf) {
+                Some(dim) => Ok(dim),
+                None => {
+                    self.whole_quotient(*leaf, span)?;
+                    let message =
+                        "a size must be known to the compiler, this is computed at run time";
+                    Err(self.error(codes::NOT_STATIC, span, message))
+                }
+            },
             other => Err(self.expected("a size", other, span)),
         }
     }
@@ -422,6 +444,7 @@ impl<'w> Walk<'w> {
                 let outside = std::mem::replace(&mut self.both_ways, true);
                 let a = self.block(then, want);
                 let b = otherwise.map_or(Value::Unit, |e| self.expr(e, want));
+                let (a, b) = self.arms_with_fractions((then, a), (otherwise, b));
                 self.both_ways = outside;
                 self.assignable_from = before;
                 if otherwise.is_none() && !matches!(a, Value::Unit | Value::Error) {

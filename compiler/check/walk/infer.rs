@@ -143,6 +143,12 @@ impl<'w> Binder<'w> {
         written_dtype(ty, &self.bindings.or(&self.hints), value)
     }
 
+    /// Whether a parameter whose sizes are open, or whose element type is, is one of floats.
+    pub(super) fn takes_float(&self, param: &ast::Param, value: &Value<'w>) -> bool {
+        let dtype = param.ty.as_ref().and_then(|ty| self.open_dtype(ty, value));
+        dtype.is_some_and(DType::is_float)
+    }
+
     /// The type of all floats in the arguments that are trees, where it is one: what scalars that
     /// go with the trees are of.
     fn tree_dtype(&self, walk: &Walk<'w>, values: &[(Value<'w>, Span)]) -> Option<DType> {

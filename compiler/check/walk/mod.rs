@@ -19,6 +19,7 @@ mod call;
 mod comprehend;
 mod declare;
 mod expr;
+mod fraction;
 mod index;
 mod infer;
 mod lazy;

@@ -1,0 +1,154 @@
+//! Quotients of known integers: integers toward zero, and fractions where a float is asked for.
+//!
+//! A declared type asks when an expression is walked. The other operand, another element of a list
+//! or another argument is known only then, so such a quotient is walked once more; it is of known
+//! numbers alone and leaves no trace.
+
+use super::arith::has_float;
+use super::expr::integer;
+use super::slice::as_multiple;
+use super::{Eval, Walk};
+use crate::check::builtin::{Builtin, Run};
+use crate::check::types::Type;
+use crate::check::value::{Callable, Leaf, Static, Value};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::graph::ops::elementwise::Takes;
+use crate::graph::{Dim, MapOp, Op, TensorType};
+use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind};
+use tensc_runtime::DType;
+
+/// Built-in functions with parameters of the element type of others.
+const OF_ONE_TYPE: [(&str, &[&str]); 7] = [
+    ("where", &["x", "y"]),
+    ("clip", &["x", "low", "high"]),
+    ("max", &["x", "y"]),
+    ("min", &["x", "y"]),
+    ("full", &["value"]),
+    ("full_like", &["value"]),
+    ("pad", &["value"]),
+];
+/// Built-in functions with parameters that are floats.
+const OF_FLOATS: [(&str, &[&str]); 2] =
+    [("linspace", &["start", "stop"]), ("uniform", &["low", "high"])];
+
+impl<'w> Walk<'w> {
+    /// Takes the quotients of known integers among these values for fractions, where another of
+    /// them is a float and so asks for one: `x * (1 / 2)`.
+    pub(super) fn with_fractions(&mut self, exprs: &[&'w Expr], values: &mut [Value<'w>]) {
+        if !exprs.iter().any(|expr| divides(expr)) || !values.iter().any(|v| self.is_float(v)) {
+            return;
+        }
+        for (expr, value) in exprs.iter().zip(values) {
+            *value = self.as_fraction(expr, value.clone());
+        }
+    }
+
+    /// What an expression is where a float is asked for: the quotient of known integers a fraction.
+    pub(super) fn as_fraction(&mut self, expr: &'w Expr, value: Value<'w>) -> Value<'w> {
+        let float = Type::Tensor(TensorType::scalar(DType::F32));
+        match value {
+            Value::Static(Static::Dim(_)) | Value::List(_) if divides(expr) => {
+                self.expr(expr, Some(&float))
+            }
+            value => value,
+        }
+    }
+
+    fn is_float(&self, value: &Value<'w>) -> bool {
+        match value {
+            Value::Function(f) => matches!(**f, Callable::Convert(dtype) if dtype.is_float()),
+            value => self.strong_dtype(value).is_some_and(DType::is_float) || has_float(value),
+        }
+    }
+
+    /// The arms of an `if` as [`Walk::with_fractions`] has them.
+    pub(super) fn arms_with_fractions(
+        &mut self,
+        (then, a): (&'w ast::Block, Value<'w>),
+        (otherwise, b): (Option<&'w Expr>, Value<'w>),
+    ) -> (Value<'w>, Value<'w>) {
+        let (Some(x), Some(y)) = (alone(then), otherwise) else { return (a, b) };
+        let mut values = [a, b];
+        self.with_fractions(&[x, y], &mut values);
+        values.into()
+    }
+
+    /// The arguments of a built-in function, the quotients among them fractions where it takes
+    /// floats, or where another argument or `want` asks for the same type.
+    pub(super) fn arguments_with_fractions(
+        &mut self,
+        builtin: &'static Builtin,
+        exprs: &[Option<&'w Expr>],
+        values: &mut [Option<(Value<'w>, Span)>],
+        want: Option<&Type>,
+    ) {
+        let given = || exprs.iter().zip(values.iter());
+        if !given().any(|(expr, _)| expr.is_some_and(divides)) {
+            return;
+        }
+        let float = |w: &Self, value: &Option<(Value<'w>, Span)>| {
+            value.as_ref().is_some_and(|(value, _)| w.is_float(value))
+        };
+        let asked = asks_float(want) || given().any(|(_, value)| float(self, value));
+        let names = |table: &[(&str, &'static [&'static str])]| {
+            table.iter().find(|(name, _)| *name == builtin.name).map_or(&[][..], |(_, names)| names)
+        };
+        let takes = |name: &str| match builtin.run {
+            Run::Map(map) => asked || map.row().takes == Takes::Float,
+            _ => names(&OF_FLOATS).contains(&name) || asked && names(&OF_ONE_TYPE).contains(&name),
+        };
+        for ((slot, expr), value) in builtin.slots().zip(exprs).zip(values) {
+            if let (Some(expr), Some((value, _)), true) = (expr, value, takes(slot.name)) {
+                *value = self.as_fraction(expr, value.clone());
+            }
+        }
+    }
+
+    /// Refuses the quotient of sizes that are not known to divide, where a size is needed.
+    pub(super) fn whole_quotient(&mut self, leaf: Leaf, span: Span) -> Eval<()> {
+        let Leaf::Node(level, node) = leaf else { return Ok(()) };
+        let graph = &self.levels[level as usize].graph;
+        let Op::Map(MapOp::Div) = graph.op(node) else { return Ok(()) };
+        let size = |i: usize| integer(graph.op(graph.operands(node)[i]));
+        let (Some(size), Some(by)) = (size(0), size(1)) else { return Ok(()) };
+        let message = format!("{size} / {by} is not known to be whole: it is no size");
+        let mut diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
+        diagnostic.help.extend(by.known().map(|by| as_multiple(&size, by)));
+        Err(self.report(diagnostic))
+    }
+}
+
+/// Whether the type that is asked for is one of floats.
+pub(super) fn asks_float(want: Option<&Type>) -> bool {
+    matches!(want, Some(Type::Tensor(ty)) if ty.dtype.is_float())
+}
+
+/// What `a / b` is as a fraction, where that is no integer.
+pub(super) fn fraction<'w>(op: BinaryOp, a: &Value<'w>, b: &Value<'w>) -> Option<Value<'w>> {
+    let (Value::Static(Static::Dim(Dim::Const(a))), Value::Static(Static::Dim(Dim::Const(b)))) =
+        (a, b)
+    else {
+        return None;
+    };
+    let broken = op == BinaryOp::Div && a.checked_rem(*b).is_some_and(|rest| rest != 0);
+    broken.then(|| Value::Static(Static::Float(*a as f64 / *b as f64, None)))
+}
+
+/// Whether a number is written as a quotient, or is made of one.
+pub(super) fn divides(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Paren(inner) => divides(inner),
+        ExprKind::Block(block) => alone(block).is_some_and(divides),
+        ExprKind::Array(items) => items.iter().any(divides),
+        ExprKind::Unary { operand, .. } => divides(operand),
+        ExprKind::Binary { op, left, right, .. } => {
+            *op == BinaryOp::Div || divides(left) || divides(right)
+        }
+        _ => false,
+    }
+}
+
+/// The expression that is all of a block.
+fn alone(block: &ast::Block) -> Option<&Expr> {
+    block.value.as_deref().filter(|_| block.stmts.is_empty())
+}
