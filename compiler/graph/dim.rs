@@ -80,6 +80,15 @@ impl Dim {
         (by > 0 && terms.iter().all(whole)).then(|| rest % by)
     }
 
+    /// Whether it falls, and never rises, with the sizes in it: `-H`, `1 - 2*H`; a number, whether
+    /// it is below 0.
+    pub fn has_negative_terms_only(&self) -> bool {
+        match self {
+            Dim::Const(n) => *n < 0,
+            Dim::Poly(terms) => terms.iter().all(|(m, n)| m.is_empty() || *n < 0),
+        }
+    }
+
     /// Every variable that occurs.
     pub fn vars(&self) -> Vec<DimVar> {
         let mut vars: Vec<DimVar> = self.terms().into_iter().flat_map(|(m, _)| m).collect();
@@ -339,6 +348,17 @@ mod tests {
         assert_eq!((size.clone() - Dim::Const(1)).remainder(2), None, "it is -1 where H is 0");
         assert_eq!((size - Dim::Const(2) * b).remainder(2), None, "it may be below 0");
         assert_eq!((odd.remainder(0), odd.remainder(-2)), (None, None));
+    }
+
+    #[test]
+    fn what_only_falls_with_its_sizes_is_told_from_what_may_rise() {
+        let (b, h) = (var(0, "B"), var(1, "H"));
+        let minus = |d: &Dim| Dim::Const(0) - d.clone();
+        assert!(minus(&h).has_negative_terms_only());
+        assert!((Dim::Const(1) - h.clone() * b.clone()).has_negative_terms_only());
+        assert!(!(b.clone() - h.clone()).has_negative_terms_only());
+        assert!(Dim::Const(-1).has_negative_terms_only());
+        assert!(!Dim::Const(0).has_negative_terms_only());
     }
 
     #[test]

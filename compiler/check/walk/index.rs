@@ -287,10 +287,7 @@ impl<'w> Walk<'w> {
         match &value {
             Value::Error => Err(self.reported()),
             Value::Static(Static::Dim(at)) => {
-                let at = match at.known() {
-                    Some(n) if n < 0 => size.clone() + at.clone(),
-                    _ => at.clone(),
-                };
+                let at = self.place(at, size, expr.span)?;
                 let room = (size.clone() - at.clone()).known();
                 if at.known().is_some_and(|n| n < 0) || room.is_some_and(|n| n <= 0) {
                     let index = self.text(expr.span);

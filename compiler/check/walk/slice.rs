@@ -102,7 +102,7 @@ impl<'w> Walk<'w> {
         let value = self.expr(expr, None);
         let Value::Tensor(leaf) = value else {
             let at = self.as_dim(&value, expr.span)?;
-            return Ok(Bound::Known(from_either_end(at, size)));
+            return self.place(&at, size, expr.span).map(Bound::Known);
         };
         let node = self.node(leaf);
         let ty = self.node_ty(node);
@@ -113,11 +113,22 @@ impl<'w> Walk<'w> {
         Ok(Bound::Scalar(leaf, node))
     }
 
+    /// A place on an axis of this size, which may be counted from its end.
+    pub(super) fn place(&mut self, at: &Dim, size: &Dim, span: Span) -> Eval<Dim> {
+        from_either_end(at, size).ok_or_else(|| {
+            let message =
+                format!("whether {at} is negative, and counts from the end, is not known");
+            let diagnostic = Diagnostic::error(codes::BAD_INDEX, span, message);
+            let from_end = size.clone() + at.clone();
+            self.report(diagnostic.help(format!("from the end it is {from_end}")))
+        })
+    }
+
     /// Where a bound is, if the compiler knows it.
     fn known_bound(&self, bound: &Bound, size: &Dim) -> Option<Dim> {
         match bound {
             Bound::Known(at) => Some(at.clone()),
-            Bound::Scalar(leaf, _) => Some(from_either_end(self.known_integer(*leaf)?, size)),
+            Bound::Scalar(leaf, _) => from_either_end(&self.known_integer(*leaf)?, size),
         }
     }
 
@@ -156,6 +167,11 @@ impl<'w> Walk<'w> {
         let known = distance.terms.is_empty();
         let len = known.then(|| self.steps(&Dim::Const(0), &distance.constant, step)).flatten();
         let Some(len) = len else {
+            for bound in [from, to] {
+                if let Bound::Scalar(leaf, _) = bound {
+                    self.whole_quotient(*leaf, span)?;
+                }
+            }
             let message = format!(
                 "how many elements `{}` takes is not known to the compiler",
                 self.text(span)
@@ -306,11 +322,12 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// A negative number that is known counts from the end.
-fn from_either_end(at: Dim, size: &Dim) -> Dim {
-    match at.known() {
-        Some(n) if n < 0 => size.clone() + at,
-        _ => at,
+/// A place on an axis: what is negative for all sizes above 0, `-2` and `-H`, counts from the end;
+/// `None` of what is so for some, `1 - H`.
+fn from_either_end(at: &Dim, size: &Dim) -> Option<Dim> {
+    match at.has_negative_terms_only() {
+        false => Some(at.clone()),
+        true => (at.constant_term() <= 0).then(|| size.clone() + at.clone()),
     }
 }
 
