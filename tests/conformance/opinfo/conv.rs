@@ -199,7 +199,11 @@ fn convolved(c: &mut Call<'_>, n: usize) -> Result<String, String> {
     let bias = c.has("bias");
     batched(c, n, |c, x| {
         // The sizes of filters tell the groups, but not those of filters that are transposed.
-        let groups = if name == "convolve" { "" } else { ", groups = groups" };
+        let (name, groups) = match name {
+            "convolve" if c.int("groups")? != 1 => ("convolve_in_groups", ""),
+            "convolve" => (name, ""),
+            _ => (name, ", groups = groups"),
+        };
         let y = c.bind(format!("conv.{name}({x}, weight, {numbers}{groups})"));
         let ones = ", 1".repeat(n);
         Ok(if bias { format!("{y} + reshape(bias, [-1{ones}])") } else { y })
