@@ -29,6 +29,17 @@ pub fn format_value(tensor: &Tensor, format: TextFormat) -> String {
         Align::Left => format!("{text:<width$}"),
         Align::Right => format!("{text:>width$}"),
         Align::Center => format!("{text:^width$}"),
+        Align::Zeros => with_zeros(&text, width),
+    }
+}
+
+/// A number with zeros between its sign and its digits; what is none (`inf`, a list) with blanks in
+/// front.
+fn with_zeros(text: &str, width: usize) -> String {
+    let (sign, digits) = text.split_at(usize::from(text.starts_with('-')));
+    match digits.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("{sign}{digits:0>width$}", width = width.saturating_sub(sign.len())),
+        false => format!("{text:>width$}"),
     }
 }
 
@@ -112,6 +123,10 @@ mod tests {
             format_value(&share, TextFormat { align: Some(Align::Left), ..wide }),
             "0.98    "
         );
+        let zeros = TextFormat { align: Some(Align::Zeros), ..wide };
+        assert_eq!(format_value(&share, zeros), "00000.98");
+        assert_eq!(format_value(&Tensor::scalar(-7i64), zeros), "-0000007");
+        assert_eq!(format_value(&Tensor::scalar(f32::NEG_INFINITY), zeros), "    -inf");
         assert_eq!(format_value(&share, format(Some(2), None, FormatStyle::Exponent)), "9.81e-1");
         let whole = Tensor::scalar(9_007_199_254_740_993i64);
         let exponent = format(None, None, FormatStyle::Exponent);

@@ -103,6 +103,10 @@ fn argsort<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let x = w.tensor_arg(args, 0)?;
     let axis = axis_or_last(w, args, 1, x)?;
     let descending = w.flag_arg(args, 2)?;
+    let x = match w.node_ty(x).dtype {
+        DType::Bool => w.converted(x, DType::U8, args.span)?,
+        _ => x,
+    };
     let node = w.add(Op::Argsort { axis: axis as u8, descending }, &[x], args.span)?;
     Ok(w.tensor(node))
 }

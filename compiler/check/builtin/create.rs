@@ -1,7 +1,7 @@
 //! Tensors from sizes, values and keys.
 
 use super::{Args, Builtin, Run};
-use crate::check::value::{Callable, Lambda, Value};
+use crate::check::value::{Callable, Lambda, Static, Value};
 use crate::check::walk::{Bound, Eval, Walk};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::fused::ReduceOp;
@@ -30,8 +30,8 @@ pub(super) fn rows() -> Vec<Builtin> {
         "list" ["count", "f"], "The list `[f(0), f(1), …]` of so many values; numbers among them stay known.", list;
         "fold" ["count", "start", "f"], "`f(… f(f(start, 0), 1) …, count - 1)`, written out: shapes may change on the way.", fold;
         "tree_map" ["f", "x"], "A function applied to each tensor of a struct, tuple or record.", tree_map;
-        "tree_sum" ["x"], "The sum of all elements of all tensors of a struct; they are of one element type.", tree_sum;
-        "eye" ["n", "dtype?"], "The identity matrix.", eye;
+        "tree_sum" ["x"], "The sum of all elements of all tensors of a struct; of the floats where there are any, in the widest of their types.", tree_sum;
+        "eye" ["n", "columns?", "dtype?"], "1 on the diagonal and 0 elsewhere: the identity matrix, or one of other columns; `eye(n, dtype)` too.", eye;
         "key" ["seed"], "The key of random draws that a seed names; of a tensor of seeds, keys.", key;
         "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
         "split" ["key", "count?"], "So many independent keys from one (2), as a tuple.", split;
@@ -116,6 +116,10 @@ fn full_like<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 fn arange<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let float = |i: usize| matches!(args.given(i), Some((Value::Static(Static::Float(..)), _)));
+    if (0..3).any(float) {
+        return arange_of_floats(w, args);
+    }
     let (first, at) = args.get(0);
     let first = w.as_dim(first, at)?;
     let (start, stop) = match args.given(1) {
@@ -149,10 +153,41 @@ fn arange<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     Ok(value)
 }
 
+/// `start + i * step` for as many `i` as stay before `stop`; each rounded once.
+fn arange_of_floats<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let mut numbers = [0.0f64, 0.0, 1.0];
+    for (i, number) in numbers.iter_mut().enumerate() {
+        *number = match args.given(i) {
+            None => continue,
+            Some((Value::Static(Static::Float(x, _)), _)) => *x,
+            Some((Value::Static(Static::Dim(Dim::Const(n))), _)) => *n as f64,
+            Some((other, at)) => return Err(w.not_known("a number", other, at)),
+        };
+    }
+    let [start, stop, step] = match args.given(1) {
+        Some(_) => numbers,
+        None => [0.0, numbers[0], numbers[2]],
+    };
+    let count = ((stop - start) / step).ceil();
+    if count.is_nan() || count >= i32::MAX.into() {
+        let message = format!("there is no end from {start} to {stop} by {step}");
+        return Err(w.error(codes::BAD_ARGUMENTS, args.span, message));
+    }
+    let dtype = new_dtype(w, args, 3)?;
+    let shape = std::iter::once(Dim::Const(count.max(0.0) as i64)).collect();
+    let node = w.add(Op::Iota { dtype: DType::F64, shape, axis: 0 }, &[], args.span)?;
+    let mut value = (w.tensor(node), args.span);
+    for (map, number) in [(MapOp::Mul, step), (MapOp::Add, start)] {
+        let number = (Value::Static(Static::Float(number, None)), args.span);
+        value.0 = w.elementwise(map, "`arange`", &[value.clone(), number], args.span)?;
+    }
+    w.convert(&value.0, dtype, args.span, args.span)
+}
+
 fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let count = w.int_arg(args, 2)?;
-    if count < 2 {
-        return Err(w.error(codes::BAD_ARGUMENTS, args.get(2).1, "at least 2 numbers are needed"));
+    if count < 1 {
+        return Err(w.error(codes::BAD_ARGUMENTS, args.get(2).1, "at least 1 number is needed"));
     }
     let dtype = new_dtype(w, args, 3)?;
     // Spaced in a wider type, so that each number is rounded once.
@@ -164,7 +199,9 @@ fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let shape = [Dim::Const(count)];
     let steps = Op::Iota { dtype: wide, shape: shape.as_slice().into(), axis: 0 };
     let steps = w.add(steps, &[], span)?;
-    let last = w.constant(Scalar::from_f64(wide, (count - 1) as f64), span);
+    // One alone is the start.
+    let turns = (count - 1).max(1) as f64;
+    let last = w.constant(Scalar::from_f64(wide, turns), span);
     let range = w.add(MapOp::Sub, &[stop, start], span)?;
     let unit = w.add(MapOp::Div, &[range, last], span)?;
     let all = |w: &mut Walk<'w>, scalar: NodeId| w.stretch(scalar, &shape, span);
@@ -260,9 +297,30 @@ fn tree_sum<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     w.each_moving(&value, &mut |w, leaf| {
         let x = w.to_tensor(leaf, None, at)?;
         let axes: smallvec::SmallVec<[u8; 4]> = (0..w.node_ty(x).rank() as u8).collect();
+        sums.push((x, axes));
+        Ok(())
+    })?;
+    // Beside floats, what is none does not move, and does not count.
+    let is_float = |w: &Walk<'w>, x: NodeId| w.node_ty(x).dtype.is_float();
+    if sums.iter().any(|(x, _)| is_float(w, *x)) {
+        sums.retain(|(x, _)| is_float(w, *x));
+    }
+    // Floats of several types are added in one that holds them all.
+    let floats = || sums.iter().map(|(x, _)| w.node_ty(*x).dtype).filter(|d| d.is_float());
+    let shared = match floats().max_by_key(|dtype| dtype.size()) {
+        Some(widest) if floats().all(|d| d == widest || d.size() < widest.size()) => Some(widest),
+        Some(_) => Some(DType::F32),
+        None => None,
+    };
+    let mut total: Option<Value<'w>> = None;
+    for (x, axes) in sums {
         let sum = match axes.is_empty() {
             true => x,
             false => w.add(Op::Reduce(ReduceOp::Sum, axes), &[x], args.span)?,
+        };
+        let sum = match shared {
+            Some(dtype) => w.converted(sum, dtype, args.span)?,
+            None => sum,
         };
         let sum = (w.tensor(sum), at);
         total = Some(match total.take() {
@@ -271,8 +329,7 @@ fn tree_sum<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
                 w.elementwise(MapOp::Add, "`tree_sum`", &[(so_far, at), sum], args.span)?
             }
         });
-        Ok(leaf.clone())
-    })?;
+    }
     match total {
         Some(total) => Ok(total),
         None => Err(w.expected("a tensor or a struct of tensors", &value, at)),
@@ -293,35 +350,19 @@ fn list<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 fn eye<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let (n, at) = args.get(0);
     let n = w.as_dim(n, at)?;
-    let dtype = new_dtype(w, args, 1)?;
-    let shape: smallvec::SmallVec<[Dim; 4]> = [n.clone(), n].into_iter().collect();
+    let (columns, dtype) = match args.given(1) {
+        Some((Value::Function(_), _)) if args.given(2).is_none() => (n.clone(), 1),
+        Some((columns, at)) => (w.as_dim(columns, at)?, 2),
+        None => (n.clone(), 2),
+    };
+    let dtype = new_dtype(w, args, dtype)?;
+    let shape: smallvec::SmallVec<[Dim; 4]> = [n, columns].into_iter().collect();
     let iota = |axis| Op::Iota { dtype: DType::I64, shape: shape.clone(), axis };
     let rows = w.add(iota(0), &[], args.span)?;
-        sums.push((x, axes));
-        Ok(())
-    })?;
-    // Beside floats, what is none does not move, and does not count.
-    let is_float = |w: &Walk<'w>, x: NodeId| w.node_ty(x).dtype.is_float();
-    if sums.iter().any(|(x, _)| is_float(w, *x)) {
-        sums.retain(|(x, _)| is_float(w, *x));
-    }
-    // Floats of several types are added in one that holds them all.
-    let floats = || sums.iter().map(|(x, _)| w.node_ty(*x).dtype).filter(|d| d.is_float());
-    let shared = match floats().max_by_key(|dtype| dtype.size()) {
-        Some(widest) if floats().all(|d| d == widest || d.size() < widest.size()) => Some(widest),
-        Some(_) => Some(DType::F32),
-        None => None,
-    };
-    let mut total: Option<Value<'w>> = None;
-    for (x, axes) in sums {
     let columns = w.add(iota(1), &[], args.span)?;
     let mask = w.add(MapOp::Eq, &[rows, columns], args.span)?;
     let node = w.converted(mask, dtype, args.span)?;
     Ok(w.tensor(node))
-        let sum = match shared {
-            Some(dtype) => w.converted(sum, dtype, args.span)?,
-            None => sum,
-        };
 }
 
 /// An `i64` or a tensor of them: keys, seeds.

@@ -3,7 +3,8 @@
 use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
-use crate::graph::{Dim, Op};
+use crate::diag::Span;
+use crate::graph::{Dim, NodeId, Op};
 use tensc_runtime::linear::Linear;
 
 pub(super) fn rows() -> Vec<Builtin> {
@@ -43,7 +44,8 @@ fn linear<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Linear) -> Eval<Value<'w>> 
             let shape: Vec<Dim> = batch.chain([size, Dim::Const(1)]).collect();
             right = w.stretch(right, &shape, at)?;
         }
-        operands.push(right);
+        let (a, b) = in_one_batch(w, operands[0], right, args.span)?;
+        operands = vec![a, b];
     }
     let types: Vec<_> = operands.iter().map(|&n| w.node_ty(n).clone()).collect();
     if let Err(e) = Op::Linear(op).infer(&types.iter().collect::<Vec<_>>()) {
@@ -56,4 +58,26 @@ fn linear<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Linear) -> Eval<Value<'w>> 
         node = w.reshape(node, shape, args.span)?;
     }
     Ok(w.tensor(node))
+}
+
+/// Matrices whose axes before the last two are stretched to those of each other, by the rule of
+/// broadcasting; as they are where that does not fit.
+fn in_one_batch(w: &mut Walk<'_>, a: NodeId, b: NodeId, span: Span) -> Eval<(NodeId, NodeId)> {
+    let (left, right) = (w.node_ty(a).shape.clone(), w.node_ty(b).shape.clone());
+    let (Some(n), Some(m)) = (left.len().checked_sub(2), right.len().checked_sub(2)) else {
+        return Ok((a, b));
+    };
+    let size = |shape: &[Dim], axis: usize| shape.iter().rev().nth(axis).cloned();
+    let mut batch = Vec::new();
+    for axis in (0..n.max(m)).rev() {
+        match (size(&left[..n], axis), size(&right[..m], axis)) {
+            (Some(a), Some(b)) if b.is(1) || a == b => batch.push(a),
+            (Some(a), Some(b)) if a.is(1) => batch.push(b),
+            (Some(_), Some(_)) => return Ok((a, b)),
+            (a, b) => batch.extend(a.or(b)),
+        }
+    }
+    let whole = |matrix: &[Dim]| -> Vec<Dim> { batch.iter().chain(matrix).cloned().collect() };
+    let (left, right) = (whole(&left[n..]), whole(&right[m..]));
+    Ok((w.stretch(a, &left, span)?, w.stretch(b, &right, span)?))
 }

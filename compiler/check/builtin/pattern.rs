@@ -36,9 +36,15 @@ pub(super) fn of_product(w: &mut Walk<'_>, text: &str, at: Span, ranks: &[usize]
     }
     for (name, place) in inputs.iter().chain(&output).flatten() {
         let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if !plain && name != DOTS {
+        let number = name.starts_with(|c: char| c.is_numeric());
+        if (!plain || number) && name != DOTS {
             let message = format!("`{name}` is no name of an axis");
-            return Err(w.error(codes::BAD_PATTERN, *place, message));
+            let diagnostic = Diagnostic::error(codes::BAD_PATTERN, *place, message);
+            let help = "name the axis, or take one of size 1 away first: squeeze(x)";
+            return Err(w.report(match number {
+                true => diagnostic.help(help),
+                false => diagnostic,
+            }));
         }
     }
     for axes in inputs.iter().chain(&output) {

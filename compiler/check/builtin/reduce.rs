@@ -176,15 +176,33 @@ fn extreme<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp, map: MapOp) -> E
         }
         let (x, x_at) = args.get(0);
         let operands = [(x.clone(), x_at), (y.clone(), at)];
+        let flags = operands.iter().any(|(v, _)| is_flag(w, v));
+        let map = match map {
+            MapOp::Max if flags => MapOp::Or,
+            MapOp::Min if flags => MapOp::And,
+            map => map,
+        };
         return w.elementwise(map, &format!("`{}`", op.name()), &operands, args.span);
     }
     let values = vec![args.values[0].clone(), args.values[2].clone(), args.values[3].clone()];
+    let op = match op {
+        ReduceOp::Max if is_flag(w, args.get(0).0) => ReduceOp::Any,
+        ReduceOp::Min if is_flag(w, args.get(0).0) => ReduceOp::All,
+        op => op,
+    };
     reduce(w, &Args { values, ..args.clone() }, op)
+}
+
+fn is_flag<'w>(w: &Walk<'w>, value: &Value<'w>) -> bool {
+    w.strong_dtype(value).map_or_else(|| value.has_flag(), |dtype| dtype == DType::Bool)
 }
 
 fn arg_reduce<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp) -> Eval<Value<'w>> {
     let mut x = w.tensor_arg(args, 0)?;
     let name = if op == ReduceOp::Max { "argmax" } else { "argmin" };
+    if w.node_ty(x).dtype == DType::Bool {
+        x = w.converted(x, DType::U8, args.span)?;
+    }
     refuse_dtype(w, args, (op, name), w.node_ty(x).dtype)?;
     let ty = w.node_ty(x).clone();
     let axis = match args.given(1) {

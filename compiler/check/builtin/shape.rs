@@ -298,7 +298,9 @@ fn pad<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         }
         end.extend(sizes.into_iter().map(|(d, _)| d));
     }
-    if let Some((mode, at)) = args.given(5) {
+    let constant =
+        |v: &Value<'_>| matches!(v, Value::Static(Static::Str(s, _)) if &**s == "constant");
+    if let Some((mode, at)) = args.given(5).filter(|(mode, _)| !constant(mode)) {
         let Value::Static(Static::Str(mode, _)) = mode else {
             return Err(w.expected("the name of a mode", mode, at));
         };
@@ -309,7 +311,9 @@ fn pad<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         let Some(mode) = Around::of(mode) else {
             let message = format!("there is no mode `{mode}`");
             let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, at, message);
-            return Err(w.report(diagnostic.help("write \"reflect\", \"edge\" or \"wrap\"")));
+            return Err(
+                w.report(diagnostic.help("write \"constant\", \"reflect\", \"edge\" or \"wrap\""))
+            );
         };
         let node = around(w, x, &ends, mode, args.span)?;
         return Ok(w.tensor(node));

@@ -192,7 +192,8 @@ impl<'w> Walk<'w> {
             }
         }
         let whole = |w: &Self, value| w.strong_dtype(value).is_some_and(DType::is_int);
-        if whole(self, &base.0) && whole(self, &exponent.0) {
+        let counts = |v: &Value<'w>| matches!(v, Value::Static(Static::Dim(_)));
+        if (whole(self, &base.0) || counts(&base.0)) && whole(self, &exponent.0) {
             let (x, n) = (self.text(base.1), self.text(exponent.1));
             let message = "`**` of integers takes a known exponent from 1 to 16";
             let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message);

@@ -314,6 +314,8 @@ pub enum Align {
     Right,
     /// `^`
     Center,
+    /// `0`: a number on the right, with zeros after its sign.
+    Zeros,
 }
 
 /// The notation of a shown number.

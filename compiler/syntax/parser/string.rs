@@ -248,7 +248,7 @@ impl Parser<'_> {
                 d = d.help(help);
             }
             self.report(d.help(
-                "a format is `[<|>|^][width][.digits][e|%]`: `{x:.4}`, `{x:>8.2}`, `{x:.1%}`",
+                "a format is `[<|>|^|0][width][.digits][e|%]`: `{x:.4}`, `{x:>8.2}`, `{x:.1%}`",
             ));
             Failed
         })
@@ -289,18 +289,21 @@ fn escape(rest: &str) -> Option<(char, usize)> {
     Some((simple, 1))
 }
 
-/// `[<|>|^][width][.precision][e|%|c]`, not empty.
+/// `[<|>|^|0][width][.precision][e|%|c]`, not empty.
 fn read_format(text: &str, span: Span) -> Option<Format> {
     let mut rest = text.trim();
+    let after = rest.strip_prefix('0');
+    let zeros = after.is_some_and(|width| width.starts_with(|c: char| c.is_ascii_digit()));
     let mut eat = |prefixes: &[char]| {
         let c = rest.chars().next().filter(|c| prefixes.contains(c))?;
         rest = &rest[c.len_utf8()..];
         Some(c)
     };
-    let align = eat(&['<', '>', '^']).map(|c| match c {
+    let align = eat(if zeros { &['0'] } else { &['<', '>', '^'] }).map(|c| match c {
         '<' => Align::Left,
         '>' => Align::Right,
-        _ => Align::Center,
+        '^' => Align::Center,
+        _ => Align::Zeros,
     });
     let number = |eat: &mut dyn FnMut(&[char]) -> Option<char>| {
         let mut digits = String::new();

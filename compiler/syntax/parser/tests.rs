@@ -234,7 +234,7 @@ test \"{x}\" {}
         5:20 E0109 this `}` closes no interpolation
             help: write `}}` for a brace
         5:25 E0109 `.4.4` is not a format
-            help: a format is `[<|>|^][width][.digits][e|%]`: `{x:.4}`, `{x:>8.2}`, `{x:.1%}`
+            help: a format is `[<|>|^|0][width][.digits][e|%]`: `{x:.4}`, `{x:>8.2}`, `{x:.1%}`
         5:34 E0101 expected `}` or `:` and a format, found `y`
         6:12 E0001 the language does not use the character `−`
             help: write `-`

@@ -413,6 +413,7 @@ fn format_text(format: &Format) -> String {
         Some(Align::Left) => "<",
         Some(Align::Right) => ">",
         Some(Align::Center) => "^",
+        Some(Align::Zeros) => "0",
         None => "",
     });
     if let Some(width) = format.width {

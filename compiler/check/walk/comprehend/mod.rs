@@ -299,6 +299,9 @@ impl<'w> Walk<'w> {
                 let (base, node) = lane.view.base;
                 let size = self.levels[base as usize].graph.ty(node).shape[axis].clone();
                 let Some(places) = lane.view.places(form, number, &size) else { continue };
+                if form.is_negative_alone(number) {
+                    return Err(self.from_the_end(&index.name, form.span, &size));
+                }
                 if places.known().is_some_and(|n| n < 0) {
                     return Err(self.no_place(&index.name, &lane.view, (axis, form), &size));
                 }
@@ -320,6 +323,13 @@ impl<'w> Walk<'w> {
             let help = format!("index an axis by it, or say its bound: `{} < N`", index.name);
             self.report(error.help(help))
         })
+    }
+
+    /// Refuses `x[-i]`, which is inside for `i = 0` alone, and is meant otherwise elsewhere.
+    fn from_the_end(&mut self, name: &str, at: Span, size: &Dim) -> Reported {
+        let message = format!("-{name} is below 0, and does not count from the end here");
+        let error = Diagnostic::error(codes::BAD_INDEX, at, message);
+        self.report(error.help(format!("from the end it is {size} - 1 - {name}")))
     }
 
     /// A range with where it comes from.

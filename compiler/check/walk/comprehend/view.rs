@@ -69,6 +69,12 @@ impl Form {
         }
     }
 
+    /// Whether it is a negative multiple of an index, and nothing else.
+    pub(super) fn is_negative_alone(&self, index: u32) -> bool {
+        let negative = self.terms.get(&index).is_some_and(|&by| by < 0);
+        negative && self.terms.len() == 1 && self.constant.is(0)
+    }
+
     /// The level of the outermost index.
     pub(in crate::check::walk) fn outermost(&self) -> Option<u32> {
         self.terms.keys().next().copied()
