@@ -1,22 +1,69 @@
-//! How much memory a plan needs where the program asks for less: `checkpoint`. And a call that
-//! needs more than there is, which is an error.
+//! How much memory plans need: training steps, and `checkpoint`, which asks for less. And a call
+//! that needs more than there is, which is an error.
 
+use std::collections::BTreeMap;
+use tensc::kernel::plan::lives;
+use tensc::kernel::{self, Program};
 use tensc::pipeline::{Options, PLAN, Recorder, compile};
 use tensc::session::{Argument, CallError};
-use tensc::{Module, Session, Tensor, kernel};
+use tensc::{Module, Session, Tensor};
 
 const BLOCKS: usize = 6;
 
 /// The bytes of the arena of a function of the source.
 fn arena(source: &str, function: &str) -> usize {
     let module = Module::from_source("memory.tx", source).expect("the program is right");
+    planned(&module, function).plan.bytes
+}
+
+/// The program of a function, with its plan.
+fn planned(module: &Module, function: &str) -> Program {
     let function = module.function(function).expect("it is there");
     let mut recorder = Recorder { wanted: vec![PLAN.name.to_string()], ..Recorder::default() };
     compile(&function.typed().graph, &Options::default(), &mut recorder).expect("it compiles");
     let (_, text) = &recorder.texts[0];
     let program = kernel::text::parse(text).expect("what is printed reads back");
     kernel::verify(&program).expect("the plan is sound");
-    program.plan.bytes
+    program
+}
+
+/// The most bytes of the arena that hold something at once: at each kernel, all buffers from their
+/// first use to their last, where those that share memory count once.
+fn largest_live_set(program: &Program) -> usize {
+    let lives = lives(program);
+    let at = |time: usize| {
+        let mut bytes = BTreeMap::new();
+        for (i, buffer) in program.buffers.iter().enumerate() {
+            let alive = lives[i].is_some_and(|(first, last)| (first..=last).contains(&time));
+            if let (true, Some(offset)) = (alive, program.plan.offsets[i]) {
+                let size = buffer.elements * buffer.dtype.size();
+                let shared = bytes.entry(offset).or_insert(0);
+                *shared = size.max(*shared);
+            }
+        }
+        bytes.values().sum()
+    };
+    (0..program.kernels.len()).map(at).max().unwrap_or(0)
+}
+
+/// New parameters and optimiser state are written over the old ones, and what lies between takes
+/// little more than what is needed at once.
+#[test]
+fn a_training_step_needs_its_parameters_and_what_is_alive() {
+    for workload in ["rmsprop_b128", "rmsprop_b1024", "sgd_b128", "sgd_b1024"] {
+        let file = format!("benches/workloads/mlp_train_{workload}.tx");
+        let program = planned(&Module::from_file(file).expect("it is right"), "bench");
+        let (bytes, live) = (program.plan.bytes, largest_live_set(&program));
+        assert!(live > 0 && 4 * bytes <= 5 * live, "{workload}: {bytes} bytes for {live}");
+        let taken: Vec<u32> = program.plan.donations.iter().map(|&(_, output)| output).collect();
+        for (number, output) in program.outputs.iter().enumerate() {
+            let name = &program.buffers[output.0 as usize].name;
+            assert!(
+                taken.contains(&(number as u32)) || name.contains("loss"),
+                "{workload}: {name}"
+            );
+        }
+    }
 }
 
 /// Blocks of two products each, the function that differentiates through `f` and the loop over
