@@ -103,6 +103,11 @@ impl<'w> Walk<'w> {
                 let slots = [Slot { name: "x", optional: false }];
                 let values = self.evaluated(dtype.name(), &slots, args, callee)?;
                 let value = values.into_iter().flatten().next().expect("it must be given");
+                if let (true, Some(Given::Written(expr))) =
+                    (dtype.is_float(), args.first().map(|arg| &arg.given))
+                {
+                    self.warn_of_lost_fraction(expr, &value.0);
+                }
                 Ok(Bound::Convert(*dtype, value, call))
             }
             Callable::Transform(transform, inner) => {

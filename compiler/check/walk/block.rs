@@ -108,7 +108,9 @@ impl<'w> Walk<'w> {
 
     fn bound_value(&mut self, binding: &'w ast::Binding) -> Value<'w> {
         let Some(ty) = &binding.ty else {
-            return self.expr(&binding.value, None);
+            let value = self.expr(&binding.value, None);
+            self.warn_of_lost_fraction(&binding.value, &value);
+            return value;
         };
         let want = self.ground(ty);
         let value = self.expr(&binding.value, want.as_ref().ok());

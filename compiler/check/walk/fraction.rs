@@ -54,6 +54,26 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Warns of a quotient without a declared type whose integer is surprising: 0, or one of numbers
+    /// as they are written. Whoever reads its name later may have meant the fraction.
+    pub(super) fn warn_of_lost_fraction(&mut self, expr: &'w Expr, value: &Value<'w>) {
+        let &Value::Static(Static::Dim(Dim::Const(whole))) = value else { return };
+        if !divides(expr) || whole != 0 && !is_of_literals(expr) {
+            return;
+        }
+        let fraction = self.as_fraction(expr, value.clone());
+        if let Value::Static(Static::Float(fraction, _)) = fraction
+            && fraction != whole as f64
+        {
+            let text = self.text(expr.span);
+            let message = format!("`{text}` is {whole}: integers are divided toward zero");
+            let warning = Diagnostic::warning(codes::INEXACT_DIVISION, expr.span, message);
+            self.report(
+                warning.help(format!("the fraction is {fraction}; write a number as `1.0`")),
+            );
+        }
+    }
+
     fn is_float(&self, value: &Value<'w>) -> bool {
         match value {
             Value::Function(f) => matches!(**f, Callable::Convert(dtype) if dtype.is_float()),
@@ -144,6 +164,17 @@ pub(super) fn divides(expr: &Expr) -> bool {
         ExprKind::Binary { op, left, right, .. } => {
             *op == BinaryOp::Div || divides(left) || divides(right)
         }
+        _ => false,
+    }
+}
+
+/// Whether a number is written as numbers and operators alone.
+fn is_of_literals(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Int { .. } => true,
+        ExprKind::Paren(inner) => is_of_literals(inner),
+        ExprKind::Unary { operand, .. } => is_of_literals(operand),
+        ExprKind::Binary { left, right, .. } => is_of_literals(left) && is_of_literals(right),
         _ => false,
     }
 }
