@@ -54,8 +54,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Warns of a quotient without a declared type whose integer is surprising: 0, or one of numbers
-    /// as they are written. Whoever reads its name later may have meant the fraction.
+    /// Warns of a quotient without a declared type whose integer surprises: 0, or one of numbers as
+    /// they are written. Whoever reads its name later may have meant the fraction.
     pub(super) fn warn_of_lost_fraction(&mut self, expr: &'w Expr, value: &Value<'w>) {
         let &Value::Static(Static::Dim(Dim::Const(whole))) = value else { return };
         if !divides(expr) || whole != 0 && !is_of_literals(expr) {
