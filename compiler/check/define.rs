@@ -100,6 +100,7 @@ pub(crate) fn instantiate(
             return Err(walk.error(codes::SHAPE_MISMATCH, ty.span, message));
         }
     }
+    bindings = bindings.or_default(&def.decl.generics);
     for binding in &mut bindings.0 {
         if let (None, GenericSort::DType(_)) = (&binding.value, binding.sort) {
             binding.value = Some(Generic::DType(DType::F32));

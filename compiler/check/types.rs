@@ -9,7 +9,7 @@ mod unify;
 
 pub(crate) use unify::Unifier;
 
-use super::world::{Def, GenericSort, StructId, World};
+use super::world::{Def, GenericSort, StructId, World, default_of};
 use crate::graph::{Dim, TensorType};
 use crate::syntax::ast;
 use std::rc::Rc;
@@ -55,11 +55,18 @@ impl Type {
         match self {
             Type::Tensor(ty) => ty.to_string(),
             Type::Struct(def, args) => {
-                let name = &world.structure(*def).decl.name.name;
-                if args.is_empty() {
+                let decl = &world.structure(*def).decl;
+                let name = &decl.name.name;
+                // What is as by default goes without saying.
+                let said = |(param, arg): (&ast::GenericParam, &Generic)| {
+                    default_of(param).is_none_or(|dtype| *arg != Generic::DType(dtype))
+                };
+                let last = decl.generics.iter().zip(args.iter()).rposition(said);
+                let said = &args[..last.map_or(0, |i| i + 1)];
+                if said.is_empty() {
                     return name.clone();
                 }
-                let args: Vec<String> = args.iter().map(|a| a.show(world)).collect();
+                let args: Vec<String> = said.iter().map(|a| a.show(world)).collect();
                 format!("{name}[{}]", args.join(", "))
             }
             Type::Tuple(items) if items.len() == 1 => format!("({},)", items[0].show(world)),
@@ -118,6 +125,16 @@ impl Bindings {
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Binding> {
         self.0.iter_mut().rev().find(|b| b.name == name)
+    }
+
+    /// What is not bound as it is by default.
+    pub(crate) fn or_default(mut self, generics: &[ast::GenericParam]) -> Bindings {
+        for (binding, param) in self.0.iter_mut().zip(generics) {
+            if binding.value.is_none() {
+                binding.value = default_of(param).map(Generic::DType);
+            }
+        }
+        self
     }
 
     /// The values of bound parameters, each replaced by that of `other` where it has none.
@@ -196,9 +213,10 @@ impl TypeScope<'_, '_> {
             Head::Tree(_) => Err(Mismatch::Malformed(span, format!("`{path}` takes no sizes"))),
             Head::Struct(def) => {
                 let sorts = &self.world.structure(def).sorts;
-                let groups = split_args(sorts, args, span)?;
-                let ground = |(sort, group): (&GenericSort, &[ast::GenericArg])| {
-                    self.ground_generic(*sort, group, span)
+                let groups = self.split_args(def, args, span)?;
+                let ground = |(sort, group): (&GenericSort, Group<'_>)| match group {
+                    Group::Written(args) => self.ground_generic(*sort, args, span),
+                    Group::Default(dtype) => Ok(Generic::DType(dtype)),
                 };
                 let args: Vec<Generic> =
                     sorts.iter().zip(groups).map(ground).collect::<Result<_, _>>()?;
@@ -217,7 +235,11 @@ impl TypeScope<'_, '_> {
             GenericSort::Dim => Generic::Dim(self.dim(as_dim(&args[0])?)?),
             GenericSort::Pack => Generic::Pack(self.ground_shape(args)?),
             GenericSort::DType(_) => match self.head(&as_path(&args[0])?)? {
-                Head::Tensor(dtype) => Generic::DType(dtype),
+                Head::Tensor(dtype) if sort.accepts(dtype) => Generic::DType(dtype),
+                Head::Tensor(dtype) => {
+                    let message = format!("this struct is of no {dtype}");
+                    return Err(Mismatch::Malformed(args[0].span(), message));
+                }
                 Head::OpenDType(name) => return Err(Mismatch::Open(name)),
                 _ => {
                     let message = "an element type was expected here".to_string();
@@ -294,6 +316,56 @@ impl TypeScope<'_, '_> {
         }
     }
 
+    /// Which of the arguments in brackets belong to each parameter: a pack takes what is left.
+    /// Where there is one, as many parameters with a default are given as element types end the
+    /// list.
+    fn split_args<'a>(
+        &self,
+        def: StructId,
+        args: &'a [ast::GenericArg],
+        span: crate::diag::Span,
+    ) -> Result<Vec<Group<'a>>, Mismatch> {
+        let def = self.world.structure(def);
+        let defaults = def.decl.generics.iter().map(default_of);
+        let optional = defaults.clone().flatten().count();
+        let given = args.iter().rev().take_while(|arg| self.is_dtype(arg)).count();
+        let packs = def.sorts.iter().filter(|s| **s == GenericSort::Pack).count();
+        let single = def.sorts.len() - packs;
+        let needed = match packs {
+            0 => args.len().clamp(single - optional, single),
+            _ => single - optional.saturating_sub(given),
+        };
+        if args.len() < needed || (packs == 0 && args.len() > needed) {
+            let (wanted, found) = (single - optional, args.len());
+            let s = if wanted == 1 { "" } else { "s" };
+            let or = if optional > 0 { format!(" or {single}") } else { String::new() };
+            let message =
+                format!("this struct takes {wanted}{or} argument{s} in brackets, found {found}");
+            return Err(Mismatch::Malformed(span, message));
+        }
+        let mut rest = args;
+        let mut groups = Vec::with_capacity(def.sorts.len());
+        for (sort, default) in def.sorts.iter().zip(defaults) {
+            groups.push(match default {
+                Some(dtype) if rest.is_empty() => Group::Default(dtype),
+                _ => {
+                    let pack = *sort == GenericSort::Pack;
+                    let width = if pack { args.len() - needed } else { 1 };
+                    let (group, after) = rest.split_at(width);
+                    rest = after;
+                    Group::Written(group)
+                }
+            });
+        }
+        Ok(groups)
+    }
+
+    /// Whether the argument names an element type.
+    fn is_dtype(&self, arg: &ast::GenericArg) -> bool {
+        let head = as_path(arg).and_then(|path| self.head(&path));
+        matches!(head, Ok(Head::Tensor(_) | Head::OpenDType(_)))
+    }
+
     /// What the name before the brackets stands for.
     fn head(&self, path: &ast::Path) -> Result<Head, Mismatch> {
         if let Some(name) = path.as_name() {
@@ -336,31 +408,14 @@ enum Head {
     Struct(StructId),
     Key,
 }
-/// Which of the arguments in brackets belong to each parameter: a pack takes what is left.
-fn split_args<'a>(
-    sorts: &[GenericSort],
-    args: &'a [ast::GenericArg],
-    span: crate::diag::Span,
-) -> Result<Vec<&'a [ast::GenericArg]>, Mismatch> {
-    let packs = sorts.iter().filter(|s| **s == GenericSort::Pack).count();
-    let single = sorts.len() - packs;
-    if args.len() < single || (packs == 0 && args.len() > single) {
-        let (wanted, found) = (single, args.len());
-        let s = if wanted == 1 { "" } else { "s" };
-        let message = format!("this struct takes {wanted} argument{s} in brackets, found {found}");
-        return Err(Mismatch::Malformed(span, message));
-    }
-    let mut rest = args;
-    let mut groups = Vec::with_capacity(sorts.len());
-    for sort in sorts {
-        let width = if *sort == GenericSort::Pack { args.len() - single } else { 1 };
-        let (group, after) = rest.split_at(width.min(rest.len()));
-        groups.push(group);
-        rest = after;
-    }
-    Ok(groups)
-}
 
+/// What was written for a generic parameter of a struct.
+enum Group<'a> {
+    /// Its arguments: one, or those of a pack.
+    Written(&'a [ast::GenericArg]),
+    /// Nothing: it is this element type.
+    Default(DType),
+}
 /// The argument as a size.
 fn as_dim(arg: &ast::GenericArg) -> Result<&ast::Dim, Mismatch> {
     match arg {

@@ -146,6 +146,11 @@ impl GenericSort {
     }
 }
 
+/// The element type that a generic parameter is where nothing else is said.
+pub(crate) fn default_of(param: &ast::GenericParam) -> Option<DType> {
+    param.default.as_ref().and_then(|name| DType::from_name(&name.name))
+}
+
 /// A function of the program or the library.
 #[derive(Clone, Debug)]
 pub(crate) struct FnDef {

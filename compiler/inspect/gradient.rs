@@ -206,7 +206,7 @@ fn param(name: &str, tree: &Tree<TensorType>) -> ast::Param {
 
 fn generic(name: &str) -> GenericParam {
     let name = ast::Ident { name: name.to_string(), span: NOWHERE };
-    GenericParam { name, kind: GenericKind::Plain, span: NOWHERE }
+    GenericParam { name, kind: GenericKind::Plain, default: None, span: NOWHERE }
 }
 
 /// The syntax of a program's sources.

@@ -323,3 +323,100 @@ fn mm[A, B](m: f32[A, B], v: f32[B]) -> f32[A] = m @ v
     4 errors
     "#);
 }
+
+#[test]
+fn defaults_of_generic_parameters() {
+    let text = r#"import std.nn.{Dense, dense}
+struct Late[T: float = f32, N] { w: T[N] }
+struct Whole[N, T: float = i64] { w: T[N] }
+struct Sized[N = 3] { w: f32[N] }
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0101]: expected the element type that it is where nothing else is said, found `3`
+     --> test.tx:4:18
+      |
+    4 | struct Sized[N = 3] { w: f32[N] }
+      |                  ^
+
+    error[E0221]: `N` has no default
+     --> test.tx:2:29
+      |
+    2 | struct Late[T: float = f32, N] { w: T[N] }
+      |                             ^
+      |
+      = help: parameters with a default come last
+
+    error[E0221]: `T` cannot be `i64` by default
+     --> test.tx:3:28
+      |
+    3 | struct Whole[N, T: float = i64] { w: T[N] }
+      |                            ^^^
+      |
+      = help: a default is an element type: `T: float = f32`
+
+    3 errors
+    "#);
+    let text = r#"import std.nn.{Dense, dense}
+struct Own[N..., T: number = f32] { w: T[N...] }
+fn f(p: Dense[4, 3], x: f64[2, 4]) = dense(p, x)
+fn g(p: Dense[4, 3, f64]) -> Dense[4, 3] = p
+fn h(p: Dense[4, 3, i64]) = p
+fn i(p: Dense[4]) = p
+fn j(p: Dense[4, 3, 5]) = p
+fn k(p: Own[4, 3, i64]) -> Own[4, 3] = p
+fn l(p: Own[4, f32, 3]) = p
+"#;
+    assert_snapshot!(messages(text), @r#"
+    error[E0202]: `x` of `dense` is T[B..., I], found f64[2, 4]
+     --> test.tx:3:47
+      |
+    3 | fn f(p: Dense[4, 3], x: f64[2, 4]) = dense(p, x)
+      |                                               ^ `T` is f32 here
+      |
+      = note: it is dense(p: Dense[I, O, T], x: T[B..., I])
+
+    error[E0201]: expected Dense[4, 3], found Dense[4, 3, f64]
+     --> test.tx:4:44
+      |
+    4 | fn g(p: Dense[4, 3, f64]) -> Dense[4, 3] = p
+      |                              -----------   ^
+      |                              |
+      |                              Dense[4, 3] is declared here
+
+    error[E0221]: this struct is of no i64
+     --> test.tx:5:21
+      |
+    5 | fn h(p: Dense[4, 3, i64]) = p
+      |                     ^^^
+
+    error[E0221]: this struct takes 2 or 3 arguments in brackets, found 1
+     --> test.tx:6:9
+      |
+    6 | fn i(p: Dense[4]) = p
+      |         ^^^^^^^^
+
+    error[E0221]: a type was expected here, found a size
+     --> test.tx:7:21
+      |
+    7 | fn j(p: Dense[4, 3, 5]) = p
+      |                     ^
+
+    error[E0201]: expected Own[4, 3], found Own[4, 3, i64]
+     --> test.tx:8:40
+      |
+    8 | fn k(p: Own[4, 3, i64]) -> Own[4, 3] = p
+      |                            ---------   ^
+      |                            |
+      |                            Own[4, 3] is declared here
+
+    error[E0302]: `f32` is no type and no size that is known here
+     --> test.tx:9:16
+      |
+    9 | fn l(p: Own[4, f32, 3]) = p
+      |                ^^^
+      |
+      = help: did you mean `i32`?
+
+    7 errors
+    "#);
+}

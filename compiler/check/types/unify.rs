@@ -1,9 +1,7 @@
 //! Matching a written type against one: the bindings that make them equal.
 
 use super::super::world::{DTypeBound, GenericSort, ModuleId, World};
-use super::{
-    Binding, Bindings, Generic, Head, Mismatch, Type, TypeScope, as_dim, as_path, split_args,
-};
+use super::{Binding, Bindings, Generic, Group, Head, Mismatch, Type, TypeScope, as_dim, as_path};
 use crate::graph::{Dim, DimVar};
 use crate::syntax::ast;
 use tensc_runtime::DType;
@@ -161,11 +159,16 @@ impl<'a, 'w> Unifier<'a, 'w> {
                 Ok(())
             }
             (Head::Struct(def), Type::Struct(found, actual)) if def == *found => {
-                let sorts = self.world.structure(def).sorts.clone();
-                let groups: Vec<Vec<ast::GenericArg>> =
-                    split_args(&sorts, args, span)?.into_iter().map(<[_]>::to_vec).collect();
-                for (group, actual) in groups.iter().zip(actual.iter()) {
-                    self.unify_generic(group, span, actual)?;
+                let groups = self.scope().split_args(def, args, span)?;
+                for (group, actual) in groups.into_iter().zip(actual.iter()) {
+                    match group {
+                        Group::Written(args) => self.unify_generic(args, span, actual)?,
+                        Group::Default(dtype) if *actual == Generic::DType(dtype) => {}
+                        Group::Default(dtype) => {
+                            let why = format!("`{path}` is of {dtype} where nothing else is said");
+                            return Err(Mismatch::DType(Some(why)));
+                        }
+                    }
                 }
                 Ok(())
             }

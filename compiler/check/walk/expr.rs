@@ -325,27 +325,35 @@ impl<'w> Walk<'w> {
             );
             return Err(self.error(codes::BAD_ARGUMENTS, span, message));
         }
-        let mut rest = args;
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            let ast::IndexArg::Expr(expr) = arg else {
+                let message = "a size or a type was expected here";
+                return Err(self.error(codes::BAD_ARGUMENTS, arg.span(), message));
+            };
+            values.push((self.expr(expr, None), expr.span));
+        }
+        // Beside a pack, what has a default is given where an element type stands at the end.
+        let dtype = |(value, _): &&(Value<'w>, Span)| matches!(value, Value::Function(_));
+        let given = values.iter().rev().take_while(dtype).count();
+        let optional = def.decl.generics.iter().filter(|g| g.default.is_some()).count();
+        let single = match packs {
+            0 => single,
+            _ => single - optional.saturating_sub(given),
+        };
+        let mut rest = &values[..];
         let mut generics = Vec::new();
         for sort in &def.sorts {
             if rest.is_empty() {
                 break;
             }
             let width = match sort {
-                GenericSort::Pack => args.len() - single.min(args.len()),
+                GenericSort::Pack => values.len() - single.min(values.len()),
                 _ => 1,
             };
             let (group, after) = rest.split_at(width.min(rest.len()));
             rest = after;
-            let mut values = Vec::with_capacity(group.len());
-            for arg in group {
-                let ast::IndexArg::Expr(expr) = arg else {
-                    let message = "a size or a type was expected here";
-                    return Err(self.error(codes::BAD_ARGUMENTS, arg.span(), message));
-                };
-                values.push((self.expr(expr, None), expr.span));
-            }
-            generics.push(self.generic(*sort, &values)?);
+            generics.push(self.generic(*sort, group)?);
         }
         Ok(Value::Function(Rc::new(Callable::Fn(*id, generics.into()))))
     }

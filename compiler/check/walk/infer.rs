@@ -7,7 +7,7 @@
 use super::{Eval, Walk};
 use crate::check::types::{Bindings, Generic, Mismatch, Type, TypeScope, Unifier};
 use crate::check::value::{Static, Value};
-use crate::check::world::{FnDef, GenericSort};
+use crate::check::world::{FnDef, GenericSort, default_of};
 use crate::diag::Span;
 use crate::graph::{Dim, DimVar};
 use crate::syntax::ast;
@@ -140,7 +140,8 @@ impl<'w> Binder<'w> {
 
     /// The element type for a weak argument of a type that is open otherwise.
     fn open_dtype(&self, ty: &ast::Type, value: &Value<'w>) -> Option<DType> {
-        written_dtype(ty, &self.bindings.or(&self.hints), value)
+        let known = self.bindings.or(&self.hints).or_default(&self.def.decl.generics);
+        written_dtype(ty, &known, value)
     }
 
     /// Whether a parameter whose sizes are open, or whose element type is, is one of floats.
@@ -217,12 +218,12 @@ impl<'w> Binder<'w> {
     ) -> Eval<(Bindings, Option<(usize, Mismatch)>)> {
         self.settle(walk);
         let mut all = self.bindings.or(&self.hints);
-        for binding in &mut all.0 {
+        for (param, binding) in self.def.decl.generics.iter().zip(&mut all.0) {
             if let (None, sort @ GenericSort::DType(_)) = (&binding.value, binding.sort) {
                 let shared = self.tree_dtype(walk, values).filter(|d| sort.accepts(*d));
                 let weak = values.iter().map(|(v, _)| v).find(|v| v.is_weak());
                 let literal = || default_dtype(sort, weak.unwrap_or(&Value::Unit));
-                let dtype = shared.unwrap_or_else(literal);
+                let dtype = shared.or_else(|| default_of(param)).unwrap_or_else(literal);
                 binding.value = Some(Generic::DType(dtype));
             }
         }

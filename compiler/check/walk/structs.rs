@@ -265,7 +265,8 @@ impl<'w> Walk<'w> {
             }
             // Only sizes are open: the element type is as written.
             None if value.is_weak() => {
-                let dtype = written_dtype(&field.ty, bindings, &value);
+                let known = bindings.clone().or_default(&def.decl.generics);
+                let dtype = written_dtype(&field.ty, &known, &value);
                 let node = self.to_tensor(&value, dtype, at).ok()?;
                 self.tensor(node)
             }

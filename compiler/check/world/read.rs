@@ -2,7 +2,7 @@
 
 use super::super::library;
 use super::super::suggest::nearest;
-use super::sorts::{find_sorts, has_endless_structs};
+use super::sorts::{find_sorts, has_bad_defaults, has_endless_structs};
 use super::{
     Def, FnDef, FnId, InputDef, Module, ModuleId, SourceLoader, StructDef, StructId, World,
 };
@@ -32,6 +32,7 @@ pub(crate) fn load(
     let (mut world, diags) = (reader.world, reader.diags);
     find_sorts(&mut world);
     world.incomplete |= has_endless_structs(&world, diags);
+    world.incomplete |= has_bad_defaults(&world, diags);
     (world, root)
 }
 

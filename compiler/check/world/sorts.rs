@@ -1,7 +1,7 @@
 //! What is known of declarations once all names are: what generic parameters range over, and which
 //! structs have no end.
 
-use super::{DTypeBound, GenericSort, ModuleId, StructId, World};
+use super::{DTypeBound, GenericSort, ModuleId, StructId, World, default_of};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::syntax::ast;
 
@@ -103,6 +103,35 @@ fn mark_trees(world: &World, module: ModuleId, ty: &ast::Type, mark: &mut dyn Fn
             }
         }
     }
+}
+
+/// Reports defaults of generic parameters that cannot be: of what is no element type, of one that
+/// the parameter does not stand for, or before a parameter that has none.
+pub(super) fn has_bad_defaults(world: &World, diags: &mut Diagnostics) -> bool {
+    let structs = world.structs.iter().map(|def| (&def.decl.generics, &def.sorts));
+    let fns = world.fns.iter().map(|def| (&def.decl.generics, &def.sorts));
+    let before = diags.len();
+    for (generics, sorts) in structs.chain(fns) {
+        let mut defaults = false;
+        for (param, sort) in generics.iter().zip(sorts) {
+            let Some(default) = &param.default else {
+                if defaults {
+                    let message = format!("`{}` has no default", param.name.name);
+                    let error = Diagnostic::error(codes::BAD_TYPE, param.span, message);
+                    diags.push(error.help("parameters with a default come last"));
+                }
+                continue;
+            };
+            defaults = true;
+            if !default_of(param).is_some_and(|dtype| sort.accepts(dtype)) {
+                let (name, ty) = (&param.name.name, &default.name);
+                let message = format!("`{name}` cannot be `{ty}` by default");
+                let error = Diagnostic::error(codes::BAD_TYPE, default.span, message);
+                diags.push(error.help("a default is an element type: `T: float = f32`"));
+            }
+        }
+    }
+    diags.len() > before
 }
 
 /// Reports structs that contain themselves, if there are any: a value of one would never end.

@@ -116,6 +116,8 @@ pub struct GenericParam {
     pub name: Ident,
     /// What it ranges over.
     pub kind: GenericKind,
+    /// The element type that it is where nothing else is said: `T: float = f32`.
+    pub default: Option<Ident>,
     /// The whole of it.
     pub span: Span,
 }

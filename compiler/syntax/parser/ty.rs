@@ -184,7 +184,7 @@ impl Parser<'_> {
         Ok(Dim { kind, span: self.since(first) })
     }
 
-    /// `[N, S..., T: float, P: tree]`, if there are brackets.
+    /// `[N, S..., P: tree, T: float = f32]`, if there are brackets.
     pub(super) fn generics(&mut self) -> Parsed<Vec<GenericParam>> {
         if self.is(T::Less) {
             let span = self.peek().span;
@@ -210,7 +210,11 @@ impl Parser<'_> {
         } else {
             GenericKind::Plain
         };
-        Ok(GenericParam { name, kind, span: self.since(first) })
+        let default = match self.eat(T::Assign) {
+            true => Some(self.ident("the element type that it is where nothing else is said")?),
+            false => None,
+        };
+        Ok(GenericParam { name, kind, default, span: self.since(first) })
     }
 
     fn bound(&mut self, name: &str, span: Span) -> Parsed<GenericKind> {

@@ -82,7 +82,11 @@ impl Printer<'_> {
                 (_, Some((bound, _))) => docs![": ", *bound],
                 (_, None) => Doc::Nil,
             };
-            docs![param.name.name.clone(), suffix]
+            let default: Doc = match &param.default {
+                Some(dtype) => docs![" = ", dtype.name.clone()],
+                None => Doc::Nil,
+            };
+            docs![param.name.name.clone(), suffix, default]
         })
     }
 
