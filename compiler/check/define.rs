@@ -147,7 +147,7 @@ fn type_of(walk: &Walk<'_>, def: &FnDef, ty: &ast::Type, tree: &Tree<TensorType>
 }
 
 /// Names for a function's sizes, samples for the rest; `where` ties sizes together.
-fn rigid(walk: &mut Walk<'_>, def: &FnDef, rank: usize) -> Bindings {
+fn rigid<'w>(walk: &mut Walk<'w>, def: &'w FnDef, rank: usize) -> Bindings {
     let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
     for binding in &mut bindings.0 {
         let name = binding.name.clone();
@@ -164,9 +164,10 @@ fn rigid(walk: &mut Walk<'_>, def: &FnDef, rank: usize) -> Bindings {
             }
         });
     }
+    let known = with_default_sizes(walk, def, &bindings);
     for constraint in &def.decl.constraints {
         let scope =
-            super::types::TypeScope { world: walk.world, module: def.module, bindings: &bindings };
+            super::types::TypeScope { world: walk.world, module: def.module, bindings: &known };
         let (left, right) = (scope.dim(&constraint.left), scope.dim(&constraint.right));
         let (Ok(left), Ok(right)) = (left, right) else { continue };
         let (name, value) = match constraint.relation {
@@ -191,6 +192,21 @@ fn rigid(walk: &mut Walk<'_>, def: &FnDef, rank: usize) -> Bindings {
     bindings
 }
 
+/// With the parameters that are known sizes, as they are by default.
+fn with_default_sizes<'w>(walk: &mut Walk<'w>, def: &'w FnDef, bindings: &Bindings) -> Bindings {
+    let mut known = bindings.clone();
+    walk.push_frame(&def.decl.name.name, None, def.module, Rc::new(known.clone()), None);
+    for param in def.decl.params.iter().filter(|p| p.is_static) {
+        // A default that is wrong is reported where the body is walked.
+        let value = param.default.as_ref().map(|default| walk.listening(|w| w.expr(default, None)));
+        if let Some((Value::Static(Static::Dim(size)), _)) = value {
+            known.add_size(&param.name.name, size);
+        }
+    }
+    walk.pop_frame();
+    known
+}
+
 /// Walks a function's body with inputs for its parameters.
 fn instance(
     walk: &mut Walk<'_>,
@@ -200,7 +216,7 @@ fn instance(
 ) -> Option<Function> {
     let def = walk.world.function(id);
     let errors = walk.diags.len();
-    let generics = Rc::new(bindings);
+    let generics = Rc::new(with_default_sizes(walk, def, &bindings));
     walk.push_frame(&def.decl.name.name, Some(id), def.module, generics.clone(), call);
     let walked = walk_body(walk, def);
     walk.pop_frame();

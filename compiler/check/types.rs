@@ -137,6 +137,12 @@ impl Bindings {
         self
     }
 
+    /// Adds a parameter of a function that is a known size, which types may name too.
+    pub(crate) fn add_size(&mut self, name: &str, size: Dim) {
+        let value = Some(Generic::Dim(size));
+        self.0.push(Binding { name: name.to_string(), sort: GenericSort::Dim, value });
+    }
+
     /// The values of bound parameters, each replaced by that of `other` where it has none.
     pub(crate) fn or(&self, other: &Bindings) -> Bindings {
         let mut both = self.clone();
@@ -207,7 +213,7 @@ impl TypeScope<'_, '_> {
             Head::Tensor(dtype) => {
                 Ok(Type::Tensor(TensorType::new(dtype, self.ground_shape(args)?)))
             }
-            Head::Key => Ok(Type::Tensor(TensorType::scalar(DType::I64))),
+            Head::Key => Ok(Type::Tensor(TensorType::new(DType::I64, self.ground_shape(args)?))),
             Head::OpenDType(name) | Head::OpenTree(name) => Err(Mismatch::Open(name)),
             Head::Tree(ty) if args.is_empty() => Ok(ty),
             Head::Tree(_) => Err(Mismatch::Malformed(span, format!("`{path}` takes no sizes"))),

@@ -229,8 +229,13 @@ impl World {
     /// What `name` means in a file, locals and built-in functions apart.
     pub(crate) fn lookup(&self, module: ModuleId, name: &str) -> Option<Def> {
         let own = self.module(module).names.get(name);
-        let prelude = || self.module(self.prelude?).names.get(name).filter(|_| !is_private(name));
-        own.or_else(prelude).map(|(def, _)| *def)
+        own.map(|(def, _)| *def).or_else(|| self.in_prelude(name))
+    }
+
+    /// What `name` means in every file that does not say otherwise.
+    pub(crate) fn in_prelude(&self, name: &str) -> Option<Def> {
+        let names = &self.module(self.prelude?).names;
+        names.get(name).filter(|_| !is_private(name)).map(|(def, _)| *def)
     }
 
     /// The member of a module.

@@ -443,6 +443,10 @@ fn uniform<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         (None, None) => return Ok(unit),
         (low, high) => {
             let bound = |given: Option<(&Value<'w>, Span)>, or: i64| match given {
+                // A whole number is a float here, as the other bound may be one too.
+                Some((Value::Static(Static::Dim(Dim::Const(n))), at)) if dtype.is_float() => {
+                    (Value::Static(Static::Float(*n as f64, None)), at)
+                }
                 Some((value, at)) => (value.clone(), at),
                 None => (Value::int(or), span),
             };

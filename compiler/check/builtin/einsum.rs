@@ -59,11 +59,6 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
     }
     let ranks: Vec<usize> = nodes.iter().map(|(n, _)| w.node_ty(*n).rank()).collect();
     let Pattern { inputs, output } = pattern::of_product(w, text, *at, &ranks)?;
-    if inputs.len() != nodes.len() || nodes.is_empty() {
-        let (a, b) = (inputs.len(), nodes.len());
-        let message = format!("the pattern is for {a} operands, found {b}");
-        return Err(w.error(codes::BAD_PATTERN, *at, message));
-    }
     for ((node, span), axes) in nodes.iter().zip(&inputs) {
         let ty = w.node_ty(*node).clone();
         if ty.rank() != axes.len() {

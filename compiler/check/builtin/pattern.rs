@@ -29,6 +29,12 @@ pub(super) fn of_product(w: &mut Walk<'_>, text: &str, at: Span, ranks: &[usize]
         inputs.push(words(part, at, offset));
         offset += part.len() + 1;
     }
+    if inputs.len() != ranks.len() {
+        let (a, b) = (inputs.len(), ranks.len());
+        let s = if a == 1 { "" } else { "s" };
+        let message = format!("the pattern is for {a} operand{s}, found {b}");
+        return Err(w.error(codes::BAD_PATTERN, at, message));
+    }
     let mut output = arrow.map(|arrow| words(&text[arrow + 2..], at, arrow + 2));
     if are_letters(&inputs, output.as_ref(), ranks) {
         inputs = inputs.into_iter().map(split_letters).collect();

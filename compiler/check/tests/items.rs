@@ -409,13 +409,13 @@ fn l(p: Own[4, f32, 3]) = p
       |                            |
       |                            Own[4, 3] is declared here
 
-    error[E0302]: `f32` is no type and no size that is known here
+    error[E0302]: `f32` is an element type, a size is expected here
      --> test.tx:9:16
       |
     9 | fn l(p: Own[4, f32, 3]) = p
       |                ^^^
       |
-      = help: did you mean `i32`?
+      = help: a parameter that is an element type is declared so: `T: float`
 
     7 errors
     "#);

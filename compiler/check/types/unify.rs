@@ -133,11 +133,10 @@ impl<'a, 'w> Unifier<'a, 'w> {
                 self.unify_shape(args, &actual.shape)?;
                 if dtype == actual.dtype { Ok(()) } else { Err(told(path, dtype)) }
             }
-            (Head::Key, Type::Tensor(actual)) => match actual.rank() {
-                0 if actual.dtype == DType::I64 => Ok(()),
-                0 => Err(Mismatch::DType(None)),
-                _ => Err(Mismatch::Rank),
-            },
+            (Head::Key, Type::Tensor(actual)) => {
+                self.unify_shape(args, &actual.shape)?;
+                if actual.dtype == DType::I64 { Ok(()) } else { Err(Mismatch::DType(None)) }
+            }
             (Head::OpenDType(name), Type::Tensor(actual)) => {
                 let binding = self.bindings.get_mut(&name).expect("open names are bound later");
                 if !binding.sort.accepts(actual.dtype) {

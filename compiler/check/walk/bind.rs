@@ -375,6 +375,13 @@ impl<'w> Walk<'w> {
             _ => None,
         });
         let dtype = wanted.and_then(|name| DType::from_name(&name.name));
+        // A list of numbers may be written as a tuple: `axis = (0, 1)`.
+        let value = match value {
+            Value::Tuple(items) if dtype.is_some() => {
+                Value::List(items.iter().map(|item| (item.clone(), at)).collect())
+            }
+            value => value,
+        };
         let fits = match (dtype, &value) {
             (None, _) | (Some(_), Value::Unit) => true,
             (Some(DType::Bool), Value::Static(Static::Bool(_))) => true,

@@ -4,7 +4,7 @@ use super::bind::FnCall;
 use super::{Argument, Bound, Eval, Walk};
 use crate::check::builtin::{Form, Run};
 use crate::check::types::{Bindings, Mismatch, Type, TypeScope};
-use crate::check::value::{Callable, Lambda, Value};
+use crate::check::value::{Callable, Lambda, Static, Value};
 use crate::check::world::{FnDef, FnId};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, NodeId, Op};
@@ -63,7 +63,7 @@ impl<'w> Walk<'w> {
 
     /// Walks a function's body with its parameters bound.
     fn body(&mut self, def: &'w FnDef, call: FnCall<'w>) -> Eval<Value<'w>> {
-        let generics = Rc::new(call.bindings);
+        let generics = Rc::new(with_sizes(call.bindings, def, call.values.iter().map(|(v, _)| v)));
         let name = def.decl.name.name.clone();
         self.push_frame(name, Some(call.id), def.module, generics, Some(call.callee));
         for (param, (value, _)) in def.decl.params.iter().zip(call.values) {
@@ -247,7 +247,6 @@ impl<'w> Walk<'w> {
         at: Span,
         span: Span,
     ) -> Eval<Value<'w>> {
-        use crate::check::value::Static;
         if value.is_tree() {
             let converted = value.map_leaves(&mut |leaf| self.convert(leaf, dtype, at, span))?;
             return Ok(self.retyped(value, converted));
@@ -277,6 +276,21 @@ impl<'w> Walk<'w> {
             false => self.add(Op::Convert(dtype), &[node], span),
         }
     }
+}
+
+/// What types of a function may name: its generic parameters, and its parameters that are known
+/// sizes.
+pub(crate) fn with_sizes<'a, 'w: 'a>(
+    mut bindings: Bindings,
+    def: &FnDef,
+    values: impl Iterator<Item = &'a Value<'w>>,
+) -> Bindings {
+    for (param, value) in def.decl.params.iter().zip(values) {
+        if let (true, Value::Static(Static::Dim(size))) = (param.is_static, value) {
+            bindings.add_size(&param.name.name, size.clone());
+        }
+    }
+    bindings
 }
 
 /// The expression that gives a body's value.

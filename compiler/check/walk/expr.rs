@@ -110,6 +110,12 @@ impl<'w> Walk<'w> {
             Value::Function(function) => Ok(function),
             Value::Error => Err(self.reported()),
             other => {
+                // A module that is imported leaves the function of its name to calls.
+                if let (Value::Module(_), ExprKind::Name(name)) = (&other, &callee.kind)
+                    && let Some(function) = self.function_of_all(name)
+                {
+                    return Ok(function);
+                }
                 let message = format!("`{}` is no function", self.text(callee.span));
                 let here = match &other {
                     Value::Module(_) => "a module".to_string(),
@@ -120,6 +126,15 @@ impl<'w> Walk<'w> {
                 Err(self.report(diagnostic.here(format!("this is {here}"))))
             }
         }
+    }
+
+    /// A function that every file sees.
+    fn function_of_all(&self, name: &str) -> Option<Rc<Callable<'w>>> {
+        let prelude = || match self.world.in_prelude(name)? {
+            Def::Fn(id) => Some(Callable::Fn(id, Rc::new([]))),
+            _ => None,
+        };
+        builtin::find(name).map(Callable::Builtin).or_else(prelude).map(Rc::new)
     }
 
     /// Text without interpolations.

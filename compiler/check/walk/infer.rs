@@ -4,6 +4,7 @@
 //! waits until the others have had their say. What the arguments leave open, the type that the
 //! context asks for may tell.
 
+use super::call::with_sizes;
 use super::{Eval, Walk};
 use crate::check::types::{Bindings, Generic, Mismatch, Type, TypeScope, Unifier};
 use crate::check::value::{Static, Value};
@@ -241,7 +242,9 @@ impl<'w> Binder<'w> {
             self.conflict.get_or_insert((i, mismatch));
         }
         if self.conflict.is_none() {
-            walk.check_constraints(self.def, &self.bindings, callee)?;
+            let given = values.iter().map(|(value, _)| value);
+            let known = with_sizes(self.bindings.clone(), self.def, given);
+            walk.check_constraints(self.def, &known, callee)?;
         }
         Ok((self.bindings, self.conflict))
     }

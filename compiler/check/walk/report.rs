@@ -256,6 +256,12 @@ impl<'w> Walk<'w> {
         if let Some(private) = self.world.private_elsewhere(module, name) {
             return self.report(private);
         }
+        if tensc_runtime::DType::from_name(&name.name).is_some() {
+            let message = format!("`{}` is an element type, a size is expected here", name.name);
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, message);
+            let help = "a parameter that is an element type is declared so: `T: float`";
+            return self.report(diagnostic.help(help));
+        }
         let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
         let dtypes = tensc_runtime::DType::ALL.map(|d| d.name());
         let known = self.world.names(module).chain(generics).chain(dtypes);

@@ -168,6 +168,9 @@ impl Reader<'_> {
         };
         let found = found.unwrap_or(Def::Missing);
         let Some(names) = import.names else {
+            if let Def::Module(folder) = found {
+                self.fill(folder);
+            }
             self.bind(module, &import.alias.unwrap_or(bound_as), found);
             return;
         };
@@ -295,6 +298,28 @@ impl Reader<'_> {
             self.by_name.insert(dotted.to_string(), id);
             id
         })
+    }
+
+    /// Reads what is in a folder of the library that is named as a whole: `optim.adam` is one of
+    /// its modules.
+    fn fill(&mut self, folder: ModuleId) {
+        let module = self.world.module(folder);
+        if !module.is_std || library::MODULES.iter().any(|(name, _)| *name == module.name) {
+            return;
+        }
+        let inside = format!("{}.", module.name);
+        let below = library::MODULES.iter().filter_map(|(name, _)| name.strip_prefix(&inside));
+        let mut names: Vec<&str> = below.filter_map(|rest| rest.split('.').next()).collect();
+        names.dedup();
+        for name in names {
+            if let Some(id) = self.library(&format!("{inside}{name}"), None) {
+                self.fill(id);
+                // Nobody wrote its name: it stands at the start of its text.
+                let span = Span::new(self.world.std_sources[0], 0, 0);
+                let names = &mut self.world.modules[folder.index()].names;
+                names.entry(name.to_string()).or_insert((Def::Module(id), span));
+            }
+        }
     }
 
     fn file(&mut self, importer: ModuleId, path: &str, span: Span) -> Option<ModuleId> {
