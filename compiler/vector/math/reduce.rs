@@ -98,17 +98,20 @@ fn reduce_far(c: &Float<'_>, a: Value) -> Reduced {
     let tail = c.float(c.or(tail, c.int(c.bits_of(magic))));
     let tail = c.sub(tail, c.num(magic + half as f64));
     // From the largest to the smallest: the first sums are exact where the result is small.
-    let rest = c.fma(scaled, v, c.add(c.add(tail, odd), lost));
+    let larger = c.add(c.add(tail, odd), lost);
+    let rest = c.fma(scaled, v, larger);
+    let rest_low = c.fma(scaled, v, c.sub(larger, rest));
+    let rest_low = c.fma(c.mul(scaled, t), c.num(Float::exp2i(-m)), rest_low);
 
-    // Back from quadrants to radians.
+    // Back from quadrants to radians. Next to a multiple of π/2 `high` is 0.
     let unit = Float::exp2i(2 - width);
-    let pi_2 = c.part(&FRAC_PI_2, 0, 1.0);
-    let (angle, lost) = c.two_product(high, pi_2);
-    let low = c.fma(high, c.part(&FRAC_PI_2, 1, 1.0), lost);
-    let least = c.mul(scaled, t);
-    let low = c.fma(least, c.part(&FRAC_PI_2, 0, unit * Float::exp2i(-m)), low);
-    let low = c.fma(rest, c.part(&FRAC_PI_2, 0, unit), low);
-    let (r, low) = c.fast_two_sum(angle, low);
+    let pi_2 = |part, factor| c.part(&FRAC_PI_2, part, factor);
+    let (angle, lost) = c.two_product(high, pi_2(0, 1.0));
+    let low = c.fma(high, pi_2(1, 1.0), lost);
+    let low = c.fma(rest_low, pi_2(0, unit), c.fma(rest, pi_2(1, unit), low));
+    let (near, lost) = c.two_product(rest, pi_2(0, unit));
+    let (angle, lost_in_sum) = c.fast_two_sum(angle, near);
+    let (r, low) = c.fast_two_sum(angle, c.add(low, c.add(lost, lost_in_sum)));
     Reduced { quadrant: c.shr(sum, c.int(width - 2)), r, low }
 }
 
