@@ -117,8 +117,7 @@ struct Row {
 fn once(some: &[Row]) -> Counts {
     let mut done = Counts::default();
     for row in some {
-        done.flops += row.once.flops;
-        done.bytes += row.once.bytes;
+        done += row.once;
     }
     done
 }

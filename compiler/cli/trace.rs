@@ -59,8 +59,7 @@ impl Trace {
             // The clock is read a moment after the end, and for each slice a different one.
             start = start.min(inner.start);
             if inner.depth == depth + 1 {
-                done.flops += inner.done.flops;
-                done.bytes += inner.done.bytes;
+                done += inner.done;
             }
         }
         self.slices.push(Slice { row, depth, start, end, done });

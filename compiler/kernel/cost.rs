@@ -91,6 +91,13 @@ pub struct Counts {
     pub bytes: f64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.flops += other.flops;
+        self.bytes += other.bytes;
+    }
+}
+
 /// What a kernel asks of the machine. Calls of the runtime count as their result's bytes.
 pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
     let mut counts = Counts::default();

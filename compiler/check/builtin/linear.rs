@@ -4,6 +4,7 @@ use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
 use crate::diag::Span;
+use crate::graph::ops::shape::broadcast;
 use crate::graph::{Dim, NodeId, Op};
 use tensc_runtime::linear::Linear;
 
@@ -39,10 +40,7 @@ fn linear<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: Linear) -> Eval<Value<'w>> 
         if vector {
             // One column, which serves every matrix.
             let size = w.node_ty(right).shape[0].clone();
-            right = w.reshape(right, [size.clone(), Dim::Const(1)], at)?;
-            let batch = left.shape[..left.rank() - 2].iter().cloned();
-            let shape: Vec<Dim> = batch.chain([size, Dim::Const(1)]).collect();
-            right = w.stretch(right, &shape, at)?;
+            right = w.reshape(right, [size, Dim::Const(1)], at)?;
         }
         let (a, b) = in_one_batch(w, operands[0], right, args.span)?;
         operands = vec![a, b];
@@ -67,16 +65,7 @@ fn in_one_batch(w: &mut Walk<'_>, a: NodeId, b: NodeId, span: Span) -> Eval<(Nod
     let (Some(n), Some(m)) = (left.len().checked_sub(2), right.len().checked_sub(2)) else {
         return Ok((a, b));
     };
-    let size = |shape: &[Dim], axis: usize| shape.iter().rev().nth(axis).cloned();
-    let mut batch = Vec::new();
-    for axis in (0..n.max(m)).rev() {
-        match (size(&left[..n], axis), size(&right[..m], axis)) {
-            (Some(a), Some(b)) if b.is(1) || a == b => batch.push(a),
-            (Some(a), Some(b)) if a.is(1) => batch.push(b),
-            (Some(_), Some(_)) => return Ok((a, b)),
-            (a, b) => batch.extend(a.or(b)),
-        }
-    }
+    let Ok(batch) = broadcast(&left[..n], &right[..m]) else { return Ok((a, b)) };
     let whole = |matrix: &[Dim]| -> Vec<Dim> { batch.iter().chain(matrix).cloned().collect() };
     let (left, right) = (whole(&left[n..]), whole(&right[m..]));
     Ok((w.stretch(a, &left, span)?, w.stretch(b, &right, span)?))

@@ -193,7 +193,8 @@ fn extreme<'w>(w: &mut Walk<'w>, args: &Args<'w>, op: ReduceOp, map: MapOp) -> E
     reduce(w, &Args { values, ..args.clone() }, op)
 }
 
-fn is_flag<'w>(w: &Walk<'w>, value: &Value<'w>) -> bool {
+/// Whether a value is true or false, or a tensor of that.
+pub(super) fn is_flag<'w>(w: &Walk<'w>, value: &Value<'w>) -> bool {
     w.strong_dtype(value).map_or_else(|| value.has_flag(), |dtype| dtype == DType::Bool)
 }
 

@@ -1,5 +1,6 @@
 //! Choosing and looking up.
 
+use super::reduce::is_flag;
 use super::{Args, Builtin, Run};
 use crate::check::value::Value;
 use crate::check::walk::{Eval, Walk};
@@ -38,11 +39,8 @@ fn on_masks<'w>(w: &mut Walk<'w>, args: &Args<'w>, map: MapOp) -> Eval<Value<'w>
 
 /// Whether the elements of a tensor are true, or not 0.
 fn truth<'w>(w: &mut Walk<'w>, value: &Value<'w>, (what, at): (&str, Span)) -> Eval<Value<'w>> {
-    let flags = match w.strong_dtype(value) {
-        Some(dtype) => dtype == DType::Bool,
-        None => value.has_flag() || !value.is_weak(),
-    };
-    match flags {
+    let is_number = w.strong_dtype(value).is_some() || value.is_weak();
+    match is_flag(w, value) || !is_number {
         true => Ok(value.clone()),
         false => {
             let operands = [(value.clone(), at), (Value::int(0), at)];
