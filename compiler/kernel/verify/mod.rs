@@ -410,7 +410,12 @@ fn check_call(program: &Program, call: &Call) -> Result<(), String> {
         }
         Call::Linear { op, matrix, right, out, sizes: [n, m] } => {
             let (matrices, result) = (buffer(matrix)?, buffer(out)?);
-            let batch = matrices.elements / (n * n).max(1);
+            // Matrices without elements are told by their results, if those have any.
+            let batch = match (n, op.elements(n, m)) {
+                (0, 0) => 0,
+                (0, each) => result.elements / each,
+                (n, _) => matrices.elements / (n * n),
+            };
             let whole = matrices.elements == batch * n * n
                 && result.elements == batch * op.elements(n, m)
                 && matrices.dtype == result.dtype
