@@ -61,6 +61,22 @@ pub fn in_type(tensor: &Tensor, dtype: DType) -> Tensor {
     }
 }
 
+impl Tolerance {
+    fn allows(self, found: f64, truth: f64) -> bool {
+        let off = (found - truth).abs();
+        found == truth
+            || (found.is_nan() && truth.is_nan())
+            || off <= self.abs + self.rel * truth.abs()
+    }
+}
+
+/// The truth, and where what is exact of other inputs is further from it than is allowed, that.
+pub fn moved(truth: &Tensor, exact: &Tensor, tolerance: Tolerance) -> Tensor {
+    let pairs = truth.to_f64_vec().into_iter().zip(exact.to_f64_vec());
+    let either: Vec<f64> = pairs.map(|(t, e)| if tolerance.allows(e, t) { t } else { e }).collect();
+    Tensor::from_f64_slice(truth.dtype(), &either, truth.shape().clone())
+}
+
 /// Says where two tensors differ by more than is allowed.
 pub fn compare(
     what: &str,
@@ -75,12 +91,9 @@ pub fn compare(
     if found.dtype().is_float() != truth.dtype().is_float() {
         return wrong(format!("{} instead of {}", found.dtype(), truth.dtype()));
     }
-    let Tolerance { abs, rel } = tolerance;
-    let near = |a: f64, b: f64| {
-        (a == b) || (a.is_nan() && b.is_nan()) || (a - b).abs() <= abs + rel * b.abs()
-    };
     let (found, truth) = (found.to_f64_vec(), truth.to_f64_vec());
-    let off = found.iter().zip(&truth).enumerate().filter(|(_, (a, b))| !near(**a, **b));
+    let pairs = found.iter().zip(&truth).enumerate();
+    let off = pairs.filter(|(_, (a, b))| !tolerance.allows(**a, **b));
     let off: Vec<_> = off.collect();
     match off.first() {
         None => Ok(()),
