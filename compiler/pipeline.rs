@@ -10,6 +10,7 @@ use crate::graph::Graph;
 use crate::kernel::fuse::Note;
 use crate::rewrite::{self, Report};
 use crate::{graph, kernel};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// What compiling does beyond the necessary.
@@ -71,12 +72,33 @@ passes! {
     EMIT = "emit";
 }
 
-/// Sees the IR after each pass. The text is made only where `wants` says so.
+/// What there is after a pass. It is shown as the text of `spec/ir.md`.
+#[derive(Clone, Debug)]
+pub enum Ir {
+    /// A graph of known sizes.
+    Graph(Graph),
+    /// Kernels.
+    Program(kernel::Program),
+    /// Machine code, as text.
+    Code(String),
+}
+
+impl fmt::Display for Ir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ir::Graph(graph) => graph.fmt(f),
+            Ir::Program(program) => program.fmt(f),
+            Ir::Code(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Sees the IR after each pass: a copy, which is made only where `wants` says so.
 pub trait Observer {
-    /// Whether the text after this pass is wanted.
+    /// Whether what there is after this pass is wanted.
     fn wants(&self, pass: Pass) -> bool;
-    /// The text after a pass, if it was wanted.
-    fn text(&mut self, pass: Pass, text: String);
+    /// What there is after a pass, if it was wanted.
+    fn seen(&mut self, pass: Pass, ir: Ir);
     /// How long a pass took.
     fn time(&mut self, pass: Pass, time: Duration);
     /// What rewriting did.
@@ -137,7 +159,7 @@ impl Driver<'_> {
         {
             panic!("the graph is broken after `{}`: {e}\n{graph}", pass.name);
         }
-        self.show(pass, || graph.to_string());
+        self.show(pass, || Ir::Graph(graph.clone()));
     }
 
     fn program(&mut self, pass: Pass, program: &kernel::Program) {
@@ -147,18 +169,18 @@ impl Driver<'_> {
         {
             panic!("the program is broken after `{}`: {e}\n{program}", pass.name);
         }
-        self.show(pass, || program.to_string());
+        self.show(pass, || Ir::Program(program.clone()));
     }
 
     fn executable(&mut self, pass: Pass, executable: &Executable) {
         self.observer.time(pass, self.started.elapsed());
         let text = |t: &codegen::KernelText| format!("// {}\n{}\n{}\n", t.name, t.clif, t.assembly);
-        self.show(pass, || executable.texts().iter().map(text).collect());
+        self.show(pass, || Ir::Code(executable.texts().iter().map(text).collect()));
     }
 
-    fn show(&mut self, pass: Pass, text: impl FnOnce() -> String) {
+    fn show(&mut self, pass: Pass, ir: impl FnOnce() -> Ir) {
         if self.observer.wants(pass) {
-            self.observer.text(pass, text());
+            self.observer.seen(pass, ir());
         }
         self.started = Instant::now();
     }
@@ -172,7 +194,7 @@ impl Observer for Unobserved {
     fn wants(&self, _pass: Pass) -> bool {
         false
     }
-    fn text(&mut self, _pass: Pass, _text: String) {}
+    fn seen(&mut self, _pass: Pass, _ir: Ir) {}
     fn time(&mut self, _pass: Pass, _time: Duration) {}
     fn rewritten(&mut self, _report: Report) {}
     fn joined(&mut self, _notes: Vec<Note>) {}
@@ -198,8 +220,8 @@ impl Observer for Timed<'_> {
     fn wants(&self, pass: Pass) -> bool {
         self.observer.wants(pass)
     }
-    fn text(&mut self, pass: Pass, text: String) {
-        self.observer.text(pass, text);
+    fn seen(&mut self, pass: Pass, ir: Ir) {
+        self.observer.seen(pass, ir);
     }
     fn time(&mut self, pass: Pass, time: Duration) {
         add_time(&mut self.times, (pass, time));
@@ -213,13 +235,13 @@ impl Observer for Timed<'_> {
     }
 }
 
-/// An observer that keeps the times, the report, and the text after the passes it was asked for.
+/// An observer that keeps the times, the report, and the IR after the passes it was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    /// Passes whose text is wanted, by name.
+    /// Passes after which the IR is wanted, by name.
     pub wanted: Vec<String>,
-    /// Texts in order.
-    pub texts: Vec<(Pass, String)>,
+    /// What there was after them, in order.
+    pub seen: Vec<(Pass, Ir)>,
     /// Times in order.
     pub times: Vec<(Pass, Duration)>,
     /// What rewriting did.
@@ -232,8 +254,8 @@ impl Observer for Recorder {
     fn wants(&self, pass: Pass) -> bool {
         self.wanted.iter().any(|name| name == pass.name)
     }
-    fn text(&mut self, pass: Pass, text: String) {
-        self.texts.push((pass, text));
+    fn seen(&mut self, pass: Pass, ir: Ir) {
+        self.seen.push((pass, ir));
     }
     fn time(&mut self, pass: Pass, time: Duration) {
         self.times.push((pass, time));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use tensc::kernel::plan::lives;
 use tensc::kernel::{self, Program};
-use tensc::pipeline::{Options, PLAN, Recorder, compile};
+use tensc::pipeline::{Ir, Options, PLAN, Recorder, compile};
 use tensc::session::{Argument, CallError};
 use tensc::{Module, Session, Tensor};
 
@@ -21,8 +21,7 @@ fn planned(module: &Module, function: &str) -> Program {
     let function = module.function(function).expect("it is there");
     let mut recorder = Recorder { wanted: vec![PLAN.name.to_string()], ..Recorder::default() };
     compile(&function.typed().graph, &Options::default(), &mut recorder).expect("it compiles");
-    let (_, text) = &recorder.texts[0];
-    let program = kernel::text::parse(text).expect("what is printed reads back");
+    let Some((_, Ir::Program(program))) = recorder.seen.pop() else { panic!("a plan was made") };
     kernel::verify(&program).expect("the plan is sound");
     program
 }

@@ -2,22 +2,28 @@
 
 use super::output::{Error, Output, write_out};
 use super::{Dump, DumpFormat, Explain, Grad, Subject, calls};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
-use tensc::graph::{Graph, dot};
+use tensc::diag::Sources;
+use tensc::graph::{self, Graph, dot};
 use tensc::inspect::explain::Explanation;
 use tensc::inspect::gradient::gradient_of;
+use tensc::inspect::json;
 use tensc::kernel;
 use tensc::module::Module;
-use tensc::pipeline::{self, PASSES, Pass, Recorder};
+use tensc::pipeline::{self, Ir, PASSES, Pass, Recorder};
+
+/// What `--after` calls the syntax tree.
+const AST: &str = "ast";
 
 /// What `--after` calls the symbolic graph that the checker made.
 const CHECK: &str = "check";
 
 /// The passes, a line each.
 pub fn list(output: &Output) -> Result<(), Error> {
-    output.line(format_args!("{:<12}{}", "ast", "the syntax tree, printed as source"));
+    output.line(format_args!("{AST:<12}the syntax tree, printed as source"));
     output.line(format_args!("{CHECK:<12}the graph over named sizes, gradients included"));
     for pass in PASSES {
         output.line(format_args!("{:<12}{}", pass.name, pass.about.trim()));
@@ -28,42 +34,35 @@ pub fn list(output: &Output) -> Result<(), Error> {
 /// Prints the IR after a pass.
 pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> {
     let after = dump.after.as_deref().unwrap_or(CHECK);
-    if after == "ast" {
-        write_out(format_args!("{}", module.formatted()));
-        return Ok(());
-    }
-    let known = after == CHECK || PASSES.iter().any(|pass| pass.name == after);
+    let known = [CHECK, AST].contains(&after) || PASSES.iter().any(|pass| pass.name == after);
     if !known {
         let message = format!("no pass `{after}`; `tensc dump --list` names them");
         return Err(Error::usage(message));
+    }
+    let forms = forms(after);
+    if !forms.contains(&dump.format) {
+        let names: Vec<&str> = forms.iter().map(|form| form.name()).collect();
+        let (format, names) = (dump.format.name(), names.join(", "));
+        return Err(Error::usage(format!("`{after}` has no form `{format}`, only {names}")));
+    }
+    if after == AST {
+        write_out(format_args!("{}", module.formatted()));
+        return Ok(());
     }
     let subjects = subjects(module, &dump.subject)?;
     let sizes = sizes(&dump.subject.sizes, subjects.iter().map(|(_, graph)| graph))?;
     for (title, graph) in subjects {
         if after == CHECK && !dump.time_passes {
-            output.line(format_args!("// {title}"));
-            show(&graph, dump.format);
+            show((&title, after), &Ir::Graph(graph), dump.format, module.sources());
             continue;
         }
         let concrete = with_sizes(&graph, &sizes)?;
         let mut recorder = Recorder { wanted: vec![after.to_string()], ..Recorder::default() };
-        let graph_pass = [pipeline::ELABORATE, pipeline::REWRITE].iter().any(|p| p.name == after);
-        if dump.format == DumpFormat::Dot && !graph_pass {
-            return Err(Error::usage(format!("`{after}` has no drawing, only text")));
-        }
         let options = dump.engine.options(output)?;
         pipeline::compile(&concrete, &options.compile, &mut recorder)
             .map_err(|e| Error::other(e.to_string()))?;
-        output.line(format_args!("// {title}"));
-        for (_, text) in &recorder.texts {
-            match dump.format {
-                DumpFormat::Text => write_out(format_args!("{text}")),
-                DumpFormat::Dot => {
-                    let graph =
-                        tensc::graph::text::parse(text).map_err(|e| Error::other(e.to_string()))?;
-                    show(&graph, DumpFormat::Dot);
-                }
-            }
+        for (_, ir) in &recorder.seen {
+            show((&title, after), ir, dump.format, module.sources());
         }
         if dump.time_passes {
             for (pass, time) in &recorder.times {
@@ -72,6 +71,39 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
         }
     }
     Ok(())
+}
+
+/// The forms in which what there is after a pass can be printed.
+fn forms(after: &str) -> &'static [DumpFormat] {
+    let graphs = [CHECK, pipeline::ELABORATE.name, pipeline::REWRITE.name];
+    let texts = [AST, pipeline::EMIT.name];
+    match after {
+        _ if graphs.contains(&after) => &[DumpFormat::Text, DumpFormat::Dot, DumpFormat::Json],
+        _ if texts.contains(&after) => &[DumpFormat::Text],
+        _ => &[DumpFormat::Text, DumpFormat::Json],
+    }
+}
+
+/// Prints one subject. In JSON it is an object on a line.
+fn show((title, after): (&str, &str), ir: &Ir, format: DumpFormat, sources: &Sources) {
+    match (format, ir) {
+        (DumpFormat::Json, Ir::Graph(graph)) => {
+            let graph = graph::text::to_json(graph, sources);
+            write_out(format_args!("{}\n", json!({ "of": title, "after": after, "graph": graph })));
+        }
+        (DumpFormat::Json, Ir::Program(program)) => {
+            let program = json::program(program, sources);
+            let value = json!({ "of": title, "after": after, "program": program });
+            write_out(format_args!("{value}\n"));
+        }
+        (DumpFormat::Dot, Ir::Graph(graph)) => {
+            write_out(format_args!("// {title}\n{}", dot::dot(graph)));
+        }
+        (_, Ir::Graph(graph)) => {
+            write_out(format_args!("// {title}\n{}", graph::text::with_origins(graph, sources)));
+        }
+        (_, ir) => write_out(format_args!("// {title}\n{ir}")),
+    }
 }
 
 /// Tells how long passes took: reading and checking all files, then what was compiled.
@@ -226,11 +258,4 @@ fn told_by(name: &str) -> Vec<String> {
 /// `E` and `4` of `(E/4)`.
 fn quotient(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix('(')?.strip_suffix(')')?.split_once('/')
-}
-
-fn show(graph: &Graph, format: DumpFormat) {
-    match format {
-        DumpFormat::Text => write_out(format_args!("{graph}")),
-        DumpFormat::Dot => write_out(format_args!("{}", dot::dot(graph))),
-    }
 }

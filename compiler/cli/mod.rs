@@ -338,14 +338,14 @@ struct Dump {
     /// The pass after which to print [default: check]
     #[arg(long, value_name = "PASS")]
     after: Option<String>,
-    /// Text, or a drawing for Graphviz
+    /// Text, a drawing for Graphviz, or JSON (one object a line, for each graph)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: DumpFormat,
     /// List the passes
     #[arg(long)]
     list: bool,
     /// How long each pass took
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     time_passes: bool,
     #[command(flatten)]
     engine: Engine,
@@ -419,6 +419,18 @@ enum DumpFormat {
     /// A drawing for Graphviz
     Dot,
 }
+    /// For other programs to read
+    Json,
+}
+
+impl DumpFormat {
+    fn name(self) -> &'static str {
+        match self {
+            DumpFormat::Text => "text",
+            DumpFormat::Dot => "dot",
+            DumpFormat::Json => "json",
+        }
+    }
 
 #[cfg(test)]
 mod tests {

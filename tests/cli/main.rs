@@ -1,5 +1,6 @@
 //! The command line as a Unix user meets it: exit codes, streams, files, and the helps.
 
+mod dump;
 mod measure;
 
 use std::fs;
@@ -406,6 +407,13 @@ fn dump_shows_every_pass() {
     assert!(stdout(&out).contains("digraph"), "{}", stdout(&out));
     let arguments = ["dump", "model.tx", "--fn", "double", "--size", "N=4", "--time-passes"];
     let out = tensc(&dir, &arguments);
+    for (after, format) in [("plan", "dot"), ("emit", "json"), ("ast", "dot")] {
+        let arguments = ["--fn", "double", "--size", "N=4", "--after", after, "--format", format];
+        let out = tensc(&dir, &[&["dump", "model.tx"][..], &arguments].concat());
+        assert_eq!(out.status.code(), Some(2));
+        let message = format!("`{after}` has no form `{format}`, only text");
+        assert!(stderr(&out).contains(&message), "{}", stderr(&out));
+    }
     assert!(stdout(&out).contains("rewrite") && stdout(&out).contains("us"), "{}", stdout(&out));
 }
 

@@ -37,8 +37,9 @@ fn shown(program: &Program) -> (String, usize) {
     let options = pipeline::Options::default();
     let executable = pipeline::compile(&graph, &options, &mut recorder).expect("it compiles");
     let mut text = String::new();
-    for (pass, after) in &recorder.texts {
-        let after = if *pass == pipeline::FUSE { outline(after) } else { after.clone() };
+    for (pass, after) in &recorder.seen {
+        let after = after.to_string();
+        let after = if *pass == pipeline::FUSE { outline(&after) } else { after };
         write!(text, "=== after {}\n{}\n\n", pass.name, after.trim_end()).expect("it grows");
     }
     let report = recorder.report.expect("rewriting reports");

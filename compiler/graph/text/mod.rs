@@ -1,7 +1,8 @@
 //! The text form of graphs: what dumps show, snapshots hold, and tests write.
 //!
 //! One line a node, then the outputs; `spec/ir.md` has the grammar. Invariant:
-//! `parse(&graph.to_string())` is the graph again, origins aside.
+//! `parse(&graph.to_string())` is the graph again, origins aside. `to_json` says the same for other
+//! programs to read.
 //!
 //! ```
 //! use tensc::graph::text::parse;
@@ -15,11 +16,14 @@
 //! assert_eq!(parse(text).unwrap().to_string(), text);
 //! ```
 
+mod attribute;
 mod cursor;
+mod json;
 mod parse;
 mod print;
 
 pub use crate::vector::ParseError;
+pub use json::{elements as elements_json, origin as origin_json, to_json};
 pub use parse::parse;
 pub use print::with_origins;
 

@@ -1,8 +1,9 @@
 //! Graphs as text.
 
+use super::attribute::{Attribute, attributes};
 use crate::diag::Sources;
-use crate::graph::fused::{AxisIndex, Fused, IndexMap, LambdaInst};
-use crate::graph::ops::{LiteralTensor, Op, Rule};
+use crate::graph::fused::{AxisIndex, IndexMap, Lambda, LambdaInst};
+use crate::graph::ops::Op;
 use crate::graph::{Dim, DimVar, Graph, NodeId, Origin, TensorType, Via};
 use rustc_hash::FxHashMap;
 use std::fmt::{self, Write};
@@ -68,13 +69,14 @@ fn comment(origin: Origin, sources: &Sources) -> Option<String> {
 }
 
 /// How named sizes are written: by their name where no other bears it, else with the number.
-struct Names {
-    vars: Vec<DimVar>,
+pub(super) struct Names {
+    /// All of the graph, in order.
+    pub(super) vars: Vec<DimVar>,
     short: FxHashMap<DimVar, bool>,
 }
 
 impl Names {
-    fn of(graph: &Graph) -> Names {
+    pub(super) fn of(graph: &Graph) -> Names {
         let mut vars: Vec<DimVar> = Vec::new();
         for id in graph.nodes() {
             let mut note = |dim: &Dim| {
@@ -95,7 +97,7 @@ impl Names {
         Names { vars, short }
     }
 
-    fn dim(&self, dim: &Dim) -> String {
+    pub(super) fn dim(&self, dim: &Dim) -> String {
         dim.show(&|var| if self.short[var] { var.name.to_string() } else { numbered(var) })
     }
 
@@ -130,87 +132,47 @@ fn list(items: impl IntoIterator<Item = impl fmt::Display>) -> String {
 
 /// The right-hand side: name, operands, attributes. What the type says is not repeated.
 fn node(graph: &Graph, id: NodeId, names: &Names) -> String {
-    let op = graph.op(id);
-    let operands: Vec<String> = graph.operands(id).iter().map(ToString::to_string).collect();
+    let (op, attributes) = (graph.op(id), attributes(graph, id));
     let name = op.name();
-    let call = format!("{name}({})", operands.join(", "));
-    match op {
-        Op::Input(_) => {
-            let input = graph.inputs().iter().find(|(_, n)| *n == id);
-            format!("{name} {:?}", input.map_or("", |(n, _)| n))
+    let shown = |attribute: &Attribute<'_>| names.attribute(attribute);
+    if let (Op::Input(_) | Op::Const(_) | Op::Literal(_) | Op::Size(..), [(_, value)]) =
+        (op, &attributes[..])
+    {
+        return format!("{name} {}", shown(value));
+    }
+    let operands: Vec<String> = graph.operands(id).iter().map(ToString::to_string).collect();
+    let mut text = match op {
+        Op::Iota { .. } => name.to_string(),
+        _ => format!("{name}({})", operands.join(", ")),
+    };
+    let entry = |(key, value): &(&str, Attribute<'_>)| match value {
+        Attribute::So => (*key).to_string(),
+        value => format!("{key}: {}", shown(value)),
+    };
+    if !attributes.is_empty() {
+        let entries: Vec<String> = attributes.iter().map(entry).collect();
+        let _ = write!(text, " {{{}}}", entries.join(", "));
+    }
+    text
+}
+
+impl Names {
+    fn attribute(&self, attribute: &Attribute<'_>) -> String {
+        match attribute {
+            Attribute::Name(name) => format!("{name:?}"),
+            Attribute::Word(word) => (*word).to_string(),
+            Attribute::Value(scalar) => show(*scalar),
+            Attribute::Values(tensor) => list(elements(tensor)),
+            Attribute::Dim(dim) => self.dim(dim),
+            Attribute::Dims(dims) => self.dims(dims),
+            Attribute::Number(number) => number.to_string(),
+            Attribute::Numbers(numbers) => list(numbers),
+            Attribute::Pairs([left, right]) => format!("{}x{}", list(*left), list(*right)),
+            Attribute::So => "true".to_string(),
+            Attribute::Graph(graph) => format!("[{}]", statements(graph, self).join("; ")),
+            Attribute::Maps(maps) => list(*maps),
+            Attribute::Body(lambda) => format!("[{}]", instructions(lambda).join("; ")),
         }
-        Op::Const(scalar) => format!("{name} {}", show(*scalar)),
-        Op::Literal(LiteralTensor(tensor)) => format!("{name} {}", list(elements(tensor))),
-        Op::Size(dim, _) => format!("{name} {}", names.dim(dim)),
-        Op::Iota { axis, .. } => format!("{name} {{axis: {axis}}}"),
-        Op::CheckIndex(bound) => format!("{call} {{bound: {}}}", names.dim(bound)),
-        Op::Transpose(perm) => format!("{call} {{perm: {}}}", list(perm)),
-        Op::Broadcast { axes, .. } => format!("{call} {{axes: {}}}", list(axes)),
-        Op::Slice { starts, steps, .. } => {
-            format!("{call} {{starts: {}, steps: {}}}", names.dims(starts), list(steps))
-        }
-        Op::Window(w) => {
-            let (axis, start, stride, dilation) =
-                (w.axis, names.dim(&w.start), w.stride, w.dilation);
-            format!(
-                "{call} {{axis: {axis}, start: {start}, stride: {stride}, dilation: {dilation}}}"
-            )
-        }
-        Op::Diagonal(a, b) => format!("{call} {{axes: {}}}", list([a, b])),
-        Op::Pad { low, high, interior } => {
-            let (low, high) = (names.dims(low), names.dims(high));
-            format!("{call} {{low: {low}, high: {high}, interior: {}}}", list(interior))
-        }
-        Op::Concat(axis) | Op::Gather(axis) | Op::ScatterAdd(axis) => {
-            format!("{call} {{axis: {axis}}}")
-        }
-        Op::Reduce(reduce, axes) => format!("{call} {{{}: {}}}", reduce.name(), list(axes)),
-        Op::ArgReduce(reduce, axis) => format!("{call} {{{}: {axis}}}", reduce.name()),
-        Op::Running(running, axis) => format!("{call} {{{}: {axis}}}", running.name()),
-        Op::Linear(linear) => format!("{call} {{op: {}}}", linear.name()),
-        Op::Recur(axis) => format!("{call} {{axis: {axis}}}"),
-        Op::Argsort { axis, descending } => {
-            let order = if *descending { "descending" } else { "ascending" };
-            format!("{call} {{{order}: {axis}}}")
-        }
-        Op::Contract(c) => {
-            let pair = |a: &[u8], b: &[u8]| format!("{}x{}", list(a), list(b));
-            let sum = pair(&c.left_sum, &c.right_sum);
-            if c.left_batch.is_empty() && c.right_batch.is_empty() {
-                format!("{call} {{sum: {sum}}}")
-            } else {
-                format!("{call} {{batch: {}, sum: {sum}}}", pair(&c.left_batch, &c.right_batch))
-            }
-        }
-        Op::Random { draw, .. } => format!("{call} {{draw: {}}}", draw.name()),
-        Op::Scan(scan) => {
-            let from = if scan.reverse { "last" } else { "first" };
-            let (count, carried, sliced) = (names.dim(&scan.count), scan.carried, scan.sliced);
-            let gated = if scan.gated { "gated, " } else { "" };
-            let until = scan.until.map(|state| format!("until: {state}, ")).unwrap_or_default();
-            format!(
-                "{call} {{count: {count}, carried: {carried}, sliced: {sliced}, from: {from}, \
-                 result: {}, {gated}{until}step: [{}]}}",
-                scan.result,
-                statements(&scan.step, names).join("; ")
-            )
-        }
-        Op::Call(of) => {
-            let graph = |graph: &Graph| format!("[{}]", statements(graph, names).join("; "));
-            let rule = match &of.rule {
-                Rule::Again => String::new(),
-                Rule::Given { backward, by } => {
-                    format!(", by: {}, rule: {}", list(by), graph(backward))
-                }
-            };
-            let moving = match of.is_value() {
-                true => String::new(),
-                false => format!(", moving: {}", list(&of.moving)),
-            };
-            format!("{call} {{result: {}, body: {}{rule}{moving}}}", of.result, graph(&of.body))
-        }
-        Op::Fused(fused) => format!("{call} {{{}}}", body(fused)),
-        Op::Map(_) | Op::Convert(_) | Op::Reshape(_) | Op::FoldKey | Op::After => call,
     }
 }
 
@@ -221,20 +183,9 @@ fn statements(step: &Graph, names: &Names) -> Vec<String> {
     step.nodes().map(line).chain(step.outputs().iter().map(output)).collect()
 }
 
-fn body(fused: &Fused) -> String {
-    let insts = fused
-        .body
-        .insts
-        .iter()
-        .enumerate()
-        .map(|(i, (inst, dtype))| format!("v{i}: {dtype} = {}", instruction(inst)));
-    let insts: Vec<String> = insts.collect();
-    let reduce = match &fused.reduce {
-        Some((op, axes)) => format!(", {}: {}", op.name(), list(axes)),
-        None => String::new(),
-    };
-    let (space, maps) = (list(&fused.space), list(&fused.maps));
-    format!("space: {space}, maps: {maps}, body: [{}]{reduce}", insts.join("; "))
+fn instructions(lambda: &Lambda) -> Vec<String> {
+    let insts = lambda.insts.iter().enumerate();
+    insts.map(|(i, (inst, dtype))| format!("v{i}: {dtype} = {}", instruction(inst))).collect()
 }
 
 fn instruction(inst: &LambdaInst) -> String {
@@ -275,7 +226,7 @@ impl fmt::Display for AxisIndex {
 
 /// A decimal that reads back as the same element; the bits where there is none (a NaN that is not
 /// the usual one).
-fn show(scalar: Scalar) -> String {
+pub(super) fn show(scalar: Scalar) -> String {
     let nan = scalar.dtype().is_float() && scalar.to_f64().is_nan();
     if nan && scalar != Scalar::from_f64(scalar.dtype(), f64::NAN) {
         return format!("bits {:#x}", scalar.bits());
@@ -283,7 +234,7 @@ fn show(scalar: Scalar) -> String {
     scalar.to_string()
 }
 
-fn elements(tensor: &Tensor) -> Vec<String> {
+pub(super) fn elements(tensor: &Tensor) -> Vec<String> {
     with_element!(tensor.dtype(), T => {
         tensor.as_slice::<T>().iter().map(|&x| show(exact(x))).collect()
     })
