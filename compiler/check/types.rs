@@ -313,7 +313,7 @@ impl TypeScope<'_, '_> {
                     ast::DimOp::Add => a + b,
                     ast::DimOp::Sub => a - b,
                     ast::DimOp::Mul => a * b,
-                    ast::DimOp::Div => a.div_exact(&b).ok_or_else(|| {
+                    ast::DimOp::Div => a.over(&b).ok_or_else(|| {
                         let message = format!("{a} is not known to be a multiple of {b}");
                         Mismatch::Malformed(dim.span, message)
                     })?,

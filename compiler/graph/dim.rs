@@ -1,4 +1,4 @@
-//! Sizes: integers, or polynomials over named dimensions.
+//! Sizes: integers, or polynomials over named dimensions and quotients of such.
 //!
 //! Invariant: a [`Dim`] is in normal form (monomials sorted, no zero coefficients), so that two
 //! sizes are the same function of the named dimensions exactly when they are `==`.
@@ -22,8 +22,17 @@ pub struct DimVar {
     pub name: Arc<str>,
 }
 
-/// A product of variables, sorted; empty for the constant term.
-type Monomial = SmallVec<[DimVar; 2]>;
+/// A factor of a term of a size that is not known.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Factor {
+    /// A named dimension.
+    Var(DimVar),
+    /// The quotient toward zero of a size by a number above 1 that does not divide all its terms.
+    Quotient(Arc<(Dim, i64)>),
+}
+
+/// A product of factors, sorted; empty for the constant term.
+type Monomial = SmallVec<[Factor; 2]>;
 
 /// A size: an integer or a polynomial with integer coefficients, in normal form.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -37,7 +46,11 @@ pub enum Dim {
 impl Dim {
     /// The size named `var`.
     pub fn var(var: DimVar) -> Dim {
-        Dim::Poly(Arc::new(vec![(SmallVec::from_iter([var]), 1)]))
+        Dim::factor(Factor::Var(var))
+    }
+
+    fn factor(factor: Factor) -> Dim {
+        Dim::Poly(Arc::new(vec![(SmallVec::from_iter([factor]), 1)]))
     }
 
     /// The size where it is known.
@@ -57,7 +70,10 @@ impl Dim {
     pub fn as_var(&self) -> Option<&DimVar> {
         match self {
             Dim::Poly(terms) => match terms.as_slice() {
-                [(m, 1)] if m.len() == 1 => Some(&m[0]),
+                [(m, 1)] => match m.as_slice() {
+                    [Factor::Var(var)] => Some(var),
+                    _ => None,
+                },
                 _ => None,
             },
             Dim::Const(_) => None,
@@ -73,10 +89,11 @@ impl Dim {
     }
 
     /// `self % by`, where it is one number for all sizes, which are at least 0: `2*N + 5` by 2 is
-    /// 1.
+    /// 1. A quotient may be below 0.
     pub fn remainder(&self, by: i64) -> Option<i64> {
         let (rest, terms) = (self.constant_term(), self.terms());
-        let whole = |(m, n): &(Monomial, i64)| *n >= 0 && (m.is_empty() || n % by == 0);
+        let sizes = |m: &Monomial| m.iter().all(|factor| matches!(factor, Factor::Var(_)));
+        let whole = |(m, n): &(Monomial, i64)| *n >= 0 && (m.is_empty() || n % by == 0 && sizes(m));
         (by > 0 && terms.iter().all(whole)).then(|| rest % by)
     }
 
@@ -91,7 +108,12 @@ impl Dim {
 
     /// Every variable that occurs.
     pub fn vars(&self) -> Vec<DimVar> {
-        let mut vars: Vec<DimVar> = self.terms().into_iter().flat_map(|(m, _)| m).collect();
+        let of = |factor| match factor {
+            Factor::Var(var) => vec![var],
+            Factor::Quotient(quotient) => quotient.0.vars(),
+        };
+        let factors = self.terms().into_iter().flat_map(|(m, _)| m);
+        let mut vars: Vec<DimVar> = factors.flat_map(of).collect();
         vars.sort();
         vars.dedup();
         vars
@@ -103,12 +125,51 @@ impl Dim {
         let mut sum = Dim::Const(0);
         for (monomial, coefficient) in terms.iter() {
             let mut product = Dim::Const(*coefficient);
-            for var in monomial {
-                product = product * values(var).unwrap_or_else(|| Dim::var(var.clone()));
+            for factor in monomial {
+                let value = match factor {
+                    Factor::Var(var) => values(var),
+                    Factor::Quotient(quotient) => {
+                        let (of, by) = (quotient.0.substitute(values), quotient.1);
+                        let left = || Dim::factor(Factor::Quotient(Arc::new((of.clone(), by))));
+                        Some(of.quotient(by).unwrap_or_else(left))
+                    }
+                };
+                product = product * value.unwrap_or_else(|| Dim::factor(factor.clone()));
             }
             sum = sum + product;
         }
         sum
+    }
+
+    /// `self / by` as [`Dim::div_exact`] has it, or else toward zero.
+    pub fn over(&self, by: &Dim) -> Option<Dim> {
+        self.div_exact(by).or_else(|| self.quotient(by.known()?))
+    }
+
+    /// `self / by` toward zero, for a number above 0: `(N / 3)` where the division is not exact.
+    pub fn quotient(&self, by: i64) -> Option<Dim> {
+        let terms = match (self, self.div_exact(&Dim::Const(by))) {
+            _ if by <= 0 => return None,
+            (_, Some(exact)) => return Some(exact),
+            (Dim::Const(n), None) => return Some(Dim::Const(n / by)),
+            (Dim::Poly(terms), None) => terms,
+        };
+        // Toward zero, `-a / b` is `-(a / b)`.
+        if terms[0].1 < 0 {
+            let positive = Dim::Const(0).checked_sub(self)?.quotient(by)?;
+            return Dim::Const(0).checked_sub(&positive);
+        }
+        let common = terms.iter().fold(by, |common, (_, n)| common_divisor(common, *n));
+        let of = Dim::exact(terms.iter().map(|(m, n)| (m.clone(), n / common)).collect())?;
+        Some(Dim::factor(Factor::Quotient(Arc::new((of, by / common)))))
+    }
+
+    /// A size and the number it is divided by, where some division in this one is not exact.
+    pub fn broken(&self) -> Option<(Dim, i64)> {
+        self.terms().into_iter().flat_map(|(m, _)| m).find_map(|factor| match factor {
+            Factor::Var(_) => None,
+            Factor::Quotient(quotient) => Some((*quotient).clone()),
+        })
     }
 
     /// `self / by` where that is exact as a polynomial.
@@ -174,6 +235,15 @@ fn normal(terms: impl IntoIterator<Item = (Monomial, i128)>) -> Terms {
     let mut terms: Terms = sums.into_iter().filter(|(_, c)| *c != 0).collect();
     terms.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     terms
+}
+
+/// The greatest divisor of a number above 0 and any other.
+fn common_divisor(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a, b.rem_euclid(a));
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// `left + sign * right`
@@ -283,7 +353,12 @@ impl Dim {
             if magnitude != 1 || monomial.is_empty() {
                 factors.push(magnitude.to_string());
             }
-            factors.extend(monomial.iter().map(name));
+            factors.extend(monomial.iter().map(|factor| match factor {
+                Factor::Var(var) => name(var),
+                Factor::Quotient(quotient) => {
+                    format!("({} / {})", quotient.0.show(name), quotient.1)
+                }
+            }));
             text.push_str(&factors.join("*"));
         }
         text
@@ -335,6 +410,34 @@ mod tests {
         assert_eq!(Dim::Const(12).div_exact(&Dim::Const(5)), None);
         assert_eq!(Dim::Const(12).div_exact(&Dim::Const(0)), None);
         assert_eq!(Dim::Const(0).div_exact(&b), Some(Dim::Const(0)));
+    }
+
+    #[test]
+    fn quotients_are_exact_or_sizes_of_their_own() {
+        let (n, three) = (var(0, "N"), Dim::Const(3));
+        let third = n.quotient(3).expect("N is not below 0");
+        assert_eq!(third.to_string(), "(N / 3)");
+        assert_eq!((third.vars().len(), third.as_var()), (1, None));
+        assert_eq!((three.clone() * n.clone()).quotient(3), Some(n.clone()));
+        assert_eq!(
+            (Dim::Const(8) * n.clone()).quotient(10).expect("as N").to_string(),
+            "(4*N / 5)"
+        );
+        assert_eq!((Dim::Const(2) * n.clone()).quotient(6), Some(third.clone()));
+        assert_eq!(third.clone() + (n.clone() - third.clone()), n, "equal ones cancel");
+        assert_eq!(third.broken(), Some((n.clone(), 3)));
+        let at = |size: &Dim, n: i64| size.substitute(&|_| Some(Dim::Const(n))).known();
+        assert_eq!([0, 2, 3, 11].map(|n| at(&third, n)), [Some(0), Some(0), Some(1), Some(3)]);
+        let below = (n.clone() - Dim::Const(1)).quotient(2).expect("it is 0 for 0");
+        assert_eq!([0, 1, 2, 3].map(|n| at(&below, n)), [Some(0), Some(0), Some(0), Some(1)]);
+        let sixth = third.quotient(2).expect("as N");
+        assert_eq!((sixth.to_string(), at(&sixth, 12)), ("((N / 3) / 2)".to_string(), Some(2)));
+        let minus = Dim::Const(0) - n.clone();
+        assert_eq!(minus.quotient(3), Some(Dim::Const(0) - third.clone()));
+        assert_eq!((Dim::Const(-7).quotient(2), n.quotient(0)), (Some(Dim::Const(-3)), None));
+        let less = (n - three).quotient(2).expect("toward zero as well below 0");
+        assert_eq!([0, 1, 2, 7].map(|n| at(&less, n)), [Some(-1), Some(-1), Some(0), Some(2)]);
+        assert_eq!((Dim::Const(2) * less).remainder(2), None, "it may be below 0");
     }
 
     #[test]

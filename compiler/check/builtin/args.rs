@@ -61,6 +61,13 @@ impl<'w> Walk<'w> {
     pub(crate) fn known_i64(&mut self, value: &Value<'w>, span: Span) -> Eval<i64> {
         match value {
             Value::Static(Static::Dim(Dim::Const(n))) => Ok(*n),
+            Value::Static(Static::Dim(size)) => {
+                let message = format!("a number is needed here, and the size {size} has a name");
+                let diagnostic = Diagnostic::error(codes::NOT_STATIC, span, message);
+                let help = "a function is compiled for all sizes at once; give a `static` \
+                            parameter, which is a number where the function is called";
+                Err(self.report(diagnostic.help(help)))
+            }
             other => Err(self.not_known("a whole number", other, span)),
         }
     }

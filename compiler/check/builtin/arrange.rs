@@ -1,7 +1,7 @@
 //! Functions that put elements at other places: parts, repetitions, margins, matrices of diagonals.
 
 use super::{Args, Builtin, Run};
-use crate::check::value::Value;
+use crate::check::value::{Static, Value};
 use crate::check::walk::{Eval, Walk};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::ops::LiteralTensor;
@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<Builtin> {
             let x = w.tensor_arg(args, 0)?;
             parts(w, args, x)
         };
-        "roll" ["x", "shift", "axis"], "Moved along axes, so far each; what leaves at one end enters at the other.", roll;
+        "roll" ["x", "shift", "axis"], "Moved along axes, so far each (a number, a size, or computed); what leaves at one end enters at the other.", roll;
         "tile" ["x", "counts"], "Copies beside each other, so many along each axis; missing axes come first.", tile;
         "repeat" ["x", "count", "axis"], "Each element along an axis so many times in a row; a list has a number for each.", repeat;
         "move_axis" ["x", "from", "to"], "Axes at other places, the others in their order.", move_axis;
@@ -89,26 +89,71 @@ fn same_number<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, of: [usize; 2]) 
 
 fn roll<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let mut x = w.tensor_arg(args, 0)?;
-    let shifts = w.ints_arg(args, 1)?;
+    let (shifts, at) = args.get(1);
+    let shifts: Vec<(Value<'w>, Span)> = match shifts {
+        Value::List(items) => items.to_vec(),
+        Value::Tuple(items) => items.iter().map(|shift| (shift.clone(), at)).collect(),
+        one => vec![(one.clone(), at)],
+    };
     let axes = w.ordered_axes(args, 2, x)?;
     same_number(w, args, 1, [shifts.len(), axes.len()])?;
-    for (axis, (shift, _)) in axes.into_iter().zip(shifts) {
+    for (axis, (shift, at)) in axes.into_iter().zip(shifts) {
         let n = w.node_ty(x).shape[axis].clone();
-        let shift = match n.known() {
-            Some(0) => 0,
-            Some(n) => shift.rem_euclid(n),
-            None => shift,
+        x = match (&shift, n.known()) {
+            (_, Some(0)) => x,
+            (Value::Static(Static::Dim(Dim::Const(shift))), Some(n)) => {
+                rolled(w, x, axis, shift.rem_euclid(n), args.span)?
+            }
+            (Value::Static(Static::Dim(Dim::Const(shift))), None) => {
+                rolled(w, x, axis, *shift, args.span)?
+            }
+            _ => rolled_by_places(w, x, axis, (&shift, at), args.span)?,
         };
-        if shift == 0 {
-            continue;
-        }
-        // The first `first` elements go behind the others.
-        let first = if shift > 0 { n.clone() - Dim::Const(shift) } else { Dim::Const(-shift) };
-        let front = w.cut_axis(x, axis, [Dim::Const(0), first.clone()], 1, args.span)?;
-        let back = w.cut_axis(x, axis, [first.clone(), n - first], 1, args.span)?;
-        x = w.add(Op::Concat(axis as u8), &[back, front], args.span)?;
     }
     Ok(w.tensor(x))
+}
+
+/// Moved by a known number of places, not more than there are.
+fn rolled(w: &mut Walk<'_>, x: NodeId, axis: usize, shift: i64, span: Span) -> Eval<NodeId> {
+    if shift == 0 {
+        return Ok(x);
+    }
+    // The first `first` elements go behind the others.
+    let n = w.node_ty(x).shape[axis].clone();
+    let first = if shift > 0 { n.clone() - Dim::Const(shift) } else { Dim::Const(-shift) };
+    let front = w.cut_axis(x, axis, [Dim::Const(0), first.clone()], 1, span)?;
+    let back = w.cut_axis(x, axis, [first.clone(), n - first], 1, span)?;
+    w.add(Op::Concat(axis as u8), &[back, front], span)
+}
+
+/// Moved by a size or a computed number: gathered from the places it was at before.
+fn rolled_by_places<'w>(
+    w: &mut Walk<'w>,
+    x: NodeId,
+    axis: usize,
+    (shift, at): (&Value<'w>, Span),
+    span: Span,
+) -> Eval<NodeId> {
+    let shift = w.to_tensor(shift, Some(DType::I64), at)?;
+    let ty = w.node_ty(shift);
+    if ty.rank() > 0 || !ty.dtype.is_int() {
+        let found = w.tensor(shift);
+        return Err(w.expected("a whole number", &found, at));
+    }
+    let n = w.node_ty(x).shape[axis].clone();
+    let shape = [n.clone()];
+    let shift = w.converted(shift, DType::I64, at)?;
+    let size = w.to_tensor(&Value::dim(n.clone()), Some(DType::I64), span)?;
+    let (shift, size) = (w.stretch(shift, &shape, span)?, w.stretch(size, &shape, span)?);
+    let shape = std::iter::once(n.clone()).collect();
+    let here = w.add(Op::Iota { dtype: DType::I64, shape, axis: 0 }, &[], span)?;
+    // The shift is brought into the axis first: the least integer may be one.
+    let shift = w.add(MapOp::Rem, &[shift, size], span)?;
+    let before = w.add(MapOp::Sub, &[here, shift], span)?;
+    let before = w.add(MapOp::Add, &[before, size], span)?;
+    let before = w.add(MapOp::Rem, &[before, size], span)?;
+    let before = super::checked(w, before, &n, span)?;
+    w.add(Op::Gather(axis as u8), &[x, before], span)
 }
 
 fn tile<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {

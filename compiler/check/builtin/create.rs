@@ -2,7 +2,7 @@
 
 use super::{Args, Builtin, Run};
 use crate::check::value::{Callable, Lambda, Static, Value};
-use crate::check::walk::{Bound, Eval, Walk};
+use crate::check::walk::{Bound, Eval, Walk, steps};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::fused::ReduceOp;
 use crate::graph::ops::Draw;
@@ -133,10 +133,7 @@ fn arange<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
             step => step,
         },
     };
-    let Some(count) = w.steps(&start, &stop, step) else {
-        let message = format!("({stop} - {start}) / {step} is not known to be whole");
-        return Err(w.error(codes::INEXACT_DIVISION, args.span, message));
-    };
+    let count = steps(&start, &stop, step);
     let wanted = args.wanted_dtype();
     let dtype = w.dtype_arg(args, 3)?.or(wanted).unwrap_or(DType::I64);
     let shape = std::iter::once(count.clone()).collect();
@@ -185,8 +182,9 @@ fn arange_of_floats<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
-    let count = w.int_arg(args, 2)?;
-    if count < 1 {
+    let (count, at) = args.get(2);
+    let count = w.as_dim(count, at)?;
+    if count.known().is_some_and(|n| n < 1) {
         return Err(w.error(codes::BAD_ARGUMENTS, args.get(2).1, "at least 1 number is needed"));
     }
     let dtype = new_dtype(w, args, 3)?;
@@ -196,12 +194,14 @@ fn linspace<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let start = bound(w, args, 0, dtype, wide)?;
     let stop = bound(w, args, 1, dtype, wide)?;
     let span = args.span;
-    let shape = [Dim::Const(count)];
+    let shape = [count.clone()];
     let steps = Op::Iota { dtype: wide, shape: shape.as_slice().into(), axis: 0 };
     let steps = w.add(steps, &[], span)?;
     // One alone is the start.
-    let turns = (count - 1).max(1) as f64;
-    let last = w.constant(Scalar::from_f64(wide, turns), span);
+    let count = w.to_tensor(&Value::dim(count), Some(wide), at)?;
+    let one = w.constant(Scalar::from_f64(wide, 1.0), span);
+    let last = w.add(MapOp::Sub, &[count, one], span)?;
+    let last = w.add(MapOp::Max, &[last, one], span)?;
     let range = w.add(MapOp::Sub, &[stop, start], span)?;
     let unit = w.add(MapOp::Div, &[range, last], span)?;
     let all = |w: &mut Walk<'w>, scalar: NodeId| w.stretch(scalar, &shape, span);

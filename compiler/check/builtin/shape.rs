@@ -3,7 +3,7 @@
 use super::arrange::{Around, around};
 use super::{Args, Builtin, Run};
 use crate::check::value::{SizeOrigin, Static, Value};
-use crate::check::walk::{Eval, Walk, show_shape};
+use crate::check::walk::{Eval, Walk, as_multiple, show_shape};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, NodeId, Op};
 use smallvec::SmallVec;
@@ -74,6 +74,9 @@ fn reshape<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         let mut diagnostic = Diagnostic::error(codes::RESHAPE, at, message);
         for axis in 0..ty.rank() {
             diagnostic = w.with_size(diagnostic, x, axis);
+        }
+        if let Some((of, by)) = shape.iter().find_map(Dim::broken) {
+            diagnostic = diagnostic.help(as_multiple(&of, &by.into()));
         }
         return Err(w.report(diagnostic));
     }

@@ -2,7 +2,7 @@
 
 use super::{Args, Builtin, Run};
 use crate::check::value::{SizeOrigin, Value};
-use crate::check::walk::{Eval, Walk, as_multiple};
+use crate::check::walk::{Eval, Walk, steps};
 use crate::diag::{Diagnostic, codes};
 use crate::graph::ops::Window;
 use crate::graph::{Dim, NodeId, Op, TensorType};
@@ -65,18 +65,7 @@ fn windows<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let n = ty.shape[axis].clone();
     let count = match args.given(6) {
         Some((value, at)) => w.as_dim(value, at)?,
-        None => match w.steps(&start, &(n.clone() - after), stride) {
-            Some(count) => count,
-            None => {
-                let message = format!(
-                    "how many windows of {size} at a stride of {stride} an axis of size {n} has is \
-                     not a whole number of names"
-                );
-                let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, args.span, message);
-                let diagnostic = w.with_size(diagnostic, x, axis);
-                return Err(w.report(diagnostic.help(as_multiple(&n, stride))));
-            }
-        },
+        None => steps(&start, &(n.clone() - after), stride),
     };
     if count.known().is_some_and(|n| n < 1) && args.given(6).is_none() {
         let message = format!("a window of {size} does not fit axis {axis}, whose size is {n}");

@@ -2,7 +2,7 @@
 
 use crate::check::typed::{Region, RegionId, SlotId, Step};
 use crate::check::value::{Leaf, SizeOrigin, Value};
-use crate::check::walk::{Level, Walk, integer};
+use crate::check::walk::{Level, Walk, broken_size, integer};
 use crate::diag::Span;
 use crate::graph::{NodeId, Op, Origin, TensorType};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -104,7 +104,8 @@ impl<'w> Walk<'w> {
     fn result_slot(&mut self, name: &str, node: NodeId) -> SlotId {
         let ty: TensorType = self.levels[0].graph.ty(node).clone();
         let sources: Vec<_> = (0..ty.rank()).map(|axis| self.trace(node, axis)).collect();
-        let number = integer(self.levels[0].graph.op(node));
+        let graph = &self.levels[0].graph;
+        let number = integer(graph.op(node)).or_else(|| broken_size(graph, node));
         let state = self.state();
         let slot = state.slot(name.to_string(), ty);
         if let Some(number) = number {

@@ -460,16 +460,6 @@ fn l[N](x: f32[N, 4]) = x[:, -5]
     3 | fn h(x: f32[10, 4]) = x[0, 1, 2]
       |                       ^^^^^^^^^^
 
-    error[E0207]: how many elements ::2 takes of an axis of size N is not a whole number of names
-     --> test.tx:4:27
-      |
-    4 | fn i[N](x: f32[N, 4]) = x[::2]
-      |                -          ^^^
-      |                |
-      |                N comes from here
-      |
-      = help: say that it is a multiple: write the size as 2 * N, or behind the result's type where 2 divides N
-
     error[E0210]: an index is an integer, found f32
      --> test.tx:5:35
       |
@@ -494,7 +484,7 @@ fn l[N](x: f32[N, 4]) = x[:, -5]
       |                   |
       |                   4 comes from here
 
-    7 errors
+    6 errors
     "#);
 }
 

@@ -315,6 +315,10 @@ impl<'a, 'w> Unifier<'a, 'w> {
         if !linear || factor.is(0) {
             return None;
         }
-        (actual.clone() - offset).div_exact(&factor)
+        let solution = (actual.clone() - offset).div_exact(&factor)?;
+        // What is divided looks linear where the remainders happen to.
+        let value = || Some(solution.clone());
+        let holds = written.substitute(&|v| (*v == unknown).then(value).flatten()) == *actual;
+        holds.then_some(solution)
     }
 }

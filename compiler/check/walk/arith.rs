@@ -497,7 +497,7 @@ impl<'w> Walk<'w> {
 }
 
 /// As an operand: what is not one word in brackets.
-fn grouped(dim: &Dim) -> String {
+pub(super) fn grouped(dim: &Dim) -> String {
     match dim {
         Dim::Const(0..) => dim.to_string(),
         _ if dim.as_var().is_some() => dim.to_string(),

@@ -374,6 +374,11 @@ impl<'w> Walk<'w> {
             ast::TypeKind::Named { path, args } if args.is_empty() => path.as_name(),
             _ => None,
         });
+        let value = match value {
+            // A number of a declared type, a quotient of sizes.
+            Value::Tensor(leaf) => self.size_of(leaf).map_or(Value::Tensor(leaf), Value::dim),
+            value => value,
+        };
         let dtype = wanted.and_then(|name| DType::from_name(&name.name));
         // A list of numbers may be written as a tuple: `axis = (0, 1)`.
         let value = match value {

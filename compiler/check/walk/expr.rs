@@ -406,7 +406,7 @@ impl<'w> Walk<'w> {
         match value {
             Value::Static(Static::Dim(dim)) => Ok(dim.clone()),
             Value::Error => Err(self.reported()),
-            Value::Tensor(leaf) => match self.known_integer(*leaf) {
+            Value::Tensor(leaf) => match self.size_of(*leaf) {
                 Some(dim) => Ok(dim),
                 None => {
                     self.whole_quotient(*leaf, span)?;

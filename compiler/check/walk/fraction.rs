@@ -1,19 +1,19 @@
-//! Quotients of known integers: integers toward zero, and fractions where a float is asked for.
+//! Quotients of known integers: integers toward zero, and fractions where a float is asked for; and
+//! those of sizes, which are sizes.
 //!
 //! A declared type asks when an expression is walked. The other operand, another element of a list
 //! or another argument is known only then, so such a quotient is walked once more; it is of known
 //! numbers alone and leaves no trace.
 
-use super::arith::has_float;
+use super::arith::{grouped, has_float};
 use super::expr::integer;
-use super::slice::as_multiple;
 use super::{Eval, Walk};
 use crate::check::builtin::{Builtin, Run};
 use crate::check::types::Type;
 use crate::check::value::{Callable, Leaf, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::ops::elementwise::Takes;
-use crate::graph::{Dim, MapOp, Op, TensorType};
+use crate::graph::{Dim, Graph, MapOp, NodeId, Op, TensorType};
 use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind};
 use tensc_runtime::DType;
 
@@ -124,18 +124,58 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Refuses the quotient of sizes that are not known to divide, where a size is needed.
+    /// The size that a computed integer is: a number that is known, or a sum or product with
+    /// quotients of sizes that need not be whole.
+    pub(crate) fn size_of(&self, leaf: Leaf) -> Option<Dim> {
+        self.known_integer(leaf).or_else(|| match leaf {
+            Leaf::Node(level, node) => broken_size(&self.levels[level as usize].graph, node),
+            Leaf::Slot(_) => None,
+        })
+    }
+
+    /// Refuses the quotient of sizes that is not known to be one, where a size is needed.
     pub(super) fn whole_quotient(&mut self, leaf: Leaf, span: Span) -> Eval<()> {
         let Leaf::Node(level, node) = leaf else { return Ok(()) };
         let graph = &self.levels[level as usize].graph;
         let Op::Map(MapOp::Div) = graph.op(node) else { return Ok(()) };
         let size = |i: usize| integer(graph.op(graph.operands(node)[i]));
         let (Some(size), Some(by)) = (size(0), size(1)) else { return Ok(()) };
+        let (size, by) = (grouped(&size), grouped(&by));
         let message = format!("{size} / {by} is not known to be whole: it is no size");
-        let mut diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
-        diagnostic.help.extend(by.known().map(|by| as_multiple(&size, by)));
-        Err(self.report(diagnostic))
+        let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
+        let help = "a size divided by a number above 0 is one, toward zero; by a name, where that divides it";
+        Err(self.report(diagnostic.help(help)))
     }
+}
+
+/// How deep the sums and products are in which quotients of sizes are found.
+const MAX_SUMS: usize = 8;
+
+/// The size that an integer made of sizes is, where some of them are divided and need not be whole:
+/// `N - N / 3`.
+pub(crate) fn broken_size(graph: &Graph, node: NodeId) -> Option<Dim> {
+    fn size(graph: &Graph, node: NodeId, depth: usize) -> Option<Dim> {
+        let Op::Map(map) = graph.op(node) else { return integer(graph.op(node)) };
+        if depth == 0 || graph.ty(node).dtype != DType::I64 {
+            return None;
+        }
+        let operands = graph.operands(node).into_iter();
+        let sizes: Option<Vec<Dim>> = operands.map(|o| size(graph, o, depth - 1)).collect();
+        let [a, b] = match &sizes?[..] {
+            [a] if *map == MapOp::Neg => return Dim::Const(0).checked_sub(a),
+            [a, b] => [a.clone(), b.clone()],
+            _ => return None,
+        };
+        match map {
+            MapOp::Add => a.checked_add(&b),
+            MapOp::Sub => a.checked_sub(&b),
+            MapOp::Mul => a.checked_mul(&b),
+            MapOp::Div => a.over(&b),
+            MapOp::Rem => a.checked_sub(&a.over(&b)?.checked_mul(&b)?),
+            _ => None,
+        }
+    }
+    size(graph, node, MAX_SUMS).filter(|size| size.broken().is_some())
 }
 
 /// Whether the type that is asked for is one of floats.

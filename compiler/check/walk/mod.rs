@@ -35,8 +35,9 @@ mod weak;
 pub(crate) use bind::{Argument, Bound, Slot};
 pub(crate) use declare::Declared;
 pub(crate) use expr::integer;
+pub(crate) use fraction::broken_size;
 pub(crate) use report::Reported;
-pub(crate) use slice::as_multiple;
+pub(crate) use slice::{as_multiple, steps};
 
 use super::script::ScriptState;
 use super::typed::{SlotId, Tree};

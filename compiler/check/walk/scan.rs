@@ -338,15 +338,18 @@ impl<'w> Walk<'w> {
     }
 
     fn known_size(&mut self, expr: &'w Expr) -> Eval<Dim> {
-        match self.expr(expr, None) {
-            Value::Static(Static::Dim(dim)) => Ok(dim),
-            Value::Error => Err(self.reported()),
-            _ => {
-                let message = "how many steps a loop takes must be known";
-                let diagnostic = Diagnostic::error(codes::NOT_STATIC, expr.span, message);
-                Err(self.report(diagnostic.help("go through the rows of a tensor, or use a size")))
-            }
-        }
+        let value = self.expr(expr, None);
+        let size = match &value {
+            Value::Static(Static::Dim(dim)) => Some(dim.clone()),
+            Value::Tensor(leaf) => self.size_of(*leaf),
+            Value::Error => return Err(self.reported()),
+            _ => None,
+        };
+        size.ok_or_else(|| {
+            let message = "how many steps a loop takes must be known";
+            let diagnostic = Diagnostic::error(codes::NOT_STATIC, expr.span, message);
+            self.report(diagnostic.help("go through the rows of a tensor, or use a size"))
+        })
     }
 
     /// A tree of tensors to go through row by row.

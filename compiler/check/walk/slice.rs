@@ -85,15 +85,7 @@ impl<'w> Walk<'w> {
             let diagnostic = self.with_size(diagnostic, x, axis);
             return Err(self.report(diagnostic));
         }
-        let Some(len) = self.steps(&from, &to, step) else {
-            let message = format!(
-                "how many elements {} takes of an axis of size {size} is not a whole number of names",
-                self.text(span)
-            );
-            let diagnostic = Diagnostic::error(codes::INEXACT_DIVISION, span, message);
-            let diagnostic = self.with_size(diagnostic, x, axis);
-            return Err(self.report(diagnostic.help(as_multiple(&size, step.saturating_abs()))));
-        };
+        let len = steps(&from, &to, step);
         Ok(Item::Slice { start: from, len, step, span })
     }
 
@@ -128,28 +120,7 @@ impl<'w> Walk<'w> {
     fn known_bound(&self, bound: &Bound, size: &Dim) -> Option<Dim> {
         match bound {
             Bound::Known(at) => Some(at.clone()),
-            Bound::Scalar(leaf, _) => from_either_end(&self.known_integer(*leaf)?, size),
-        }
-    }
-
-    /// How many of `from, from + step, …` come before `to`, where that is a size.
-    pub(crate) fn steps(&self, from: &Dim, to: &Dim, step: i64) -> Option<Dim> {
-        let (distance, step) = match step > 0 {
-            true => (to.clone() - from.clone(), step),
-            false => (from.clone() - to.clone(), step.saturating_neg()),
-        };
-        match distance.known() {
-            Some(n) => {
-                let n = n.max(0);
-                Some(Dim::Const(n / step + i64::from(n % step != 0)))
-            }
-            // Of whole steps and a known rest, the rest is rounded up: `2*N - 1` by 2 is N.
-            None => {
-                let rest = distance.constant_term();
-                let whole = (distance - Dim::Const(rest)).div_exact(&Dim::Const(step))?;
-                let up = rest.div_euclid(step) + i64::from(rest.rem_euclid(step) != 0);
-                Some(whole + Dim::Const(up))
-            }
+            Bound::Scalar(leaf, _) => from_either_end(&self.size_of(*leaf)?, size),
         }
     }
 
@@ -165,7 +136,7 @@ impl<'w> Walk<'w> {
         let first = self.sum(&[(from, 1)]);
         let distance = self.sum(&[(to, 1), (from, -1)]);
         let known = distance.terms.is_empty();
-        let len = known.then(|| self.steps(&Dim::Const(0), &distance.constant, step)).flatten();
+        let len = known.then(|| steps(&Dim::Const(0), &distance.constant, step));
         let Some(len) = len else {
             for bound in [from, to] {
                 if let Bound::Scalar(leaf, _) = bound {
@@ -347,13 +318,35 @@ fn alike(graph: &Graph, a: NodeId, b: NodeId, depth: usize) -> bool {
             && x.iter().zip(&y).all(|(&a, &b)| alike(graph, a, b, depth - 1))
 }
 
-/// How to say that a size goes with a stride.
-pub(crate) fn as_multiple(size: &Dim, stride: i64) -> String {
+/// How many of `from, from + step, …` come before `to`.
+pub(crate) fn steps(from: &Dim, to: &Dim, step: i64) -> Dim {
+    let (distance, step) = match step > 0 {
+        true => (to.clone() - from.clone(), step),
+        false => (from.clone() - to.clone(), step.saturating_neg()),
+    };
+    if let Some(n) = distance.known() {
+        let n = n.max(0);
+        return Dim::Const(n / step + i64::from(n % step != 0));
+    }
+    // Of whole steps and a known rest, the rest is rounded up: `2*N - 1` by 2 is N. Of others it is
+    // `(N + 1) / 2`.
+    let rest = distance.constant_term();
+    match (distance.clone() - Dim::Const(rest)).div_exact(&Dim::Const(step)) {
+        Some(whole) => {
+            let up = rest.div_euclid(step) + i64::from(rest.rem_euclid(step) != 0);
+            whole + Dim::Const(up)
+        }
+        None => (distance + Dim::Const(step - 1)).quotient(step).expect("a step is above 0"),
+    }
+}
+
+/// How to say that a size can be divided.
+pub(crate) fn as_multiple(size: &Dim, by: &Dim) -> String {
     match size.as_var() {
         Some(_) => format!(
-            "say that it is a multiple: write the size as {stride} * {size}, or behind the \
-             result's type where {stride} divides {size}"
+            "say that it is a multiple: write the size as {by} * {size}, or behind the result's \
+             type where {by} divides {size}"
         ),
-        None => format!("write the size as a multiple of {stride} and a known number"),
+        None => format!("write the size as a multiple of {by}"),
     }
 }

@@ -357,6 +357,13 @@ impl Parser {
         if c.peek().is_some_and(|p| p.is_ascii_digit()) {
             return Ok(Dim::Const(c.integer()?));
         }
+        if c.eat("(") {
+            let of = self.dim(c)?;
+            c.expect("/")?;
+            let by = c.integer()?;
+            c.expect(")")?;
+            return of.quotient(by).ok_or_else(|| format!("{of} / {by} is no size"));
+        }
         let name = c.name()?;
         let id: Option<u32> = if c.eat("#") { Some(c.integer()?) } else { None };
         let is = |v: &&DimVar| *v.name == *name && id.is_none_or(|id| v.id == id);

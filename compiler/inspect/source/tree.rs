@@ -1,5 +1,6 @@
 //! Pieces of syntax that no source holds: one short constructor a form.
 
+use crate::graph::dim::Factor;
 use crate::graph::{Dim, TensorType};
 use crate::syntax::ast::{
     self, Arg, BinaryOp, DimKind, DimOp, Expr, ExprKind, GenericArg, Ident, IndexArg, NOWHERE,
@@ -195,7 +196,13 @@ fn polynomial<T>(
     let mut sum: Option<T> = None;
     for (monomial, coefficient) in terms.iter() {
         let magnitude = coefficient.saturating_abs();
-        let mut factors = monomial.iter().map(|v| var(&v.name));
+        let mut factors = monomial.iter().map(|factor| match factor {
+            Factor::Var(v) => var(&v.name),
+            Factor::Quotient(quotient) => {
+                let (of, by) = &**quotient;
+                binary(DimOp::Div, polynomial(of, int, var, binary, neg), int(*by))
+            }
+        });
         let first = match magnitude {
             1 => factors.next().unwrap_or_else(|| int(1)),
             n => int(n),

@@ -183,7 +183,7 @@ impl<'w> Walk<'w> {
                     ast::DimOp::Add => a + b,
                     ast::DimOp::Sub => a - b,
                     ast::DimOp::Mul => a * b,
-                    ast::DimOp::Div => match a.div_exact(&b) {
+                    ast::DimOp::Div => match a.over(&b) {
                         Some(quotient) => quotient,
                         None => {
                             let message = format!("{a} is not known to be a multiple of {b}");
