@@ -1,7 +1,9 @@
 //! A checked source, as a host program holds it.
 
-use crate::check::typed::{self, TestKind, Tree, TypedProgram};
+pub use crate::check::typed::Tree;
+use crate::check::typed::{self, TestKind, TypedProgram};
 use crate::check::{self, SourceLoader};
+pub use crate::check::{Given, Parameter};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, Sources, codes, render};
 use crate::graph::{Graph, TensorType, both_halves};
 use crate::script::{self, Console, Environment};
@@ -126,10 +128,23 @@ impl Module {
     /// The pure function of this name.
     pub fn function(&self, name: &str) -> Option<Function> {
         let typed = self.program.functions.iter().find(|f| f.name == name)?;
-        let identity = both_halves(|hasher| {
-            (typed.graph.content_hash(), typed.graph.live_origins()).hash(hasher);
-        });
-        Some(Function { typed: Arc::new(typed.clone()), identity })
+        Some(Function::new(typed.clone()))
+    }
+
+    /// The function of this name, which may be generic over types too, for what some of its
+    /// parameters are given; the others are what they are by default. A call takes the leaves of
+    /// what is data, in the order of [`Function::parameters`].
+    ///
+    /// # Errors
+    /// Where there is no such function, or what is given does not fit it.
+    pub fn instantiate(&self, name: &str, given: &[(String, Given)]) -> Result<Function, Failure> {
+        let typed = check::instantiate(&self.program, name, given);
+        typed.map(Function::new).map_err(|diagnostics| self.failed(diagnostics))
+    }
+
+    /// The parameters of a function of this name, generic or not.
+    pub fn parameters(&self, name: &str) -> Option<Vec<Parameter>> {
+        check::parameters(&self.program, name)
     }
 
     /// Runs `main`.
@@ -193,7 +208,11 @@ impl Module {
 
     /// One message about this module, with its sources.
     pub fn failure(&self, diagnostic: Diagnostic) -> Failure {
-        Failure { sources: self.sources.clone(), diagnostics: diagnostic.into() }
+        self.failed(diagnostic.into())
+    }
+
+    fn failed(&self, diagnostics: Diagnostics) -> Failure {
+        Failure { sources: self.sources.clone(), diagnostics }
     }
 }
 
@@ -214,6 +233,13 @@ pub struct Function {
 }
 
 impl Function {
+    fn new(typed: typed::Function) -> Function {
+        let identity = both_halves(|hasher| {
+            (typed.graph.content_hash(), typed.graph.live_origins()).hash(hasher);
+        });
+        Function { typed: Arc::new(typed), identity }
+    }
+
     /// The typed function: parameters, result, sizes, graph.
     pub fn typed(&self) -> &typed::Function {
         &self.typed

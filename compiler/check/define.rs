@@ -5,16 +5,17 @@
 //! pack by some sizes, an element type by `f32`, a tree by a vector; such a walk only looks for
 //! mistakes.
 
+use super::Given;
 use super::typed::{Function, Tree};
-use super::types::{Bindings, Generic, Type};
-use super::value::{Leaf, SizeOrigin, Static, Value};
-use super::walk::{Declared, Eval, Walk, without_dead_nodes};
-use super::world::{DTypeBound, FnDef, FnId, GenericSort};
-use crate::diag::{Diagnostic, Span, codes};
+use super::types::{Bindings, Generic, Type, Unifier};
+use super::value::{Callable, Leaf, SizeOrigin, Static, Value};
+use super::walk::{Argument, Declared, Eval, Reported, Walk, without_dead_nodes};
+use super::world::{DTypeBound, FnDef, FnId, GenericSort, ModuleId};
+use crate::diag::{Diagnostic, codes};
 use crate::graph::{Dim, DimVar, NodeId, Origin, TensorType};
 use crate::syntax::ast;
 use std::rc::Rc;
-use tensc_runtime::DType;
+use tensc_runtime::{DType, Scalar};
 
 /// Walks a function over named sizes. `None` where it has mistakes, or is generic over more than
 /// sizes, or takes functions or known values without defaults: it has no graph of its own then.
@@ -22,7 +23,7 @@ pub(crate) fn define(walk: &mut Walk<'_>, id: FnId) -> Option<Function> {
     let def = walk.world.function(id);
     if def.sorts.iter().all(|s| *s == GenericSort::Dim) {
         let bindings = rigid(walk, def, 0);
-        return instance(walk, id, bindings, None);
+        return instance(walk, id, bindings);
     }
     // A function may be meant for some ranks only: it is wrong where no sample goes through.
     let packs = def.sorts.contains(&GenericSort::Pack);
@@ -32,7 +33,7 @@ pub(crate) fn define(walk: &mut Walk<'_>, id: FnId) -> Option<Function> {
         let bindings = rigid(walk, def, rank);
         let sample = sample_of(walk, &bindings);
         let (_, heard) = walk.listening(|w| {
-            instance(w, id, bindings, None);
+            instance(w, id, bindings);
             w.reset();
         });
         if !heard.has_errors() {
@@ -61,84 +62,126 @@ fn sample_of(walk: &Walk<'_>, bindings: &Bindings) -> String {
     samples.collect::<Vec<_>>().join(", ")
 }
 
-/// Walks a function for arguments of these types.
+/// Walks a call of a function with what comes from outside for some of its parameters.
 ///
 /// # Errors
-/// Where they do not fit; what is wrong has been reported.
+/// Where that does not fit; what is wrong has been reported.
 pub(crate) fn instantiate(
     walk: &mut Walk<'_>,
     id: FnId,
-    arguments: &[Tree<TensorType>],
+    arguments: &[(String, Given)],
 ) -> Eval<Function> {
     let def = walk.world.function(id);
-    let name = &def.decl.name.name;
-    let params: Vec<&ast::Param> = def.decl.params.iter().filter(|p| !p.is_static).collect();
-    if params.len() != arguments.len() {
-        let (a, b) = (params.len(), arguments.len());
-        let message = format!("`{name}` takes {a} arguments, found {b}");
-        return Err(walk.error(codes::BAD_ARGUMENTS, def.decl.name.span, message));
+    walk.push_frame("a call from outside", None, def.module, Rc::default(), None);
+    let called = called(walk, id, arguments);
+    walk.pop_frame();
+    let (params, result) = called?;
+    function(walk, def, params, &result).ok_or_else(|| {
+        let message = format!("`{}` gives no tensors", def.decl.name.name);
+        walk.error(codes::TYPE_MISMATCH, def.decl.name.span, message)
+    })
+}
+
+fn called<'w>(walk: &mut Walk<'w>, id: FnId, given: &[(String, Given)]) -> Eval<Walked<'w>> {
+    let def = walk.world.function(id);
+    let place = def.decl.name.span;
+    let position = |name: &str| def.decl.params.iter().position(|p| p.name.name == name);
+    let mut given: Vec<&(String, Given)> = given.iter().collect();
+    given.sort_by_key(|(name, _)| position(name).unwrap_or(usize::MAX));
+    let (mut params, mut arguments) = (Vec::new(), Vec::new());
+    for (name, given) in given {
+        let param = position(name).map(|i| &def.decl.params[i]);
+        let value = match (given, param.and_then(|param| Some((param, param.ty.as_ref()?)))) {
+            (Given::Known(scalar), _) => known(*scalar),
+            (Given::Data(tree), Some((param, ty))) => {
+                let Some(ty) = type_of(walk, def.module, ty, tree) else {
+                    return Err(refuse(walk, param, ty, tree));
+                };
+                walk.tree_leaves(name, &ty, param.span, &mut input)
+            }
+            // There is no such parameter, which the call says.
+            (Given::Data(_), None) => Value::Unit,
+        };
+        let span = param.map_or(place, |param| param.span);
+        params.extend(value_tree(walk, &value).map(|tree| (name.clone(), tree)));
+        arguments.push(Argument::named(name, value, span));
     }
-    let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
-    for (param, argument) in params.iter().zip(arguments) {
-        let Some(ty) = &param.ty else { continue };
-        let found = type_of(walk, def, ty, argument);
-        let mut unifier = super::types::Unifier::new(walk.world, def.module, &mut bindings);
-        let fits = found
-            .as_ref()
-            .is_some_and(|found| unifier.unify(ty, found).and_then(|()| unifier.finish()).is_ok());
-        if !fits {
-            let written = walk.text(ty.span);
-            let leaves = argument.leaves("");
-            let found: Vec<String> = leaves
-                .iter()
-                .map(|(path, t)| match path.is_empty() {
-                    true => t.to_string(),
-                    false => format!("{path}: {t}"),
-                })
-                .collect();
-            let message = format!("`{}` is {written}, found {}", param.name.name, found.join(", "));
-            return Err(walk.error(codes::SHAPE_MISMATCH, ty.span, message));
-        }
+    let callee = Callable::Fn(id, Rc::default());
+    let bound = walk.bind_call(&callee, place, &arguments, place, None)?;
+    let result = walk.apply(bound)?;
+    Ok((params, walk.strengthen(&result, def.decl.body.span)?))
+}
+
+/// A number that the compiler knows.
+fn known<'w>(scalar: Scalar) -> Value<'w> {
+    match scalar.dtype() {
+        DType::Bool => Value::Static(Static::Bool(scalar.to_i64() != 0)),
+        dtype if dtype.is_float() => Value::Static(Static::Float(scalar.to_f64(), None)),
+        _ => Value::int(scalar.to_i64()),
     }
-    bindings = bindings.or_default(&def.decl.generics);
-    for binding in &mut bindings.0 {
-        if let (None, GenericSort::DType(_)) = (&binding.value, binding.sort) {
-            binding.value = Some(Generic::DType(DType::F32));
-        }
-    }
-    walk.all_bound(&bindings, name, def.decl.name.span)?;
-    walk.check_constraints(def, &bindings, def.decl.name.span)?;
-    instance(walk, id, bindings, Some(def.decl.name.span)).ok_or(walk.reported())
+}
+
+/// Says that data is not of the kind that a parameter is.
+fn refuse(
+    walk: &mut Walk<'_>,
+    param: &ast::Param,
+    ty: &ast::Type,
+    found: &Tree<TensorType>,
+) -> Reported {
+    let leaf = |(path, ty): (String, &TensorType)| match path.is_empty() {
+        true => ty.to_string(),
+        false => format!("{path}: {ty}"),
+    };
+    let found: Vec<String> = found.leaves("").into_iter().map(leaf).collect();
+    let (name, written) = (&param.name.name, walk.text(ty.span));
+    let message = format!("`{name}` is {written}, found {}", found.join(", "));
+    walk.error(codes::SHAPE_MISMATCH, ty.span, message)
 }
 
 /// The type that a written type and the types of its leaves make together.
-fn type_of(walk: &Walk<'_>, def: &FnDef, ty: &ast::Type, tree: &Tree<TensorType>) -> Option<Type> {
+fn type_of(
+    walk: &Walk<'_>,
+    module: ModuleId,
+    ty: &ast::Type,
+    tree: &Tree<TensorType>,
+) -> Option<Type> {
+    let field = |name: &str| match tree {
+        Tree::Record { fields, .. } => fields.iter().find(|(n, _)| n == name).map(|(_, t)| t),
+        _ => None,
+    };
     match (&ty.kind, tree) {
-        (ast::TypeKind::Paren(inner), _) => type_of(walk, def, inner, tree),
+        (ast::TypeKind::Paren(inner), _) => type_of(walk, module, inner, tree),
         (_, Tree::Leaf(leaf)) => Some(Type::Tensor(leaf.clone())),
         (ast::TypeKind::Tuple(types), Tree::Tuple(trees)) if types.len() == trees.len() => {
-            let parts = types.iter().zip(trees).map(|(ty, tree)| type_of(walk, def, ty, tree));
+            let parts = types.iter().zip(trees).map(|(ty, tree)| type_of(walk, module, ty, tree));
             Some(Type::Tuple(parts.collect::<Option<_>>()?))
         }
-        (ast::TypeKind::Record(types), Tree::Record { fields, .. }) => {
-            let part = |(ty, (name, tree)): (&ast::RecordField, &(String, Tree<TensorType>))| {
-                Some((name.clone(), type_of(walk, def, &ty.ty, tree)?))
+        (ast::TypeKind::Tuple(types), Tree::Record { .. }) => {
+            let part =
+                |(i, ty): (usize, &ast::Type)| type_of(walk, module, ty, field(&i.to_string())?);
+            Some(Type::Tuple(types.iter().enumerate().map(part).collect::<Option<_>>()?))
+        }
+        (ast::TypeKind::Record(types), Tree::Record { .. }) => {
+            let part = |ty: &ast::RecordField| {
+                let name = &ty.name.name;
+                Some((name.clone(), type_of(walk, module, &ty.ty, field(name)?)?))
             };
-            Some(Type::Record(types.iter().zip(fields).map(part).collect::<Option<_>>()?))
+            Some(Type::Record(types.iter().map(part).collect::<Option<_>>()?))
         }
         (ast::TypeKind::Named { path, .. }, Tree::Record { fields, .. }) => {
-            let id = walk.world.resolve_struct(def.module, path)?;
+            let Some(id) = walk.world.resolve_struct(module, path) else {
+                // A file with the name of its only tensor stands for that.
+                let [(_, Tree::Leaf(leaf))] = &fields[..] else { return None };
+                return Some(Type::Tensor(leaf.clone()));
+            };
             let inner = walk.world.structure(id);
             let mut bindings = Bindings::open(&inner.decl.generics, &inner.sorts);
-            for (field, (name, tree)) in inner.decl.fields.iter().zip(fields) {
-                if field.name.name != *name {
-                    return None;
-                }
-                let found = type_of(walk, def, &field.ty, tree)?;
-                let mut unifier =
-                    super::types::Unifier::new(walk.world, inner.module, &mut bindings);
-                unifier.unify(&field.ty, &found).ok()?;
+            for part in &inner.decl.fields {
+                let found = type_of(walk, inner.module, &part.ty, field(&part.name.name)?)?;
+                let mut unifier = Unifier::new(walk.world, inner.module, &mut bindings);
+                unifier.unify(&part.ty, &found).ok()?;
             }
+            let bindings = bindings.or_default(&inner.decl.generics);
             let args: Option<Vec<Generic>> = bindings.0.into_iter().map(|b| b.value).collect();
             Some(Type::Struct(id, args?.into()))
         }
@@ -208,25 +251,38 @@ fn with_default_sizes<'w>(walk: &mut Walk<'w>, def: &'w FnDef, bindings: &Bindin
 }
 
 /// Walks a function's body with inputs for its parameters.
-fn instance(
-    walk: &mut Walk<'_>,
-    id: FnId,
-    bindings: Bindings,
-    call: Option<Span>,
-) -> Option<Function> {
+fn instance(walk: &mut Walk<'_>, id: FnId, bindings: Bindings) -> Option<Function> {
     let def = walk.world.function(id);
     let errors = walk.diags.len();
     let generics = Rc::new(with_default_sizes(walk, def, &bindings));
-    walk.push_frame(&def.decl.name.name, Some(id), def.module, generics.clone(), call);
+    walk.push_frame(&def.decl.name.name, Some(id), def.module, generics, None);
     let walked = walk_body(walk, def);
     walk.pop_frame();
     let (params, result) = walked?;
-    let level = std::mem::take(walk.level_mut());
-    if walk.diags.iter().skip(errors).any(|d| d.severity == crate::diag::Severity::Error) {
+    let errors = walk.diags.iter().skip(errors);
+    if errors.into_iter().any(|d| d.severity == crate::diag::Severity::Error) {
         return None;
     }
-    let mut graph = level.graph;
-    let (result, outputs) = tree_of(walk, &graph, &result)?;
+    function(walk, def, params, &result)
+}
+
+/// The function whose body the graph of the walk is.
+fn function<'w>(
+    walk: &mut Walk<'w>,
+    def: &FnDef,
+    params: Vec<(String, Tree<TensorType>)>,
+    result: &Value<'w>,
+) -> Option<Function> {
+    // What the caller gives back untouched is an output as well.
+    let result = result.map_leaves::<()>(&mut |leaf| match leaf {
+        Value::Tensor(at) => {
+            let node = walk.node(*at);
+            Ok(walk.tensor(node))
+        }
+        other => Ok(other.clone()),
+    });
+    let mut graph = std::mem::take(walk.level_mut()).graph;
+    let (result, outputs) = tree_of(walk, &graph, &result.ok()?)?;
     for (name, node) in outputs {
         graph.add_output(name, node);
     }
@@ -270,16 +326,7 @@ fn walk_body<'w>(walk: &mut Walk<'w>, def: &'w FnDef) -> Option<Walked<'w>> {
         return None;
     }
     let result = walk.returned(&def.decl.body, def.decl.ret.as_ref()).ok()?;
-    let result = walk.strengthen(&result, def.decl.body.span).ok()?;
-    // What the caller gives back untouched is an output as well.
-    let result = result.map_leaves::<()>(&mut |leaf| match leaf {
-        Value::Tensor(at) => {
-            let node = walk.node(*at);
-            Ok(walk.tensor(node))
-        }
-        other => Ok(other.clone()),
-    });
-    Some((params, result.ok()?))
+    Some((params, walk.strengthen(&result, def.decl.body.span).ok()?))
 }
 
 /// An input of the graph that knows where its sizes are written.

@@ -29,6 +29,8 @@ pub use world::SourceLoader;
 
 use crate::diag::{Diagnostics, SourceId, Sources, codes};
 use crate::graph::TensorType;
+use crate::syntax::ast;
+use tensc_runtime::Scalar;
 use typed::{Function, Tree, TypedProgram};
 use walk::Walk;
 use world::{Def, ModuleId, World};
@@ -79,15 +81,47 @@ pub fn check(
     (Some(TypedProgram { checked: Some(checked.into()), ..program }), diagnostics)
 }
 
-/// A function of the program for arguments of these types, one for each parameter: for functions
-/// that are generic over more than sizes, and for known sizes.
+/// A parameter of a function, as far as it matters to who calls from outside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Whether it has a default.
+    pub optional: bool,
+}
+
+/// The parameters of a function of the program, generic or not; `None` where there is none of this
+/// name.
+pub fn parameters(program: &TypedProgram, name: &str) -> Option<Vec<Parameter>> {
+    let Checked { world, root, .. } = &**program.checked.as_ref()?;
+    let Some(Def::Fn(id)) = world.member(*root, name) else { return None };
+    let params = world.function(id).decl.params.iter();
+    let parameter = |param: &ast::Param| Parameter {
+        name: param.name.name.clone(),
+        optional: param.default.is_some(),
+    };
+    Some(params.map(parameter).collect())
+}
+
+/// What a parameter is given from outside.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Given {
+    /// Data of these types.
+    Data(Tree<TensorType>),
+    /// A number or flag that the compiler knows, of the type that the parameter asks for.
+    Known(Scalar),
+}
+
+/// A function of the program for what some of its parameters are given, by name; the others are
+/// what they are by default. So functions that are generic over more than sizes have a graph, which
+/// has an input for each leaf of the data.
 ///
 /// # Errors
-/// Where there is no such function, or the types do not fit it.
+/// Where there is no such function, or what is given does not fit it.
 pub fn instantiate(
     program: &TypedProgram,
     name: &str,
-    arguments: &[Tree<TensorType>],
+    given: &[(String, Given)],
 ) -> Result<Function, Diagnostics> {
     let checked = program.checked.as_ref().expect("a program that was checked");
     let Checked { world, root, sources } = &**checked;
@@ -99,8 +133,11 @@ pub fn instantiate(
     deep(|| {
         let mut walk = Walk::new(world, sources);
         // Names of sizes in the arguments must not meet those made here.
-        walk.avoid_dims(arguments);
-        match define::instantiate(&mut walk, id, arguments) {
+        walk.avoid_dims(given.iter().filter_map(|(_, given)| match given {
+            Given::Data(tree) => Some(tree),
+            Given::Known(_) => None,
+        }));
+        match define::instantiate(&mut walk, id, given) {
             Ok(function) => Ok(function),
             Err(_) => Err(walk.diags),
         }

@@ -3,13 +3,14 @@
 use super::output::{Error, Output};
 use super::{Run, Test};
 use std::path::Path;
-use tensc::module::{Function, Module};
+use tensc::graph::{Dim, TensorType};
+use tensc::module::{Function, Given, Module, Parameter, Tree};
 use tensc::script::{Transcript, format_tensor};
 use tensc::session::Session;
 use tensc_runtime::data::{self, Loaded};
-use tensc_runtime::{Tensor, TensorView};
+use tensc_runtime::{Scalar, Tensor, TensorView};
 
-/// Calls one function on data files.
+/// Calls one function on data files and numbers.
 pub fn call(
     module: &Module,
     name: &str,
@@ -17,8 +18,19 @@ pub fn call(
     session: &Session,
     output: &Output,
 ) -> Result<(), Error> {
-    let function = function(module, name)?;
-    let tensors = arguments(&function, &run.inputs)?;
+    let given = given(module, name, &run.inputs)?;
+    let types: Vec<(String, Given)> =
+        given.iter().map(|(parameter, input)| (parameter.clone(), input.given())).collect();
+    let function = module.instantiate(name, &types)?;
+    let leaf = |(path, _): (String, _)| {
+        let root = path.split('.').next().expect("a path has a first part");
+        let input = given.iter().find(|(name, _)| name == root).map(|(_, input)| input);
+        let Some(Input::File(file)) = input else { unreachable!("leaves are those of files") };
+        let part = path.get(root.len() + 1..).unwrap_or_default();
+        let tensor = file.get(part).cloned().or_else(|| file.clone().into_tensor());
+        tensor.expect("the function is for what is in the files")
+    };
+    let tensors: Vec<Tensor> = function.parameters().into_iter().map(leaf).collect();
     let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
     let values = function.call(session, &views).map_err(|e| module.call_failure(&e))?;
     let names: Vec<String> = function.results().into_iter().map(|(name, _)| name).collect();
@@ -33,57 +45,132 @@ pub fn call(
     Ok(())
 }
 
+/// What a parameter is given.
+enum Input {
+    File(Loaded),
+    Number(Scalar),
+}
+
+impl Input {
+    fn given(&self) -> Given {
+        match self {
+            Input::Number(number) => Given::Known(*number),
+            Input::File(file) => Given::Data(tree(file)),
+        }
+    }
+}
+
+/// The types of the tensors in a file: the fields of `hidden` are called `hidden.w`, `hidden.b`.
+fn tree(file: &Loaded) -> Tree<TensorType> {
+    fn put(tree: &mut Vec<(String, Tree<TensorType>)>, path: &str, ty: TensorType) {
+        let (first, rest) = match path.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        let at = tree.iter().position(|(name, _)| name == first).unwrap_or_else(|| {
+            tree.push((first.to_string(), Tree::Record { name: None, fields: Vec::new() }));
+            tree.len() - 1
+        });
+        match (rest, &mut tree[at].1) {
+            (Some(rest), Tree::Record { fields, .. }) => put(fields, rest, ty),
+            (_, node) => *node = Tree::Leaf(ty),
+        }
+    }
+    let ty = |tensor: &Tensor| {
+        TensorType::new(tensor.dtype(), tensor.shape().iter().map(|&size| Dim::from(size)))
+    };
+    match file {
+        Loaded::One(tensor) => Tree::Leaf(ty(tensor)),
+        Loaded::Named(tensors) => {
+            let mut fields = Vec::new();
+            for (name, tensor) in tensors {
+                put(&mut fields, name, ty(tensor));
+            }
+            Tree::Record { name: None, fields }
+        }
+    }
+}
+
+/// What each parameter is given: `PARAM=FILE`, `PARAM=FILE:MEMBER`, or `PARAM=NUMBER`. Those
+/// without a default must be.
+fn given(
+    module: &Module,
+    function: &str,
+    inputs: &[String],
+) -> Result<Vec<(String, Input)>, Error> {
+    let parameters =
+        module.parameters(function).ok_or_else(|| unknown(module, function, String::new()))?;
+    let mut given: Vec<(String, Input)> = Vec::new();
+    for assignment in inputs {
+        let Some((parameter, value)) = assignment.split_once('=') else {
+            let expected = "expected PARAM=FILE or PARAM=NUMBER";
+            return Err(Error::usage(format!("`--in {assignment}`: {expected}")));
+        };
+        if !parameters.iter().any(|known| known.name == parameter) {
+            let names: Vec<&str> = parameters.iter().map(|known| known.name.as_str()).collect();
+            let names = names.join(", ");
+            let message = format!("`{function}` has no parameter `{parameter}`; it has {names}");
+            return Err(Error::usage(message));
+        }
+        if given.iter().any(|(before, _)| before == parameter) {
+            return Err(Error::usage(format!("the parameter `{parameter}` is given twice")));
+        }
+        let input = match number(value).filter(|_| !Path::new(value).exists()) {
+            Some(number) => Input::Number(number),
+            None => Input::File(file(parameter, value)?),
+        };
+        given.push((parameter.to_string(), input));
+    }
+    let missing = |parameter: &&Parameter| {
+        !parameter.optional && given.iter().all(|(name, _)| *name != parameter.name)
+    };
+    if let Some(Parameter { name, .. }) = parameters.iter().find(missing) {
+        return Err(Error::usage(format!("parameter `{name}` needs `--in {name}=FILE`")));
+    }
+    Ok(given)
+}
+
+/// A number or flag as it is written.
+fn number(text: &str) -> Option<Scalar> {
+    let whole = || text.parse().ok().map(Scalar::new::<i64>);
+    let flag = || text.parse().ok().map(Scalar::new::<bool>);
+    whole().or_else(flag).or_else(|| text.parse().ok().map(Scalar::new::<f64>))
+}
+
+fn file(parameter: &str, value: &str) -> Result<Loaded, Error> {
+    // A colon names a member, unless the whole is a file that exists.
+    match value.rsplit_once(':') {
+        Some((path, member)) if !Path::new(value).exists() => {
+            let file = data::load(Path::new(path))?;
+            let tensor = file.get(member).cloned().ok_or_else(|| {
+                let held = file.names().join(", ");
+                let message = format!("holds nothing for `{member}` (it has {held})");
+                Error::usage(format!("the file for `{parameter}` {message}"))
+            })?;
+            Ok(Loaded::One(tensor))
+        }
+        _ => Ok(data::load(Path::new(value))?),
+    }
+}
+
 /// The function of this name, or an error that names those there are.
 pub fn function(module: &Module, name: &str) -> Result<Function, Error> {
     module.function(name).ok_or_else(|| {
-        let names: Vec<&str> = module.program().functions.iter().map(|f| f.name.as_str()).collect();
-        let known = match names.as_slice() {
-            [] => "the source has none".to_string(),
-            names => format!("the source has {}", names.join(", ")),
+        let reason = match module.parameters(name) {
+            Some(_) => "it has a graph only for types and functions that a call tells; ",
+            None => "",
         };
-        Error::usage(format!("no function `{name}` that can be called on data; {known}"))
+        unknown(module, name, reason.to_string())
     })
 }
 
-/// A tensor for each parameter leaf, from `PARAM=FILE` or `PARAM=FILE:MEMBER`.
-fn arguments(function: &Function, given: &[String]) -> Result<Vec<Tensor>, Error> {
-    let mut files: Vec<(&str, Option<&str>, Loaded)> = Vec::new();
-    for assignment in given {
-        let Some((parameter, file)) = assignment.split_once('=') else {
-            return Err(Error::usage(format!("`--in {assignment}`: expected PARAM=FILE")));
-        };
-        if !function.typed().params.iter().any(|(name, _)| name == parameter) {
-            let names: Vec<&str> =
-                function.typed().params.iter().map(|(name, _)| name.as_str()).collect();
-            let (name, names) = (&function.typed().name, names.join(", "));
-            let message = format!("`{name}` has no parameter `{parameter}`; it has {names}");
-            return Err(Error::usage(message));
-        }
-        // A colon names a member, unless the whole is a file that exists.
-        let (path, member) = match file.rsplit_once(':') {
-            Some((path, member)) if !Path::new(file).exists() => (path, Some(member)),
-            _ => (file, None),
-        };
-        files.push((parameter, member, data::load(Path::new(path))?));
-    }
-    let leaf = |path: &str| {
-        let root = path.split('.').next().expect("a path has a first part");
-        let Some((_, member, file)) = files.iter().find(|(name, ..)| *name == root) else {
-            return Err(Error::usage(format!("parameter `{root}` needs `--in {root}=FILE`")));
-        };
-        let found = match member {
-            Some(member) => file.get(member).cloned(),
-            None if path == root => file.clone().into_tensor(),
-            None => file.get(&path[root.len() + 1..]).or_else(|| file.get(path)).cloned(),
-        };
-        found.ok_or_else(|| {
-            let held = file.names().join(", ");
-            Error::usage(format!(
-                "the file for `{root}` holds nothing for `{path}` (it has {held})"
-            ))
-        })
+fn unknown(module: &Module, name: &str, reason: String) -> Error {
+    let names: Vec<&str> = module.program().functions.iter().map(|f| f.name.as_str()).collect();
+    let known = match names.as_slice() {
+        [] => "the source has none".to_string(),
+        names => format!("the source has {}", names.join(", ")),
     };
-    function.parameters().iter().map(|(path, _)| leaf(path)).collect()
+    Error::usage(format!("no function `{name}` that can be called on data; {reason}{known}"))
 }
 
 /// Writes results to `FILE` (all of them) or `FIELD=FILE` (one).

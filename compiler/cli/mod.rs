@@ -288,7 +288,8 @@ struct Run {
     /// Call this function instead of running `main`
     #[arg(long = "fn", value_name = "NAME")]
     function: Option<String>,
-    /// A parameter of the function from a data file (FILE or FILE:MEMBER)
+    /// A parameter of the function: a data file (FILE or FILE:MEMBER) or a number; those that are
+    /// not given are what they are by default
     #[arg(long = "in", value_name = "PARAM=FILE", requires = "function")]
     inputs: Vec<String>,
     /// A data file for the result (FILE, or FIELD=FILE)
@@ -418,7 +419,6 @@ enum DumpFormat {
     Text,
     /// A drawing for Graphviz
     Dot,
-}
     /// For other programs to read
     Json,
 }
@@ -431,6 +431,7 @@ impl DumpFormat {
             DumpFormat::Json => "json",
         }
     }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! The command line as a Unix user meets it: exit codes, streams, files, and the helps.
 
+mod calls;
 mod dump;
 mod measure;
 

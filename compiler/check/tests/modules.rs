@@ -2,7 +2,7 @@
 
 use super::{checked, checked_with};
 use crate::check::typed::Tree;
-use crate::check::{SourceLoader, check, instantiate};
+use crate::check::{Given, SourceLoader, check, instantiate};
 use crate::diag::{Sources, render};
 use crate::graph::{Dim, TensorType};
 use insta::assert_snapshot;
@@ -217,7 +217,8 @@ fn a_generic_function_is_instantiated_for_given_types() {
     let leaf = |dtype, sizes: &[i64]| {
         Tree::Leaf(TensorType::new(dtype, sizes.iter().map(|&n| Dim::Const(n))))
     };
-    let mix = instantiate(&program, "mix", &[leaf(DType::F64, &[2, 3])]).unwrap();
+    let given = |name: &str, tree| (name.to_string(), Given::Data(tree));
+    let mix = instantiate(&program, "mix", &[given("x", leaf(DType::F64, &[2, 3]))]).unwrap();
     assert_snapshot!(mix.graph, @r#"
     %0: f64[2, 3] = input "x"
     %1: f64 = const 2.0
@@ -232,9 +233,10 @@ fn a_generic_function_is_instantiated_for_given_types() {
             ("b".to_string(), leaf(DType::F32, &[n])),
         ],
     };
-    let total = instantiate(&program, "total", &[pair(3), leaf(DType::F32, &[3])]).unwrap();
+    let totals = |n| [given("p", pair(n)), given("y", leaf(DType::F32, &[3]))];
+    let total = instantiate(&program, "total", &totals(3)).unwrap();
     assert_eq!(total.params[0].1.leaves("p").len(), 2);
-    let wrong = instantiate(&program, "total", &[pair(4), leaf(DType::F32, &[3])]).unwrap_err();
+    let wrong = instantiate(&program, "total", &totals(4)).unwrap_err();
     let mut sources = Sources::default();
     sources.add("std/prelude.tx", "");
     let message = wrong.iter().next().unwrap().message.clone();

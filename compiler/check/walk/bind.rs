@@ -62,6 +62,12 @@ impl<'w> Argument<'w> {
         Argument { name: arg.name.clone(), given, span: arg.value.span, whole: arg.span }
     }
 
+    /// A value from outside for the parameter of this name.
+    pub(crate) fn named(name: &str, value: Value<'w>, span: Span) -> Argument<'w> {
+        let name = ast::Ident { name: name.to_string(), span };
+        Argument { name: Some(name), ..Argument::made(value, span) }
+    }
+
     pub(crate) fn made(value: Value<'w>, span: Span) -> Argument<'w> {
         Argument { name: None, given: Given::Made(value), span, whole: span }
     }

@@ -127,7 +127,13 @@ impl<'w> Walk<'w> {
     }
 
     /// A value of a type that nobody wrote: what a tree parameter stands for.
-    fn tree_leaves(&mut self, path: &str, ty: &Type, span: Span, make: Maker<'_, 'w>) -> Value<'w> {
+    pub(crate) fn tree_leaves(
+        &mut self,
+        path: &str,
+        ty: &Type,
+        span: Span,
+        make: Maker<'_, 'w>,
+    ) -> Value<'w> {
         match ty {
             Type::Tensor(tensor) => {
                 let sources = vec![None; tensor.rank()];

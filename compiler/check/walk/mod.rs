@@ -172,8 +172,8 @@ impl<'w> Walk<'w> {
     }
 
     /// Makes sizes that are not known differ from those in given types.
-    pub(crate) fn avoid_dims(&mut self, types: &[Tree<TensorType>]) {
-        for (_, ty) in types.iter().flat_map(|tree| tree.leaves("")) {
+    pub(crate) fn avoid_dims<'t>(&mut self, types: impl Iterator<Item = &'t Tree<TensorType>>) {
+        for (_, ty) in types.flat_map(|tree| tree.leaves("")) {
             for var in ty.shape.iter().flat_map(Dim::vars) {
                 self.next_dim = self.next_dim.max(var.id);
             }
