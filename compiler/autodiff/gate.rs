@@ -2,7 +2,8 @@
 //!
 //! The steps are done for all lanes, and each takes what it would have without, if it does not do
 //! them. What they compute in such a lane may be anything, and so may its derivatives: they pass
-//! only where a lane does the steps, since 0 times what is infinite is no number.
+//! only where a lane does the steps, since 0 times what is infinite is no number. An index is 0 in
+//! such a lane: it may be out of range, which is no mistake of a lane that does not use it.
 
 use super::scan::{Steps, batched, reached};
 use crate::graph::fused::ReduceOp;
@@ -14,8 +15,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tensc_runtime::DType;
 
-/// Steps in which derivatives by what all lanes share pass where the gate, their last input, is
-/// open; by the step and which of its inputs have lanes.
+/// Steps with the gate as an input, by the step and which of its inputs have lanes.
 pub(super) type Passing = FxHashMap<(*const Graph, Vec<bool>), Arc<Graph>>;
 
 /// A result of a loop with a gate that differs between lanes, which has lanes.
@@ -47,12 +47,13 @@ pub(super) fn chosen(
         });
     }
     let mut inner = Scan { gated: false, ..scan.clone() };
-    if (0..inputs).any(|i| !has[i] && b.ty(operands[i]).dtype.is_float()) {
+    let shares = (0..inputs).any(|i| !has[i] && b.ty(operands[i]).dtype.is_float());
+    if shares || checks(&scan.step) {
         let key = (Arc::as_ptr(&scan.step), has.clone());
         let step = steps.passing.entry(key).or_insert_with(|| Arc::new(gated(&scan.step, &has)));
         inner.step = Arc::clone(step);
-        operands.push(gates);
-        has.push(true);
+        operands.extend([gates, open]);
+        has.extend([true, false]);
     }
     let (node, lanes) =
         batched(b, &inner, &Lanes { operands: &operands, batched: &has, size }, steps);
@@ -69,9 +70,19 @@ fn passing(b: &Builder<'_>, gates: NodeId, node: NodeId) -> NodeId {
     b.select(gates, node, b.map(MapOp::StopGradient, &[node]))
 }
 
-/// A step with a gate as one more input: where what all lanes share meets what they do not, only
-/// open lanes give a derivative by it. A product stays one product for all lanes: its operand of a
-/// closed lane is 0, and so is the cotangent of its result.
+/// Whether a graph has an index that may be out of range.
+fn checks(graph: &Graph) -> bool {
+    graph.nodes().any(|id| match graph.op(id) {
+        Op::CheckIndex(_) => true,
+        Op::Scan(scan) => checks(&scan.step),
+        _ => false,
+    })
+}
+
+/// A step with two more inputs: its gate, and whether that of any lane is open. Where what all
+/// lanes share meets what they do not, only open lanes give a derivative by it. A product stays one
+/// product for all lanes: its operand of a closed lane is 0, and so is the cotangent of its result.
+/// Indices are 0 where the gate is closed; loops with indices are not done.
 fn gated(step: &Graph, has: &[bool]) -> Graph {
     let float = |id: NodeId| step.ty(id).dtype.is_float();
     let lanes = reached(step, has);
@@ -84,9 +95,28 @@ fn gated(step: &Graph, has: &[bool]) -> Graph {
     let input = |(name, id): &(String, NodeId)| b.input(name, step.ty(*id).clone());
     let inputs: Vec<NodeId> = step.inputs().iter().map(input).collect();
     let gate = b.input("gate", TensorType::scalar(DType::Bool));
+    let any = b.input("any", TensorType::scalar(DType::Bool));
     let open = |x: NodeId| b.splat(gate, &b.ty(x).shape);
     let make = |id: NodeId, operands: &[NodeId]| {
         let (op, of) = (step.op(id), step.operands(id));
+        let used = if lanes[id.index()] { gate } else { any };
+        match op {
+            Op::CheckIndex(_) => {
+                let index = operands[0];
+                let used = b.splat(used, &b.ty(index).shape);
+                let index = b.select(used, index, b.zeros_like(index));
+                return Ok(b.add_op(op.clone(), &[index]));
+            }
+            Op::Scan(scan) if checks(&scan.step) => {
+                let mut operands = operands.to_vec();
+                match operands.last_mut().filter(|_| scan.gated) {
+                    Some(inner) => *inner = b.map(MapOp::And, &[*inner, used]),
+                    None => operands.push(used),
+                }
+                return Ok(b.scan(&Scan { gated: true, ..scan.clone() }, &operands));
+            }
+            _ => {}
+        }
         if !lanes[id.index()] || !of.iter().any(|o| shared(*o)) {
             return Ok::<_, Infallible>(b.add_op(op.clone(), operands));
         }

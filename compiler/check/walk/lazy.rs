@@ -65,9 +65,9 @@ impl<'w> Walk<'w> {
     }
 
     /// The nodes of an arm, made of operands through which derivatives pass only where the mask is
-    /// as it is when the arm is taken. What an arm that is not taken would do to a derivative is
-    /// not undone by a cotangent of 0: the slope of `sqrt` at 0 is infinite, and infinity times 0
-    /// is no number.
+    /// as it is when the arm is taken, and indices are in range. What an arm that is not taken does
+    /// to a derivative is not undone by a cotangent of 0: the slope of `sqrt` at 0 is infinite, and
+    /// infinity times 0 is no number.
     fn passing_where(
         &mut self,
         mask: NodeId,
@@ -91,6 +91,9 @@ impl<'w> Walk<'w> {
                 map.insert(*operand, copy);
                 *operand = copy;
             }
+            if let Op::CheckIndex(_) = self.level().graph.op(node) {
+                operands[0] = self.used(mask, taken, operands[0], span)?;
+            }
             let Level { graph, origins, .. } = self.level_mut();
             let (op, origin) = (graph.op(node).clone(), graph.node(node).origin);
             let copy = graph.add(op, &operands, origin);
@@ -103,6 +106,15 @@ impl<'w> Walk<'w> {
             map.insert(node, copy);
         }
         Ok(arm.iter().map(|node| map.get(node).copied().unwrap_or(*node)).collect())
+    }
+
+    /// An index where the mask is `taken`, and 0 elsewhere, where it may be out of range.
+    fn used(&mut self, mask: NodeId, taken: bool, index: NodeId, span: Span) -> Eval<NodeId> {
+        let ty = self.node_ty(index).clone();
+        let mask = self.stretch(mask, &ty.shape, span)?;
+        let zeros = self.zeros(&ty, span)?;
+        let (x, y) = if taken { (index, zeros) } else { (zeros, index) };
+        self.add(Op::Map(MapOp::Select), &[mask, x, y], span)
     }
 
     /// A node itself; derivatives pass where the mask is `taken`.
