@@ -75,6 +75,19 @@ pub fn gradient(graph: &Graph, output: usize, wrt: &[usize]) -> Result<Graph, No
     Ok(backward(graph, output, wrt)?.0.pruned())
 }
 
+/// As [`gradient`] of the first output, with all outputs of `graph` instead of `value`.
+///
+/// # Errors
+/// As [`gradient`].
+pub fn gradient_beside(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    let mut derived = backward(graph, 0, wrt)?.0;
+    let gradients = derived.outputs()[1..].to_vec();
+    derived.clear_outputs();
+    let all = graph.outputs().iter().cloned().chain(gradients);
+    all.for_each(|(name, node)| derived.add_output(name, node));
+    Ok(derived.pruned())
+}
+
 /// A derived graph, and which of its nodes are cotangents of which.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Traced {

@@ -17,7 +17,7 @@ pub(super) fn rows() -> Vec<Builtin> {
     rows! {
         "grad" ["f", "wrt?"], "The function that gives the gradient of `f` by its first argument, or by those named.",
             |w, form| derivative(w, form, Derivative::Grad);
-        "value_and_grad" ["f", "wrt?"], "The function that gives the value of `f` and its gradient.",
+        "value_and_grad" ["f", "wrt?"], "The function that gives the value of `f` and its gradient, that of the first part of a tuple.",
             |w, form| derivative(w, form, Derivative::ValueAndGrad);
         "jvp" ["f", "wrt?"], "The function that gives the value of `f` and its derivative in a direction: `jvp(f)(x, dx)`.",
             |w, form| derivative(w, form, Derivative::Jvp);

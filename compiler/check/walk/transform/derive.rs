@@ -3,7 +3,7 @@
 use super::super::expr::quoted;
 use super::super::{Bound, Eval, Level, MAX_RANK, Reported, Walk};
 use super::{Argument, Derived, Parameter, Traced, extras, leaves, one_or_tuple, split_last};
-use crate::autodiff::{NotDifferentiable, gradient, hessian, hvp, jacobian, jvp, vjp};
+use crate::autodiff::{NotDifferentiable, gradient_beside, hessian, hvp, jacobian, jvp, vjp};
 use crate::check::types::Type;
 use crate::check::value::{Callable, Derivative, Leaf, Param, Value, Wrt};
 use crate::diag::{Diagnostic, Span, codes};
@@ -119,14 +119,13 @@ impl<'w> Walk<'w> {
         let graph = &traced.graph;
         match derivative {
             Derivative::Grad | Derivative::ValueAndGrad => {
-                let graph = self.derived(gradient(graph, 0, &inputs), &traced, span)?;
-                let nodes = self.inlined(&graph, &traced.outer, span)?;
-                let mut nodes = nodes.into_iter();
-                let value = nodes.next().expect("the value comes first");
+                let graph = self.derived(gradient_beside(graph, &inputs), &traced, span)?;
+                let mut nodes = self.inlined(&graph, &traced.outer, span)?.into_iter();
+                let value = self.with_nodes(&traced.result, &mut nodes);
                 let gradients = self.gradients(&by, &mut nodes, span)?;
                 Ok(match derivative {
                     Derivative::Grad => gradients,
-                    _ => Value::tuple(vec![self.tensor(value), gradients]),
+                    _ => Value::tuple(vec![value, gradients]),
                 })
             }
             Derivative::Vjp => {
@@ -400,9 +399,15 @@ impl<'w> Walk<'w> {
         traced: &Traced<'w>,
         span: Span,
     ) -> Eval<()> {
+        // What stands behind a loss is handed on.
+        let beside = derivative == Derivative::ValueAndGrad;
+        let result = match &traced.result {
+            Value::Tuple(parts) if beside && !parts.is_empty() => &parts[0],
+            result => result,
+        };
         let types: Vec<TensorType> =
-            leaves(&traced.result).into_iter().map(|leaf| traced.ty_of(leaf)).collect();
-        let scalar = !traced.result.is_tree() && types.iter().all(|ty| ty.rank() == 0);
+            leaves(result).into_iter().map(|leaf| traced.ty_of(leaf)).collect();
+        let scalar = !result.is_tree() && types.iter().all(|ty| ty.rank() == 0);
         let float = types.iter().any(|ty| ty.dtype.is_float());
         if float && (scalar || !derivative.of_scalar()) {
             return Ok(());
@@ -411,7 +416,13 @@ impl<'w> Walk<'w> {
         let (message, help) = match derivative.of_scalar() {
             true => (
                 format!("a gradient is that of one float, the function gives {found}"),
-                "reduce it to a scalar first, with mean or sum",
+                match traced.result {
+                    Value::Tuple(_) if beside => "the first part is the float, the others go along",
+                    Value::Tuple(_) => {
+                        "value_and_grad takes a float with other parts behind it, and gives all"
+                    }
+                    _ => "reduce it to a scalar first, with mean or sum",
+                },
             ),
             false => (
                 format!("a derivative is that of floats, the function gives {found}"),
