@@ -16,6 +16,9 @@ pub(super) enum Doc {
     Text(Cow<'static, str>),
     /// A line break where the group around it breaks, and this text where it does not.
     Line(&'static str),
+    /// A blank; a line break where the group around it breaks and what follows, up to the next
+    /// break, does not fit on the line.
+    Fill,
     /// A line break in any case; this text where everything must be on one line.
     Hard(&'static str),
     /// An empty line; it stands before a `Hard`.
@@ -131,7 +134,11 @@ pub(super) fn layout(doc: &Doc) -> String {
                 out.push_str(flat);
                 column += flat.len();
             }
-            Doc::Line(_) | Doc::Hard(_) => {
+            Doc::Fill if mode == Mode::Flat || fits(&[], column + 1, &todo) => {
+                out.push(' ');
+                column += 1;
+            }
+            Doc::Line(_) | Doc::Fill | Doc::Hard(_) => {
                 // A line of blanks only is an empty line.
                 out.truncate(out.trim_end_matches(' ').len());
                 out.push('\n');
@@ -197,8 +204,9 @@ fn fits(docs: &[(Mode, &Doc)], column: usize, after: &[(usize, Mode, &Doc)]) -> 
             Doc::Nil => 0,
             Doc::Blank | Doc::Break | Doc::Hard(_) => return mode == Mode::Broken,
             Doc::Text(text) => text.chars().count(),
-            Doc::Line(_) if mode == Mode::Broken => return true,
+            Doc::Line(_) | Doc::Fill if mode == Mode::Broken => return true,
             Doc::Line(flat) => flat.len(),
+            Doc::Fill => 1,
             Doc::IfBroken(text) if mode == Mode::Broken => text.len(),
             Doc::IfBroken(_) => 0,
             Doc::Nest(inner) | Doc::Group(inner) => {
@@ -235,6 +243,7 @@ pub(super) fn flat(doc: &Doc) -> String {
             Doc::Nil | Doc::Break | Doc::Blank | Doc::IfBroken(_) => {}
             Doc::Text(text) => out.push_str(text),
             Doc::Line(flat) | Doc::Hard(flat) => out.push_str(flat),
+            Doc::Fill => out.push(' '),
             Doc::Nest(inner) | Doc::Group(inner) | Doc::Whole(inner) => todo.push(inner),
             Doc::Hug(hug) => todo.extend([&hug.tail, &hug.last, &hug.head]),
             Doc::Concat(docs) => todo.extend(docs.iter().rev()),
@@ -270,6 +279,20 @@ mod tests {
         let followed = docs![call(&[exact]), ";"];
         assert_eq!(layout(&followed), format!("f(\n    {exact},\n);"));
         assert_eq!(flat(&followed), format!("f({exact});"));
+    }
+
+    #[test]
+    fn what_fills_lines_breaks_where_it_must() {
+        let mut inner = vec![Doc::Line("")];
+        for i in 0..60 {
+            inner.extend([if i == 0 { Doc::Nil } else { Doc::Fill }, format!("{i},").into()]);
+        }
+        let doc = docs!["[", Doc::from(inner).nest(), Doc::Line(""), "]"].group();
+        let text = layout(&doc);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0], lines[4]), (5, "[", "]"), "{text}");
+        assert!(lines[1..3].iter().all(|line| (97..=WIDTH).contains(&line.len())), "{text}");
+        assert!(flat(&doc).starts_with("[0, 1, 2,"));
     }
 
     #[test]

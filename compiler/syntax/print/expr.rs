@@ -75,7 +75,9 @@ impl Printer<'_> {
                 _ => self.list(PARENS, members, |e| e.span, end, |p, e| p.expr(e)),
             },
             ExprKind::Array(elements) => {
-                self.list(SQUARE, elements, |e| e.span, end, |p, e| p.expr(e))
+                let fills = elements.iter().all(is_number);
+                let brackets = Brackets { fills, ..SQUARE };
+                self.list(brackets, elements, |e| e.span, end, |p, e| p.expr(e))
             }
             ExprKind::Struct { path, fields, rest } => {
                 docs![path.to_string(), " ", self.fields(fields, rest.as_deref(), end)]
@@ -342,6 +344,15 @@ fn tightness(expr: &Expr) -> u8 {
         | ExprKind::If { .. }
         | ExprKind::Block(_)
         | ExprKind::Scan { .. } => level::POSTFIX,
+    }
+}
+
+/// Whether an expression is a number as it is written, perhaps with a sign.
+fn is_number(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Int { .. } | ExprKind::Float { .. } => true,
+        ExprKind::Unary { operand, .. } => is_number(operand),
+        _ => false,
     }
 }
 

@@ -155,9 +155,12 @@ struct Brackets {
     blanks: bool,
     /// Whether the last element may alone be broken.
     hugs: bool,
+    /// Whether broken lines hold as many elements as fit.
+    fills: bool,
 }
 
-const PARENS: Brackets = Brackets { open: "(", close: ")", pad: "", blanks: false, hugs: false };
+const PARENS: Brackets =
+    Brackets { open: "(", close: ")", pad: "", blanks: false, hugs: false, fills: false };
 const SQUARE: Brackets = Brackets { open: "[", close: "]", ..PARENS };
 const BRACES: Brackets = Brackets { open: "{", close: "}", pad: " ", ..PARENS };
 
@@ -234,6 +237,8 @@ fn bracketed(brackets: Brackets, elements: Vec<Element>, last: Gap) -> Doc {
     if elements.is_empty() {
         return docs![brackets.open, brackets.close];
     }
+    let bare = elements.iter().all(|element| !element.gap.has_comment());
+    let fills = brackets.fills && bare && !last.has_comment();
     let mut inner = Vec::new();
     for (i, Element { doc, gap }) in elements.into_iter().enumerate() {
         let (first, pad) = (i == 0, if i == 0 { brackets.pad } else { " " });
@@ -247,7 +252,7 @@ fn bracketed(brackets: Brackets, elements: Vec<Element>, last: Gap) -> Doc {
         if first && gap.broken {
             inner.push(Doc::Break);
         }
-        inner.extend([Doc::Line(pad), doc]);
+        inner.extend([if fills && !first { Doc::Fill } else { Doc::Line(pad) }, doc]);
     }
     let close = docs![Doc::Line(brackets.pad), brackets.close];
     if brackets.hugs
