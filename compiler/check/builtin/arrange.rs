@@ -24,7 +24,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "tile" ["x", "counts"], "Copies beside each other, so many along each axis; missing axes come first.", tile;
         "repeat" ["x", "count", "axis"], "Each element along an axis so many times in a row; a list has a number for each.", repeat;
         "move_axis" ["x", "from", "to"], "Axes at other places, the others in their order.", move_axis;
-        "meshgrid" ["parts"], "Vectors repeated over the grid that they span: one tensor for each, as a tuple.", meshgrid;
+        "meshgrid" ["parts"], "Vectors repeated over the grid that they span: one tensor for each, as a tuple; axis `i` is that of vector `i` (\"ij\" of NumPy).", meshgrid;
         "diag_embed" ["x", "offset?", "axis1?", "axis2?"],
             "Matrices with the last axis on a diagonal and zeros elsewhere, along two new axes (the last).", diag_embed;
         "kron" ["a", "b"], "The Kronecker product.", kron;

@@ -1,6 +1,7 @@
 //! Tensors from sizes, values and keys.
 
 use super::{Args, Builtin, Run};
+use crate::check::types::Type;
 use crate::check::value::{Callable, Lambda, Static, Value};
 use crate::check::walk::{Bound, Eval, Walk, steps};
 use crate::diag::{Diagnostic, Span, codes};
@@ -34,7 +35,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "eye" ["n", "columns?", "dtype?"], "1 on the diagonal and 0 elsewhere: the identity matrix, or one of other columns; `eye(n, dtype)` too.", eye;
         "key" ["seed"], "The key of random draws that a seed names; of a tensor of seeds, keys.", key;
         "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
-        "split" ["key", "count?"], "So many independent keys from one (2), as a tuple.", split;
+        "split" ["key", "count?"], "So many independent keys from one (2), as a tuple; as a tensor where the declared type is one: `key[8]`.", split;
         "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds; for a tensor of keys, for each.", uniform;
         "normal" ["key", "shape", "dtype?"], "Draws from the standard normal distribution.", normal;
         "bits" ["key", "shape"], "Random integers (i64), all 64 bits of them.", bits;
@@ -417,6 +418,18 @@ fn split<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
         let data = w.stretch(data, &keys, args.span)?;
         let node = w.add(Op::FoldKey, &[key, data], args.span)?;
         parts.push(w.tensor(node));
+    }
+    // Keys of one declared type, `key[8]`, stand along an axis of it.
+    if let (Some(Type::Tensor(ty)), []) = (&args.want, &keys[..])
+        && ty.rank() == 1
+    {
+        let rows = parts.iter().filter_map(|part| w.leaf_node(part)).collect::<Vec<_>>();
+        let mut ones = Vec::with_capacity(rows.len());
+        for row in rows {
+            ones.push(w.reshape(row, [Dim::Const(1)], args.span)?);
+        }
+        let node = w.add(Op::Concat(0), &ones, args.span)?;
+        return Ok(w.tensor(node));
     }
     Ok(Value::tuple(parts))
 }
