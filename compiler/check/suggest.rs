@@ -61,6 +61,21 @@ pub(crate) fn parameter<'a>(written: &str, names: &[&'a str]) -> Option<&'a str>
     here.into_iter().find_map(|here| names.iter().find(|name| **name == here).copied())
 }
 
+/// What is written instead of a text that other libraries take for a parameter.
+pub(crate) fn value(parameter: &str, text: &str) -> Option<&'static str> {
+    let found = VALUES.iter().find(|(name, value, _)| *name == parameter && *value == text);
+    found.map(|(_, _, help)| *help)
+}
+
+/// Texts that other libraries take for parameters, and what to write.
+const VALUES: &[(&str, &str, &str)] = &[
+    ("padding", "same", "write same = true"),
+    ("padding", "SAME", "write same = true"),
+    ("padding", "valid", "leave it out: nothing is added"),
+    ("padding", "VALID", "leave it out: nothing is added"),
+    ("padding", "causal", "write causal = true"),
+];
+
 /// What NumPy, PyTorch, JAX and Keras call parameters, and what they are called here.
 const PARAMETERS: &[(&str, &str)] = &[
     ("dim", "axis"),

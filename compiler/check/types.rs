@@ -137,6 +137,14 @@ impl Bindings {
         self
     }
 
+    /// Whether every size was found: none stands for itself.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.iter().all(|binding| match &binding.value {
+            Some(Generic::Dim(size)) => size.vars().iter().all(|var| var.id != u32::MAX),
+            _ => true,
+        })
+    }
+
     /// Adds a parameter of a function that is a known size, which types may name too.
     pub(crate) fn add_size(&mut self, name: &str, size: Dim) {
         let value = Some(Generic::Dim(size));

@@ -94,7 +94,11 @@ impl<'w> Walk<'w> {
                 Callable::Convert(dtype) => Ok(Some(*dtype)),
                 _ => Err(self.error(codes::TYPE_MISMATCH, span, "an element type was expected")),
             },
-            Some((other, span)) => Err(self.expected("an element type", other, span)),
+            Some((other, span)) => {
+                let sizes = matches!(other, Value::Static(Static::Dim(_)));
+                let help = sizes.then_some("a shape is one list: [3, 4]");
+                Err(self.expected_with(("an element type", help), other, span))
+            }
         }
     }
 

@@ -64,7 +64,8 @@ fn einsum<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
         if ty.rank() != axes.len() {
             let (a, b) = (axes.len(), ty.rank());
             let place = axes.first().map_or(*at, |(_, s)| s.to(axes[axes.len() - 1].1));
-            let message = format!("the pattern names {a} axes, the operand is {ty} with {b}");
+            let axes = if a == 1 { "axis" } else { "axes" };
+            let message = format!("the pattern names {a} {axes}, the operand is {ty} with {b}");
             let diagnostic = Diagnostic::error(codes::BAD_PATTERN, place, message);
             return Err(w.report(diagnostic.label(*span, format!("this is {ty}"))));
         }

@@ -64,7 +64,9 @@ fn rearrange<'w>(w: &mut Walk<'w>, form: &Form<'w>) -> Eval<Value<'w>> {
     let right = with_dots(right, dots);
     if left.len() != rank {
         let ty = w.node_ty(x).clone();
-        let message = format!("the pattern names {} axes, the tensor is {ty}", left.len());
+        let named = left.len();
+        let axes = if named == 1 { "axis" } else { "axes" };
+        let message = format!("the pattern names {named} {axes}, the tensor is {ty}");
         let diagnostic = Diagnostic::error(codes::BAD_PATTERN, *at, message);
         return Err(w.report(diagnostic.label(*x_at, format!("this is {ty}"))));
     }

@@ -24,6 +24,12 @@ impl<'w> Walk<'w> {
 
     pub(crate) fn print(&mut self, form: &Form<'w>) -> Eval<Value<'w>> {
         self.only_in_script("print", form.callee)?;
+        if form.args.len() > 1 && form.args.iter().all(|arg| arg.name.is_none()) {
+            let message = format!("`print` takes one text, found {} values", form.args.len());
+            let diagnostic = Diagnostic::error(codes::BAD_ARGUMENTS, form.args[1].span, message);
+            let help = "values stand in it: print(\"{x} {y}\")";
+            return Err(self.report(diagnostic.help(help)));
+        }
         let slots = [Slot { name: "text", optional: true }];
         let assigned = self.assign("print", &slots, form.args, form.callee)?;
         let text = match assigned[0] {

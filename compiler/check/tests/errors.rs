@@ -262,6 +262,8 @@ fn element_types() {
       |
     5 |     let e = exp(n)
       |             ^^^^^^ n is i64[3]
+      |
+      = help: convert it: f32(n)
 
     error[E0202]: `&` takes integers or bool, found f32 and f32
      --> test.tx:6:13

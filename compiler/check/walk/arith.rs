@@ -376,7 +376,13 @@ impl<'w> Walk<'w> {
         }
         let types: SmallVec<[DType; 3]> = nodes.iter().map(|&n| self.node_ty(n).dtype).collect();
         if let Err(error) = row.result(&types) {
-            return Err(self.wrong_dtypes(what, &error.message, &nodes, operands, masks, span));
+            return Err(self.wrong_dtypes(
+                (what, row.takes),
+                &error.message,
+                &nodes,
+                operands,
+                span,
+            ));
         }
         let spans: SmallVec<[Span; 3]> = operands.iter().map(|(_, s)| *s).collect();
         let nodes = self.broadcast(what, &nodes, &spans, span)?;
@@ -403,13 +409,13 @@ impl<'w> Walk<'w> {
 
     fn wrong_dtypes(
         &mut self,
-        what: &str,
+        (what, takes): (&str, Takes),
         message: &str,
         nodes: &[NodeId],
         operands: &[Operand<'w>],
-        masks: usize,
         span: Span,
     ) -> super::Reported {
+        let masks = usize::from(takes == Takes::MaskThenAny);
         let rest = &nodes[masks..];
         let dtype = |n: NodeId| self.node_ty(n).dtype;
         let differ = rest.iter().position(|&n| dtype(n) != dtype(rest[0]));
@@ -429,7 +435,18 @@ impl<'w> Walk<'w> {
         let detail = message.split_once(' ').map_or(message, |(_, rest)| rest);
         let here = (0..nodes.len()).map(describe).collect::<Vec<_>>().join(", ");
         let message = format!("{what} {detail}");
-        let diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here);
+        let mut diagnostic = Diagnostic::error(codes::DTYPE_MISMATCH, span, message).here(here);
+        let wrong = |i: usize, right: fn(DType) -> bool| !right(dtype(nodes[i]));
+        let text = |i: usize| self.text(operands[i].1);
+        diagnostic.help.extend(match takes {
+            Takes::MaskThenAny if wrong(0, |d| d == DType::Bool) => {
+                Some(format!("compare it: {} != 0", text(0)))
+            }
+            Takes::Float if wrong(0, DType::is_float) => {
+                Some(format!("convert it: f32({})", text(0)))
+            }
+            _ => None,
+        });
         self.report(diagnostic)
     }
 

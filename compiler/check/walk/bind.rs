@@ -305,7 +305,7 @@ impl<'w> Walk<'w> {
         }
         binder.hint(self, want);
         let mut values: Vec<Option<(Value<'w>, Span)>> = Vec::with_capacity(params.len());
-        let mut failed = false;
+        let (mut failed, mut unknown) = (false, false);
         for (i, (param, arg)) in params.iter().zip(&assigned).enumerate() {
             let Some(arg) = arg.map(|i| &args[i]) else {
                 values.push(None);
@@ -325,9 +325,12 @@ impl<'w> Walk<'w> {
                 value = self.record_as_declared(def.module, declared, value);
             }
             let at = arg.span;
+            unknown |= value.is_error();
             let value = match value.is_error() {
                 true => Err(self.reported()),
                 false if param.is_static => self.static_argument(param, value, at),
+                // What an argument before this one would have told is not known.
+                false if unknown => Ok(value),
                 false => binder.strong(self, i, value, at),
             };
             failed |= value.is_err();
@@ -371,6 +374,11 @@ impl<'w> Walk<'w> {
                 _ => false,
             }
         }
+        let value = match value {
+            // A number of a declared type, a quotient of sizes.
+            Value::Tensor(leaf) => self.size_of(leaf).map_or(Value::Tensor(leaf), Value::dim),
+            value => value,
+        };
         if !known(&value) {
             let message = format!("`{}` must be known to the compiler", param.name.name);
             let diagnostic = Diagnostic::error(codes::NOT_STATIC, at, message);
@@ -380,11 +388,6 @@ impl<'w> Walk<'w> {
             ast::TypeKind::Named { path, args } if args.is_empty() => path.as_name(),
             _ => None,
         });
-        let value = match value {
-            // A number of a declared type, a quotient of sizes.
-            Value::Tensor(leaf) => self.size_of(leaf).map_or(Value::Tensor(leaf), Value::dim),
-            value => value,
-        };
         let dtype = wanted.and_then(|name| DType::from_name(&name.name));
         // A list of numbers may be written as a tuple: `axis = (0, 1)`.
         let value = match value {
@@ -407,7 +410,11 @@ impl<'w> Walk<'w> {
             return Ok(value);
         }
         let what = dtype.map_or("a known value", |d| d.name());
-        Err(self.expected(what, &value, at))
+        let help = match &value {
+            Value::Static(Static::Str(text, _)) => suggest::value(&param.name.name, text),
+            _ => None,
+        };
+        Err(self.expected_with((what, help), &value, at))
     }
 }
 

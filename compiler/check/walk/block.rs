@@ -85,7 +85,13 @@ impl<'w> Walk<'w> {
             StmtKind::Continue => "`continue`",
         };
         let message = format!("{what} is for `main` and tests: functions only compute");
-        Err(self.error(codes::MISPLACED, stmt.span, message))
+        let mut diagnostic = Diagnostic::error(codes::MISPLACED, stmt.span, message);
+        if let StmtKind::For { .. } = &stmt.kind {
+            let help = "go through its rows with `scan x in xs with s = start { … }`, or through a \
+                        list by its numbers, `for i in 0..n`";
+            diagnostic = diagnostic.help(help);
+        }
+        Err(self.report(diagnostic))
     }
 
     /// `let`, `var` and assignment.

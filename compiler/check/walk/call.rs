@@ -162,7 +162,8 @@ impl<'w> Walk<'w> {
             callee: call.callee,
             conflict: None,
         };
-        if self.world.in_std(def.span) {
+        // Names that stayed open mean nothing to who does not see the body.
+        if self.world.in_std(def.span) && call.bindings.is_told() {
             let (_, heard) = self.listening(|w| w.body(def, trial));
             let shapes = [codes::INNER_SIZES, codes::BROADCAST];
             if let Some(reason) = heard.into_iter().find(|d| shapes.contains(&d.code)) {

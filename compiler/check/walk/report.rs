@@ -97,6 +97,16 @@ impl<'w> Walk<'w> {
 
     /// A value of another kind was expected.
     pub(crate) fn expected(&mut self, what: &str, found: &Value<'w>, span: Span) -> Reported {
+        self.expected_with((what, None), found, span)
+    }
+
+    /// As `expected`, with what to write instead.
+    pub(crate) fn expected_with(
+        &mut self,
+        (what, help): (&str, Option<&str>),
+        found: &Value<'w>,
+        span: Span,
+    ) -> Reported {
         if found.is_error() {
             return Reported(());
         }
@@ -106,7 +116,9 @@ impl<'w> Walk<'w> {
             value => self.show(value),
         };
         let message = format!("expected {what}, found {found}");
-        self.error(codes::TYPE_MISMATCH, span, message)
+        let mut diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, span, message);
+        diagnostic.help.extend(help.map(str::to_string));
+        self.report(diagnostic)
     }
 
     /// An operation's shape rule said no.

@@ -407,11 +407,21 @@ impl<'w> Walk<'w> {
                 diagnostic.notes.extend(call);
                 let name = self.text(written);
                 let wanted_text = wanted.to_string();
-                let here = match name == wanted_text {
+                let here = match name.replace(' ', "") == wanted_text.replace(' ', "") {
                     true => format!("{wanted} is expected, this is {found}"),
                     false => format!("`{name}` is {wanted} here, this is {found}"),
                 };
                 diagnostic = diagnostic.here(here);
+                // Channels that come last, mostly.
+                if let Type::Tensor(of) = self.ty(value)
+                    && wanted.known().is_some()
+                    && of.rank() > axis + 2
+                    && of.shape[of.rank() - 1] == wanted
+                {
+                    let text = self.text(at);
+                    let help = format!("the last axis has {wanted}: move_axis({text}, -1, {axis})");
+                    diagnostic = diagnostic.help(help);
+                }
                 let found_at = self.axis_of(value, &path, axis, &found);
                 let first = others.iter().find_map(|(ty, v)| self.axis_named(ty, v, &name));
                 let packed = |walk: &mut Self| {

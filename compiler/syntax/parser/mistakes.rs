@@ -102,6 +102,13 @@ impl Parser<'_> {
                 d.help("a number has a digit before its point too: `0.5`")
             }
             T::Plus if wants("an expression") => d.help("there is no `+` before or after a value"),
+            T::Less | T::Greater
+                if wants("an expression")
+                    && self.previous.end == found.span.start
+                    && self.text_of(self.previous) == self.text_of(found.span) =>
+            {
+                d.help("bits are shifted by powers of two: `x * 2 ** n`, `x / 2 ** n`")
+            }
             T::Semi if wants("`,`") => d.help("write `,` here"),
             T::Less if wants("`(`") => d.help("generic arguments stand in square brackets"),
             T::Ident | T::Str | T::Int | T::Float if wants("`,`") => {

@@ -253,26 +253,29 @@ impl Parser<'_> {
             }
             _ => {
                 let message = "only variables, and tuples of them, can be assigned";
-                let d = Diagnostic::error(codes::BAD_TARGET, expr.span, message);
-                self.report(match &expr.kind {
-                    ExprKind::Field { base, name } if base.as_path().is_some() => {
-                        let base = self.text_of(base.span);
-                        let name = &name.name;
-                        d.help(format!(
-                            "make a new value: `{base} = Name {{ {name}: …, ..{base} }}`"
-                        ))
-                    }
-                    ExprKind::Index { base, .. } if base.as_path().is_some() => {
-                        let base = self.text_of(base.span);
-                        d.help(format!(
-                            "make a new value: `{base} = where(arange(n) == i, …, {base})`"
-                        ))
-                    }
-                    _ => d,
-                });
+                let mut d = Diagnostic::error(codes::BAD_TARGET, expr.span, message);
+                let new = self.new_value(expr, "…".to_string());
+                d.help.extend(new.map(|new| format!("make a new value: `{new}`")));
+                self.report(d);
                 return Err(Failed);
             }
         };
         Ok(Pattern { kind, span: expr.span })
+    }
+
+    /// The assignment of a whole variable in which a part of it, `part`, is this value.
+    fn new_value(&self, part: &Expr, value: String) -> Option<String> {
+        match &part.kind {
+            ExprKind::Name(name) => Some(format!("{name} = {value}")),
+            ExprKind::Field { base, name } => {
+                let (of, name) = (self.text_of(base.span), &name.name);
+                self.new_value(base, format!("Name {{ {name}: {value}, ..{of} }}"))
+            }
+            ExprKind::Index { base, .. } if base.as_path().is_some() => {
+                let of = self.text_of(base.span);
+                self.new_value(base, format!("where(arange(n) == i, {value}, {of})"))
+            }
+            _ => None,
+        }
     }
 }
