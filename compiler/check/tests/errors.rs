@@ -436,7 +436,7 @@ fn indices() {
     let text = r#"fn f(x: f32[10, 4]) -> f32[4] = x[10]
 fn g(x: f32[10, 4]) = x[2:12]
 fn h(x: f32[10, 4]) = x[0, 1, 2]
-fn i[N](x: f32[N, 4]) = x[::2]
+fn i[N, K](x: f32[N], k: f32[K]) = x[:N / K]
 fn j[N](x: f32[N, 4], i: f32) = x[i]
 fn k[N](x: f32[N, 4]) -> f32[N] = x[:, 1:3]
 fn l[N](x: f32[N, 4]) = x[:, -5]
@@ -462,6 +462,14 @@ fn l[N](x: f32[N, 4]) = x[:, -5]
     3 | fn h(x: f32[10, 4]) = x[0, 1, 2]
       |                       ^^^^^^^^^^
 
+    error[E0207]: N / K is not known to be whole: it is no size
+     --> test.tx:4:38
+      |
+    4 | fn i[N, K](x: f32[N], k: f32[K]) = x[:N / K]
+      |                                      ^^^^^^
+      |
+      = help: a size divided by a number above 0 is one, toward zero; by a name, where that divides it
+
     error[E0210]: an index is an integer, found f32
      --> test.tx:5:35
       |
@@ -486,7 +494,7 @@ fn l[N](x: f32[N, 4]) = x[:, -5]
       |                   |
       |                   4 comes from here
 
-    6 errors
+    7 errors
     "#);
 }
 

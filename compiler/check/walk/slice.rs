@@ -100,7 +100,12 @@ impl<'w> Walk<'w> {
         let ty = self.node_ty(node);
         if ty.rank() > 0 || !ty.dtype.is_int() {
             let message = format!("a bound of a slice is one integer, found {ty}");
-            return Err(self.error(codes::BAD_INDEX, expr.span, message));
+            let mut diagnostic = Diagnostic::error(codes::BAD_INDEX, expr.span, message);
+            if ty.rank() == 0 && ty.dtype.is_float() && size.known().is_none() {
+                let help = format!("a part of a size is a quotient of sizes: {size} * 8 / 10");
+                diagnostic = diagnostic.help(help);
+            }
+            return Err(self.report(diagnostic));
         }
         Ok(Bound::Scalar(leaf, node))
     }
