@@ -12,6 +12,7 @@
 
 use super::meaning::{acosh, asinh, atanh, erf, gelu, gelu_tanh, max, min, truth};
 use super::{Gives, MapRow, Partial, Takes, program};
+use crate::graph::{Builder, NodeId};
 use crate::vector::math;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
@@ -174,14 +175,14 @@ elementwise! {
         float: { a.asin() },
         int: _,
         lower: |p| math::asin(p, a),
-        partials: [Times(|g, _| g.rsqrt(g.sub(g.like(1.0, a), g.square(a))))],
+        partials: [Times(|g, _| g.rsqrt(within_one(g, a)))],
         cost: 62, sample: [(-0.8, 0.8)],
     }
     Acos "acos" (a): Float -> Same, "The angle in 0..π whose cosine is `a`; NaN outside -1..1." {
         float: { a.acos() },
         int: _,
         lower: |p| math::acos(p, a),
-        partials: [Times(|g, _| g.neg(g.rsqrt(g.sub(g.like(1.0, a), g.square(a)))))],
+        partials: [Times(|g, _| g.neg(g.rsqrt(within_one(g, a))))],
         cost: 67, sample: [(-0.8, 0.8)],
     }
     Atan "atan" (a): Float -> Same, "The angle in -π/2..π/2 whose tangent is `a`." {
@@ -202,14 +203,17 @@ elementwise! {
         float: { acosh(a) },
         int: _,
         lower: |p| math::acosh(p, a),
-        partials: [Times(|g, _| g.rsqrt(g.sub(g.square(a), g.like(1.0, a))))],
+        partials: [Times(|g, _| {
+            let one = g.like(1.0, a);
+            g.rsqrt(g.mul(g.sub(a, one), g.add(a, one)))
+        })],
         cost: 146, sample: [(1.3, 3.0)],
     }
     Atanh "atanh" (a): Float -> Same, "The inverse of `tanh`; infinite at ±1, NaN beyond." {
         float: { atanh(a) },
         int: _,
         lower: |p| math::atanh(p, a),
-        partials: [Times(|g, _| g.reciprocal(g.sub(g.like(1.0, a), g.square(a))))],
+        partials: [Times(|g, _| g.reciprocal(within_one(g, a)))],
         cost: 77, sample: [(-0.8, 0.8)],
     }
     Sigmoid "sigmoid" (a): Float -> Same, "`1 / (1 + exp(-a))`." {
@@ -499,4 +503,10 @@ elementwise! {
         partials: [Zero(), Where(|_, _| c), Where(|g, _| g.not(c))],
         cost: 1, sample: [(0.0, 1.0), (-2.0, 2.0), (-2.0, 2.0)],
     }
+}
+
+/// `1 - a²`, with all its digits near ±1 too.
+fn within_one(g: &Builder<'_>, a: NodeId) -> NodeId {
+    let one = g.like(1.0, a);
+    g.mul(g.sub(one, a), g.add(one, a))
 }
