@@ -5,7 +5,6 @@
 //! over threads; within one the order is that of the axis, so results do not depend on the threads.
 
 use crate::{Element, Pool};
-use std::cmp::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 /// How a running combination combines.
@@ -89,6 +88,18 @@ impl Running {
 /// Running combinations of `x` along the axis. State is kept in `f64` and rounded at each element;
 /// integers wrap.
 pub fn running<T: Element>(op: Running, x: &[T], around: Around, out: &mut [T], pool: &Pool) {
+    // Each has loops of its own, in which what it does is known.
+    match op {
+        Running::Sum => scans(Running::Sum, x, around, out, pool),
+        Running::Prod => scans(Running::Prod, x, around, out, pool),
+        Running::Max => scans(Running::Max, x, around, out, pool),
+        Running::Min => scans(Running::Min, x, around, out, pool),
+        Running::LogSumExp => scans(Running::LogSumExp, x, around, out, pool),
+    }
+}
+
+#[inline(always)]
+fn scans<T: Element>(op: Running, x: &[T], around: Around, out: &mut [T], pool: &Pool) {
     rows(around, out, pool, |row, out| {
         let x = &x[row * around.n * around.inner..][..out.len()];
         if T::DTYPE.is_float() {
@@ -99,42 +110,84 @@ pub fn running<T: Element>(op: Running, x: &[T], around: Around, out: &mut [T], 
     });
 }
 
-/// One row, with a state of type `S` for each place of the inner axes.
-fn scan<T: Element, S: Copy>(
+/// Rows that are combined side by side where each has one place: none waits for itself then.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Rows, with a state of type `S` for each place of the inner axes.
+#[inline(always)]
+fn scan<T: Element, S: Copy + Default>(
     x: &[T],
-    around: Around,
+    Around { n, inner, .. }: Around,
+    out: &mut [T],
+    widen: fn(T) -> S,
+    narrow: fn(S) -> T,
+    next: impl Fn(S, S) -> S + Copy,
+) {
+    if inner == 1 {
+        let together = n * SIDE_BY_SIDE;
+        for (x, out) in x.chunks(together).zip(out.chunks_mut(together)) {
+            if x.len() == together {
+                scan_rows::<SIDE_BY_SIDE, _, _>(x, out, widen, narrow, next);
+            } else {
+                let rows = x.chunks(n).zip(out.chunks_mut(n));
+                rows.for_each(|(x, out)| scan_rows::<1, _, _>(x, out, widen, narrow, next));
+            }
+        }
+        return;
+    }
+    let mut state = vec![S::default(); inner];
+    for (x, out) in x.chunks(n * inner).zip(out.chunks_mut(n * inner)) {
+        let ((x_first, x_rest), (first, rest)) = (x.split_at(inner), out.split_at_mut(inner));
+        state.iter_mut().zip(x_first).for_each(|(s, &x)| *s = widen(x));
+        first.copy_from_slice(x_first);
+        for (x, out) in x_rest.chunks(inner).zip(rest.chunks_mut(inner)) {
+            for ((s, &x), out) in state.iter_mut().zip(x).zip(out) {
+                *s = next(*s, widen(x));
+                *out = narrow(*s);
+            }
+        }
+    }
+}
+
+/// `R` rows of single places.
+#[inline(always)]
+fn scan_rows<const R: usize, T: Element, S: Copy>(
+    x: &[T],
     out: &mut [T],
     widen: fn(T) -> S,
     narrow: fn(S) -> T,
     next: impl Fn(S, S) -> S,
 ) {
-    if out.is_empty() {
-        return;
+    let n = x.len() / R;
+    let x: [&[T]; R] = std::array::from_fn(|row| &x[row * n..][..n]);
+    let mut parts = out.chunks_mut(n);
+    let out: [&mut [T]; R] = std::array::from_fn(|_| parts.next().expect("as many as of x"));
+    let mut state = x.map(|x| widen(x[0]));
+    for row in 0..R {
+        out[row][0] = x[row][0];
     }
-    let (first, rest) = x.split_at(around.inner);
-    let mut state: Vec<S> = first.iter().map(|&x| widen(x)).collect();
-    let (out_first, out_rest) = out.split_at_mut(around.inner);
-    out_first.copy_from_slice(first);
-    for (x, out) in rest.chunks(around.inner).zip(out_rest.chunks_mut(around.inner)) {
-        for ((s, &x), out) in state.iter_mut().zip(x).zip(out) {
-            *s = next(*s, widen(x));
-            *out = narrow(*s);
+    for i in 1..n {
+        for row in 0..R {
+            state[row] = next(state[row], widen(x[row][i]));
+            out[row][i] = narrow(state[row]);
         }
     }
 }
 
 /// `out[i] = factor[i] * out[i - 1] + x[i]` along the axis, from 0; the state is kept in `f64`.
 pub fn recurrence<T: Element>(factor: &[T], x: &[T], around: Around, out: &mut [T], pool: &Pool) {
+    let width = around.n * around.inner;
     rows(around, out, pool, |row, out| {
-        let from = row * around.n * around.inner;
         let mut state = vec![0.0f64; around.inner];
-        for (step, out) in out.chunks_mut(around.inner.max(1)).enumerate() {
-            let at = from + step * around.inner;
-            let both = factor[at..].iter().zip(&x[at..]);
-            for ((s, (a, x)), out) in state.iter_mut().zip(both).zip(out) {
-                // Nothing comes before the first, however infinite its factor.
-                *s = if step == 0 { x.to_f64() } else { a.to_f64() * *s + x.to_f64() };
-                *out = T::from_f64(*s);
+        for (row, out) in (row..).zip(out.chunks_mut(width)) {
+            for (step, out) in out.chunks_mut(around.inner).enumerate() {
+                let at = row * width + step * around.inner;
+                let both = factor[at..].iter().zip(&x[at..]);
+                for ((s, (a, x)), out) in state.iter_mut().zip(both).zip(out) {
+                    // Nothing comes before the first, however infinite its factor.
+                    *s = if step == 0 { x.to_f64() } else { a.to_f64() * *s + x.to_f64() };
+                    *out = T::from_f64(*s);
+                }
             }
         }
     });
@@ -150,36 +203,55 @@ pub fn argsort<T: Element>(
     pool: &Pool,
 ) {
     let Around { n, inner, .. } = around;
+    // A rank of 32 bits and the position are one word.
+    let one_word = T::DTYPE.size() <= 4 && u32::try_from(n).is_ok();
     rows(around, out, pool, |row, out| {
-        let mut order: Vec<i64> = Vec::with_capacity(n);
-        for place in 0..inner {
-            let key = |i: i64| x[(row * n + i as usize) * inner + place];
-            order.clear();
-            order.extend(0..n as i64);
-            order.sort_by(|&a, &b| {
-                let order = compare(key(a), key(b));
-                if descending { order.reverse() } else { order }
-            });
-            for (i, &from) in order.iter().enumerate() {
-                out[i * inner + place] = from;
+        let mut words: Vec<u64> = Vec::new();
+        let mut pairs: Vec<(u64, u64)> = Vec::new();
+        for (row, out) in (row..).zip(out.chunks_mut(n * inner)) {
+            for place in 0..inner {
+                let x = x[row * n * inner..][place..n * inner].iter().step_by(inner);
+                let ranks = x.map(|&x| if descending { !rank(x) } else { rank(x) }).zip(0u64..);
+                let out = out[place..].iter_mut().step_by(inner);
+                if one_word {
+                    words.clear();
+                    words.extend(ranks.map(|(rank, i)| rank << 32 | i));
+                    words.sort_unstable();
+                    out.zip(&words).for_each(|(out, word)| *out = i64::from(*word as u32));
+                } else {
+                    pairs.clear();
+                    pairs.extend(ranks);
+                    pairs.sort_unstable();
+                    out.zip(&pairs).for_each(|(out, (_, i))| *out = *i as i64);
+                }
             }
         }
     });
 }
 
-/// The order of elements: NaN above all, zeros equal.
-pub fn compare<T: Element>(a: T, b: T) -> Ordering {
-    if !T::DTYPE.is_float() {
-        return a.to_i64().cmp(&b.to_i64());
+/// A number that is in the order of elements, and 32 bits of it are if they have no more: NaN above
+/// all, zeros equal.
+fn rank<T: Element>(x: T) -> u64 {
+    // Numbers below 0 in turned order, and below the others.
+    let ordered = |bits: u64, sign: u64| if bits & sign == 0 { bits | sign } else { !bits };
+    match (T::DTYPE.is_float(), T::DTYPE.size() <= 4) {
+        // Adding 0 takes the sign of zeros.
+        (true, _) if x.to_f64().is_nan() => u64::MAX,
+        (true, true) => {
+            let bits = (x.to_f64() as f32 + 0.0).to_bits();
+            u64::from(ordered(u64::from(bits), 1 << 31) as u32)
+        }
+        (true, false) => ordered((x.to_f64() + 0.0).to_bits(), 1 << 63),
+        (false, true) => u64::from(x.to_i64() as u32 ^ 1 << 31),
+        (false, false) => x.to_i64() as u64 ^ 1 << 63,
     }
-    let (a, b) = (a.to_f64(), b.to_f64());
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// Elements that a task has at least, rows permitting.
 const TASK: usize = 1 << 13;
 
-/// Calls `f` with the number and the elements of each row of `outer`, on the threads of the pool.
+/// Calls `f` for some rows of `outer` at a time, with the number of the first and the elements of
+/// all, on the threads of the pool.
 fn rows<T: Send>(around: Around, out: &mut [T], pool: &Pool, f: impl Fn(usize, &mut [T]) + Sync) {
     let width = around.n * around.inner;
     if width == 0 {
@@ -189,9 +261,7 @@ fn rows<T: Send>(around: Around, out: &mut [T], pool: &Pool, f: impl Fn(usize, &
     let tasks: Vec<Mutex<&mut [T]>> = out.chunks_mut(group * width).map(Mutex::new).collect();
     pool.run(tasks.len(), |task| {
         let mut part = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
-        for (i, row) in part.chunks_mut(width).enumerate() {
-            f(task * group + i, row);
-        }
+        f(task * group, &mut part);
     });
 }
 
@@ -220,6 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_side_by_side_are_rows() {
+        let x: Vec<f32> = (0..19 * 7).map(|i| ((i * 37) % 11) as f32 - 5.0).collect();
+        for op in Running::ALL {
+            let all = run(op, &x, Around { outer: 19, n: 7, inner: 1 });
+            for (row, found) in x.chunks(7).zip(all.chunks(7)) {
+                assert_eq!(found, run(op, row, Around { outer: 1, n: 7, inner: 1 }), "{op:?}");
+            }
+        }
+    }
+
+    #[test]
     fn logarithms_of_sums_do_not_overflow() {
         let logs = run(Running::LogSumExp, &[1e3, 1e3, -1e3], Around { outer: 1, ..ROWS });
         assert!((logs[1] - (1e3 + 2f64.ln())).abs() < 1e-12 && logs[2] == logs[1]);
@@ -238,6 +319,37 @@ mod tests {
         assert_eq!(out, [1.0, 3.0, 2.5, 1.0, 3.0, 6.0]);
     }
 
+    /// Ranks of every width against comparing.
+    fn sorts<T: Element + PartialOrd>() {
+        let numbers = (0..500i64).map(|i| i * 7919 % 251 - 125);
+        let x: Vec<T> = numbers.map(T::from_i64).collect();
+        for descending in [false, true] {
+            let mut out = vec![0; x.len()];
+            let around = Around { outer: 1, n: x.len(), inner: 1 };
+            argsort(&x, descending, around, &mut out, &Pool::new(1));
+            let mut expected: Vec<i64> = (0..x.len() as i64).collect();
+            expected.sort_by(|&a, &b| {
+                let order = x[a as usize].partial_cmp(&x[b as usize]).expect("numbers");
+                if descending { order.reverse() } else { order }
+            });
+            assert_eq!(out, expected, "{} {descending}", T::DTYPE);
+        }
+    }
+
+    #[test]
+    fn every_type_sorts() {
+        sorts::<bool>();
+        sorts::<u8>();
+        sorts::<i8>();
+        sorts::<i16>();
+        sorts::<i32>();
+        sorts::<i64>();
+        sorts::<crate::F16>();
+        sorts::<crate::BF16>();
+        sorts::<f32>();
+        sorts::<f64>();
+    }
+
     #[test]
     fn sorting_is_stable_and_puts_nan_last() {
         let order = |x: &[f64], descending| {
@@ -248,6 +360,7 @@ mod tests {
         };
         assert_eq!(order(&[2.0, f64::NAN, -1.0, 2.0, -0.0, 0.0], false), [2, 4, 5, 0, 3, 1]);
         assert_eq!(order(&[2.0, f64::NAN, -1.0, 2.0], true), [1, 0, 3, 2]);
+        assert_eq!(order(&[f64::INFINITY, -1e300, 1e-310, f64::NEG_INFINITY], false), [3, 1, 2, 0]);
         let mut out = [0; 6];
         argsort(&[3, 1, 2, 2, 1, 3], false, COLUMNS, &mut out, &Pool::new(1));
         assert_eq!(out, [2, 0, 1, 1, 0, 2]);

@@ -118,9 +118,13 @@ macro_rules! element {
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$d;
+            #[inline]
             fn to_f64(self) -> f64 { let $a = self; $to }
+            #[inline]
             fn from_f64($b: f64) -> Self { $from }
+            #[inline]
             fn to_i64(self) -> i64 { let $c = self; $toi }
+            #[inline]
             fn from_i64($e: i64) -> Self { $fromi }
         }
     )*};

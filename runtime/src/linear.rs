@@ -3,6 +3,7 @@
 //! Matrices are row-major. Those of a batch are independent and are divided over threads.
 
 use crate::{Element, Pool};
+use pulp::{Arch, NullaryFnOnce};
 use std::sync::{Mutex, PoisonError};
 
 /// What is done with each matrix.
@@ -85,22 +86,43 @@ pub fn run<T: Element>(
     pool.run(tasks.len(), |task| {
         let mut a = wide(a, task, n * n);
         let mut right = b.map_or_else(Vec::new, |b| wide(b, task, n * m));
-        let result = match op {
+        let matrix = Matrix { op, a: &mut a, right: &mut right, sizes: [n, m] };
+        let result = Arch::new().dispatch(matrix);
+        let mut out = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
+        out.iter_mut().zip(result).for_each(|(o, x)| *o = T::from_f64(x));
+    });
+}
+
+/// One matrix; what is done with it is done in vectors, whose operations round as single ones do.
+struct Matrix<'a> {
+    op: Linear,
+    a: &'a mut [f64],
+    right: &'a mut [f64],
+    sizes: [usize; 2],
+}
+
+impl NullaryFnOnce for Matrix<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f64> {
+        let Matrix { op, a, right, sizes: [n, m] } = self;
+        match op {
             Linear::Cholesky => {
-                cholesky(&mut a, n);
-                a
+                cholesky(a, n);
+                a.to_vec()
             }
             Linear::Solve => {
-                eliminate(&mut a, n, &mut right, m);
-                substitute_back(&a, n, &mut right, m);
-                right
+                eliminate(a, n, right, m);
+                substitute_back(a, n, right, m);
+                right.to_vec()
             }
             Linear::SolveLower => {
-                substitute(&a, n, &mut right, m);
-                right
+                substitute(a, n, right, m);
+                right.to_vec()
             }
             Linear::Det | Linear::DetSign | Linear::LogAbsDet => {
-                let sign = eliminate(&mut a, n, &mut right, 0);
+                let sign = eliminate(a, n, &mut [], 0);
                 let pivots = (0..n).map(|i| a[i * n + i]);
                 vec![match op {
                     Linear::Det => pivots.fold(sign, |product, p| product * p),
@@ -108,42 +130,61 @@ pub fn run<T: Element>(
                     _ => pivots.map(|p| p.abs().ln()).sum(),
                 }]
             }
-        };
-        let mut out = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
-        out.iter_mut().zip(result).for_each(|(o, x)| *o = T::from_f64(x));
-    });
+        }
+    }
 }
 
 fn signum(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }
 
-/// The factor of the symmetric part, column by column, with zeros above the diagonal.
+/// The factor of the symmetric part, with zeros above the diagonal. Row `j` of the upper triangle
+/// becomes column `j` of the factor, which is taken from the rows below it.
+#[inline(always)]
 fn cholesky(a: &mut [f64], n: usize) {
     for i in 0..n {
         for j in 0..i {
-            a[i * n + j] = 0.5 * (a[i * n + j] + a[j * n + i]);
-            a[j * n + i] = 0.0;
+            a[j * n + i] = 0.5 * (a[i * n + j] + a[j * n + i]);
+            a[i * n + j] = 0.0;
         }
     }
     for j in 0..n {
-        let squares: f64 = (0..j).map(|k| a[j * n + k] * a[j * n + k]).sum();
-        let pivot = a[j * n + j] - squares;
-        if pivot.is_nan() || pivot <= 0.0 {
+        let (above, below) = a.split_at_mut((j + 1) * n);
+        let row = &mut above[j * n + j..];
+        if row[0].is_nan() || row[0] <= 0.0 {
             a.fill(f64::NAN);
             return;
         }
-        let pivot = pivot.sqrt();
-        a[j * n + j] = pivot;
-        for i in j + 1..n {
-            let products: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
-            a[i * n + j] = (a[i * n + j] - products) / pivot;
+        let pivot = row[0].sqrt();
+        row[0] = pivot;
+        row[1..].iter_mut().for_each(|x| *x /= pivot);
+        for (i, other) in (j + 1..n).zip(below.chunks_mut(n)) {
+            subtract(&mut other[i..], row[i - j], &row[i - j..]);
+        }
+    }
+    for i in 0..n {
+        for j in 0..i {
+            a[i * n + j] = std::mem::take(&mut a[j * n + i]);
         }
     }
 }
 
+/// `row -= factor * other`.
+#[inline(always)]
+fn subtract(row: &mut [f64], factor: f64, other: &[f64]) {
+    row.iter_mut().zip(other).for_each(|(x, y)| *x -= factor * y);
+}
+
+/// Row `i` of `b`, the rows above it and those below it.
+fn around(b: &mut [f64], m: usize, i: usize) -> (&[f64], &mut [f64], &[f64]) {
+    let (above, rest) = b.split_at_mut(i * m);
+    let (row, below) = rest.split_at_mut(m);
+    (above, row, below)
+}
+
 /// Brings `a` to upper triangular form, the largest pivot of each column first, doing the same to
 /// the right-hand sides. Gives the sign of the exchanges.
+#[inline(always)]
 fn eliminate(a: &mut [f64], n: usize, b: &mut [f64], m: usize) -> f64 {
     let mut sign = 1.0;
     for column in 0..n {
@@ -159,36 +200,45 @@ fn eliminate(a: &mut [f64], n: usize, b: &mut [f64], m: usize) -> f64 {
             (0..m).for_each(|k| b.swap(best * m + k, column * m + k));
             sign = -sign;
         }
-        let pivot = a[column * n + column];
-        for row in column + 1..n {
-            let factor = a[row * n + column] / pivot;
-            if factor == 0.0 || pivot == 0.0 {
+        let (above, below) = a.split_at_mut((column + 1) * n);
+        let upper = &above[column * n + column..];
+        let (right_above, right_below) = b.split_at_mut((column + 1) * m);
+        let right_upper = &right_above[column * m..];
+        for (i, row) in below.chunks_mut(n).enumerate() {
+            let factor = row[column] / upper[0];
+            if factor == 0.0 || upper[0] == 0.0 {
                 continue;
             }
-            (column..n).for_each(|k| a[row * n + k] -= factor * a[column * n + k]);
-            (0..m).for_each(|k| b[row * m + k] -= factor * b[column * m + k]);
+            subtract(&mut row[column..], factor, upper);
+            subtract(&mut right_below[i * m..][..m], factor, right_upper);
         }
     }
     sign
 }
 
 /// Solves by the upper triangle.
+#[inline(always)]
 fn substitute_back(a: &[f64], n: usize, b: &mut [f64], m: usize) {
     for row in (0..n).rev() {
-        for k in 0..m {
-            let known: f64 = (row + 1..n).map(|c| a[row * n + c] * b[c * m + k]).sum();
-            b[row * m + k] = (b[row * m + k] - known) / a[row * n + row];
+        let (_, known, below) = around(b, m, row);
+        let factors = &a[row * n..][..n];
+        for (i, &factor) in factors[row + 1..].iter().enumerate() {
+            subtract(known, factor, &below[i * m..][..m]);
         }
+        known.iter_mut().for_each(|x| *x /= factors[row]);
     }
 }
 
 /// Solves by the lower triangle.
+#[inline(always)]
 fn substitute(a: &[f64], n: usize, b: &mut [f64], m: usize) {
     for row in 0..n {
-        for k in 0..m {
-            let known: f64 = (0..row).map(|c| a[row * n + c] * b[c * m + k]).sum();
-            b[row * m + k] = (b[row * m + k] - known) / a[row * n + row];
+        let (above, known, _) = around(b, m, row);
+        let factors = &a[row * n..][..n];
+        for (i, &factor) in factors[..row].iter().enumerate() {
+            subtract(known, factor, &above[i * m..][..m]);
         }
+        known.iter_mut().for_each(|x| *x /= factors[row]);
     }
 }
 
@@ -215,5 +265,26 @@ mod tests {
         assert!(of(Linear::Cholesky, &[1.0, 2.0, 2.0, 1.0], &[], 2)[0].is_nan());
         assert_eq!(of(Linear::Det, &[1.0, 2.0, 2.0, 4.0], &[], 2), [0.0]);
         assert_eq!(of(Linear::Det, &[], &[], 0), [1.0]);
+    }
+
+    #[test]
+    fn factors_and_solutions_give_back_what_they_are_of() {
+        let n = 23;
+        let noise = |i: usize| ((i * 7919 % 1009) as f64) / 1009.0 - 0.5;
+        let g: Vec<f64> = (0..n * n).map(noise).collect();
+        let product = |a: &dyn Fn(usize, usize) -> f64, b: &dyn Fn(usize, usize) -> f64| {
+            let at = |i: usize, j: usize| (0..n).map(|k| a(i, k) * b(k, j)).sum::<f64>();
+            (0..n * n).map(|i| at(i / n, i % n)).collect::<Vec<f64>>()
+        };
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-10);
+        let mut positive = product(&|i, k| g[i * n + k], &|k, j| g[j * n + k]);
+        (0..n).for_each(|i| positive[i * n + i] += 1.0);
+        let l = of(Linear::Cholesky, &positive, &[], n);
+        assert!((0..n * n).all(|i| i % n <= i / n || l[i] == 0.0));
+        assert!(close(&product(&|i, k| l[i * n + k], &|k, j| l[j * n + k]), &positive));
+        let x = of(Linear::Solve, &g, &positive, n);
+        assert!(close(&product(&|i, k| g[i * n + k], &|k, j| x[k * n + j]), &positive));
+        let y = of(Linear::SolveLower, &l, &positive, n);
+        assert!(close(&product(&|i, k| l[i * n + k], &|k, j| y[k * n + j]), &positive));
     }
 }

@@ -16,6 +16,8 @@
 mod normal;
 
 use crate::dtype::{BF16, F16};
+use normal::{Quantiles, TOGETHER as PART};
+use pulp::{Arch, NullaryFnOnce};
 
 pub use normal::normal_quantile;
 
@@ -89,14 +91,14 @@ pub fn uniform_bf16(key: Key, index: u64) -> BF16 {
 ///
 /// Within ±6.34.
 pub fn normal_f32(key: Key, index: u64) -> f32 {
-    gauss_f32(bits32(key, index))
+    normal_quantile(open_f32(bits32(key, index))) as f32
 }
 
 /// Standard normal: the quantile of `(top 52 bits of bits64 + 1/2) / 2^52`.
 ///
 /// Within ±8.21.
 pub fn normal_f64(key: Key, index: u64) -> f64 {
-    gauss_f64(bits64(key, index))
+    normal_quantile(open_f64(bits64(key, index)))
 }
 
 /// An integer of `0..n`: `floor(bits64 * n / 2^64)`.
@@ -115,43 +117,69 @@ pub fn between(key: Key, index: u64, low: i64, high: i64) -> i64 {
 
 /// The numbers `0..n` in random order: the stable order by `bits64(key, i)` of each number `i`.
 pub fn permutation(key: Key, n: usize) -> Vec<i64> {
-    let mut ranks = vec![(0u64, 0i64); n];
-    let mut words = Words::new(key, 0);
-    for (i, rank) in ranks.iter_mut().enumerate() {
-        *rank = (words.next_u64(), i as i64);
-    }
+    let mut bits = vec![0; n];
+    fill_bits64(key, 0, &mut bits);
+    let mut ranks: Vec<(u64, i64)> = bits.into_iter().zip(0..).collect();
     ranks.sort_unstable();
     ranks.into_iter().map(|(_, i)| i).collect()
 }
 
 /// `out[i] = bits32(key, first + i)`.
 pub fn fill_bits32(key: Key, first: u64, out: &mut [u32]) {
-    let mut words = Words::new(key, first);
-    out.iter_mut().for_each(|o| *o = words.next_u32());
+    Arch::new().dispatch(Fill { key, first, out });
+}
+
+/// `out[i] = bits64(key, first + i)`.
+pub fn fill_bits64(key: Key, first: u64, out: &mut [u64]) {
+    from_pairs(key, first, out, |bits| bits);
 }
 
 /// `out[i] = uniform_f32(key, first + i)`.
 pub fn fill_uniform_f32(key: Key, first: u64, out: &mut [f32]) {
-    let mut words = Words::new(key, first);
-    out.iter_mut().for_each(|o| *o = unit_f32(words.next_u32()));
+    from_words(key, first, out, unit_f32);
 }
 
 /// `out[i] = uniform_f64(key, first + i)`.
 pub fn fill_uniform_f64(key: Key, first: u64, out: &mut [f64]) {
-    let mut words = Words::new(key, first << 1);
-    out.iter_mut().for_each(|o| *o = unit_f64(words.next_u64()));
+    from_pairs(key, first, out, unit_f64);
 }
 
 /// `out[i] = normal_f32(key, first + i)`.
 pub fn fill_normal_f32(key: Key, first: u64, out: &mut [f32]) {
-    let mut words = Words::new(key, first);
-    out.iter_mut().for_each(|o| *o = gauss_f32(words.next_u32()));
+    let mut x = [0.0; PART];
+    for (out, first) in out.chunks_mut(PART).zip((first..).step_by(PART)) {
+        let x = &mut x[..out.len()];
+        from_words(key, first, x, open_f32);
+        Arch::new().dispatch(Quantiles(x));
+        out.iter_mut().zip(x).for_each(|(out, x)| *out = *x as f32);
+    }
 }
 
 /// `out[i] = normal_f64(key, first + i)`.
 pub fn fill_normal_f64(key: Key, first: u64, out: &mut [f64]) {
-    let mut words = Words::new(key, first << 1);
-    out.iter_mut().for_each(|o| *o = gauss_f64(words.next_u64()));
+    for (out, first) in out.chunks_mut(PART).zip((first..).step_by(PART)) {
+        from_pairs(key, first, out, open_f64);
+        Arch::new().dispatch(Quantiles(out));
+    }
+}
+
+/// `out[i] = of(bits32(key, first + i))`.
+fn from_words<T>(key: Key, first: u64, out: &mut [T], of: impl Fn(u32) -> T) {
+    let mut bits = [0; PART];
+    for (out, first) in out.chunks_mut(PART).zip((first..).step_by(PART)) {
+        fill_bits32(key, first, &mut bits[..out.len()]);
+        out.iter_mut().zip(&bits).for_each(|(out, &word)| *out = of(word));
+    }
+}
+
+/// `out[i] = of(bits64(key, first + i))`.
+fn from_pairs<T>(key: Key, first: u64, out: &mut [T], of: impl Fn(u64) -> T) {
+    let mut bits = [0; 2 * PART];
+    for (out, first) in out.chunks_mut(PART).zip((first..).step_by(PART)) {
+        fill_bits32(key, first << 1, &mut bits[..2 * out.len()]);
+        let pairs = bits.chunks_exact(2);
+        out.iter_mut().zip(pairs).for_each(|(out, pair)| *out = of(join(pair[0], pair[1])));
+    }
 }
 
 /// What a block of the counter space is for, in the third word of the counter.
@@ -168,36 +196,46 @@ fn derive(key: Key, data: u64, domain: Domain) -> Key {
 }
 
 fn block(key: Key, count: u64, domain: Domain) -> [u32; 4] {
-    philox4x32_10(
-        [count as u32, (count >> 32) as u32, domain as u32, 0],
-        [key.0 as u32, (key.0 >> 32) as u32],
-    )
+    let counter = [count as u32, (count >> 32) as u32, domain as u32, 0].map(|word| [word]);
+    philox4x32_10(counter, [key.0 as u32, (key.0 >> 32) as u32]).map(|[word]| word)
 }
 
-/// The words of a stream in order, one block computed for each four of them.
-struct Words {
+/// Blocks that are computed side by side, in vectors.
+const BLOCKS: usize = 16;
+
+/// `out[i] = bits32(key, first + i)`, several blocks at a time.
+struct Fill<'a> {
     key: Key,
-    index: u64,
-    block: [u32; 4],
+    first: u64,
+    out: &'a mut [u32],
 }
 
-impl Words {
-    fn new(key: Key, index: u64) -> Words {
-        Words { key, index, block: block(key, index / 4, Domain::Bits) }
-    }
+impl NullaryFnOnce for Fill<'_> {
+    type Output = ();
 
-    fn next_u32(&mut self) -> u32 {
-        let word = self.block[(self.index % 4) as usize];
-        self.index = self.index.wrapping_add(1);
-        if self.index.is_multiple_of(4) {
-            self.block = block(self.key, self.index / 4, Domain::Bits);
+    #[inline(always)]
+    fn call(self) {
+        let Fill { key, first, out } = self;
+        let index = |i: usize| first.wrapping_add(i as u64);
+        let begun = ((first.wrapping_neg() % 4) as usize).min(out.len());
+        let (head, body) = out.split_at_mut(begun);
+        head.iter_mut().enumerate().for_each(|(i, word)| *word = bits32(key, index(i)));
+        for (part, at) in body.chunks_mut(4 * BLOCKS).zip((begun..).step_by(4 * BLOCKS)) {
+            let count = index(at) / 4;
+            let counts: [u64; BLOCKS] = std::array::from_fn(|b| count.wrapping_add(b as u64));
+            let blocks = philox4x32_10(
+                [
+                    counts.map(|count| count as u32),
+                    counts.map(|count| (count >> 32) as u32),
+                    [Domain::Bits as u32; BLOCKS],
+                    [0; BLOCKS],
+                ],
+                [key.0 as u32, (key.0 >> 32) as u32],
+            );
+            for (i, word) in part.iter_mut().enumerate() {
+                *word = blocks[i % 4][i / 4];
+            }
         }
-        word
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let low = self.next_u32();
-        join(low, self.next_u32())
     }
 }
 
@@ -205,22 +243,24 @@ fn join(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// The block cipher: ten rounds, the key bumped by the Weyl constants between them.
-pub fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+/// The block cipher on `N` counters: ten rounds, the key bumped by the Weyl constants between them.
+#[inline(always)]
+pub fn philox4x32_10<const N: usize>(counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
     const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
     for _ in 0..10 {
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
-        counter = [
-            (b >> 32) as u32 ^ counter[1] ^ key[0],
-            b as u32,
-            (a >> 32) as u32 ^ counter[3] ^ key[1],
-            a as u32,
-        ];
+        for i in 0..N {
+            let a = u64::from(MULTIPLIERS[0]) * u64::from(c0[i]);
+            let b = u64::from(MULTIPLIERS[1]) * u64::from(c2[i]);
+            c0[i] = (b >> 32) as u32 ^ c1[i] ^ key[0];
+            c1[i] = b as u32;
+            c2[i] = (a >> 32) as u32 ^ c3[i] ^ key[1];
+            c3[i] = a as u32;
+        }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    counter
+    [c0, c1, c2, c3]
 }
 
 fn unit_f32(word: u32) -> f32 {
@@ -232,12 +272,12 @@ fn unit_f64(word: u64) -> f64 {
 }
 
 // The half keeps both ends open and the two tails mirror images; both sums are exact in f64.
-fn gauss_f32(word: u32) -> f32 {
-    normal_quantile((f64::from(word) + 0.5) * (1.0 / (1u64 << 32) as f64)) as f32
+fn open_f32(word: u32) -> f64 {
+    (f64::from(word) + 0.5) * (1.0 / (1u64 << 32) as f64)
 }
 
-fn gauss_f64(word: u64) -> f64 {
-    normal_quantile(((word >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64))
+fn open_f64(word: u64) -> f64 {
+    ((word >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }
 
 #[cfg(test)]

@@ -14,19 +14,20 @@ fn philox_agrees_with_the_known_answers_of_random123() {
         ),
     ];
     for (counter, key, expected) in known {
-        assert_eq!(philox4x32_10(counter, key), expected);
+        let blocks = philox4x32_10(counter.map(|word| [word; 3]), key);
+        assert_eq!(blocks, expected.map(|word| [word; 3]));
     }
 }
 
 #[test]
 fn the_stream_is_the_blocks_in_order() {
-    let block = philox4x32_10([0; 4], [0; 2]);
+    let block = philox4x32_10([[0]; 4], [0; 2]).map(|[word]| word);
     assert_eq!([0, 1, 2, 3].map(|i| bits32(key(0), i)), block);
     assert_eq!(bits64(key(0), 1), u64::from(block[3]) << 32 | u64::from(block[2]));
     // The low words of the counter, then the domain.
-    let far = philox4x32_10([1, 1, 0, 0], [5, 0]);
-    assert_eq!(bits32(key(5), 4 * ((1 << 32) + 1)), far[0]);
-    let folded = philox4x32_10([u32::MAX, u32::MAX, 1, 0], [5, 0]);
+    let far = philox4x32_10([[1], [1], [0], [0]], [5, 0]);
+    assert_eq!(bits32(key(5), 4 * ((1 << 32) + 1)), far[0][0]);
+    let folded = philox4x32_10([[u32::MAX], [u32::MAX], [1], [0]], [5, 0]).map(|[word]| word);
     assert_eq!(fold_in(key(5), -1), Key(u64::from(folded[1]) << 32 | u64::from(folded[0])));
 }
 
@@ -48,6 +49,22 @@ fn filling_from_anywhere_gives_the_values_at_the_indices() {
         assert_eq!(doubles, std::array::from_fn(|i| uniform_f64(k, at(i))));
         fill_normal_f64(k, first, &mut doubles);
         assert_eq!(doubles, std::array::from_fn(|i| normal_f64(k, at(i))));
+    }
+}
+
+#[test]
+fn filling_much_gives_the_values_at_the_indices() {
+    let (k, first) = (key(9), 5);
+    let mut floats = vec![0.0; 1003];
+    fill_normal_f32(k, first, &mut floats);
+    let mut doubles = vec![0.0; 1003];
+    fill_normal_f64(k, first, &mut doubles);
+    let mut bits = vec![0; 1003];
+    fill_bits64(k, first, &mut bits);
+    for (i, index) in (first..first + 1003).enumerate() {
+        assert_eq!(floats[i], normal_f32(k, index));
+        assert_eq!(doubles[i], normal_f64(k, index));
+        assert_eq!(bits[i], bits64(k, index));
     }
 }
 
