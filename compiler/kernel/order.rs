@@ -10,7 +10,7 @@
 //! computed again is taken before the next such thing is.
 
 use super::plan::may_take_in_step;
-use super::touch::touches;
+use super::touch::{Touching, touches};
 use super::{BufferId, Place, Program};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
@@ -19,6 +19,7 @@ use std::collections::BinaryHeap;
 /// Puts the kernels in order.
 pub fn order(program: &mut Program) {
     let mut after = dependencies(program);
+    let touching = Touching::new(program);
     let mut wishes: Vec<(bool, BufferId, BufferId)> = Vec::new();
     for &output in &program.outputs {
         for &input in &program.inputs {
@@ -26,14 +27,14 @@ pub fn order(program: &mut Program) {
             let (from, to) = (declared(input), declared(output));
             let fits = from.elements == to.elements && from.dtype == to.dtype;
             let named = from.name == to.name;
-            if fits && (named || may_take_in_step(program, input, output)) {
+            if fits && (named || may_take_in_step(program, &touching, input, output)) {
                 wishes.push((!named, input, output));
             }
         }
     }
     wishes.sort_unstable();
     for (_, input, output) in wishes {
-        wish(program, &mut after, input, output);
+        wish(&touching, &mut after, input, output);
     }
     let waits = program.kernels.iter().any(|kernel| !kernel.after.is_empty());
     let sequence = match waits {
@@ -75,16 +76,9 @@ fn dependencies(program: &Program) -> Vec<Vec<usize>> {
 
 /// Lets every reader of the input come before the first writer of the output, unless one of them
 /// needs what that writes.
-fn wish(program: &Program, after: &mut [Vec<usize>], input: BufferId, output: BufferId) {
-    let touching = |buffer: BufferId| -> Vec<usize> {
-        let kernels = program.kernels.iter().enumerate();
-        kernels
-            .filter(|(_, k)| touches(k).iter().any(|t| t.buffer == buffer))
-            .map(|(i, _)| i)
-            .collect()
-    };
-    let Some(&writer) = touching(output).first() else { return };
-    let readers: Vec<usize> = touching(input).into_iter().filter(|&r| r != writer).collect();
+fn wish(touching: &Touching, after: &mut [Vec<usize>], input: BufferId, output: BufferId) {
+    let Some(&(writer, _)) = touching.of(output).first() else { return };
+    let readers = touching.of(input).iter().map(|&(at, _)| at).filter(|&at| at != writer);
     let mut reached = vec![false; after.len()];
     let mut stack = vec![writer];
     while let Some(at) = stack.pop() {
@@ -94,7 +88,7 @@ fn wish(program: &Program, after: &mut [Vec<usize>], input: BufferId, output: Bu
             }
         }
     }
-    if readers.iter().all(|&r| !reached[r]) {
+    if readers.clone().all(|r| !reached[r]) {
         for reader in readers {
             after[reader].push(writer);
         }

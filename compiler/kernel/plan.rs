@@ -6,7 +6,7 @@
 //! that one's memory. The verifier checks the result without asking how it was found.
 
 use super::order::order;
-use super::touch::{Site, in_place, touches};
+use super::touch::{Site, Touching, in_place, touches};
 use super::{BufferId, Place, Plan, Program, Work};
 use std::cmp::Reverse;
 
@@ -167,6 +167,7 @@ fn place_rows(program: &Program, plan: &mut Plan) {
 /// Pairs of an input and an output that may share memory; pairs of one name first, then those that
 /// a kernel reads and writes in step.
 fn donations(program: &Program) -> Vec<(u32, u32)> {
+    let touching = Touching::new(program);
     let mut pairs: Vec<(bool, bool, u32, u32)> = Vec::new();
     for (o, &output) in program.outputs.iter().enumerate() {
         for (i, &input) in program.inputs.iter().enumerate() {
@@ -175,7 +176,7 @@ fn donations(program: &Program) -> Vec<(u32, u32)> {
             if from.elements != to.elements || from.dtype != to.dtype || from.elements == 0 {
                 continue;
             }
-            if let Some(in_step) = may_take(program, input, output) {
+            if let Some(in_step) = may_take(program, &touching, input, output) {
                 let named = from.name == to.name;
                 pairs.push((!named, !in_step, i as u32, o as u32));
             }
@@ -194,16 +195,16 @@ fn donations(program: &Program) -> Vec<(u32, u32)> {
 
 /// Whether the output may be written over the input: every read of the input is before the first
 /// write of the output, or in step with it (`Some(true)`).
-pub fn may_take(program: &Program, input: BufferId, output: BufferId) -> Option<bool> {
-    let touching = |buffer: BufferId| {
-        let kernels = program.kernels.iter().enumerate();
-        kernels.filter(move |(_, k)| touches(k).iter().any(|t| t.buffer == buffer)).map(|(t, _)| t)
-    };
-    let first = touching(output).next()?;
-    let last = touching(input).next_back();
-    match last {
-        Some(last) if last > first => None,
-        Some(last) if last == first => {
+fn may_take(
+    program: &Program,
+    touching: &Touching,
+    input: BufferId,
+    output: BufferId,
+) -> Option<bool> {
+    let &(first, _) = touching.of(output).first()?;
+    match touching.of(input).last() {
+        Some(&(last, _)) if last > first => None,
+        Some(&(last, _)) if last == first => {
             in_place(&program.kernels[first], input, output).then_some(true)
         }
         _ => Some(false),
@@ -211,12 +212,14 @@ pub fn may_take(program: &Program, input: BufferId, output: BufferId) -> Option<
 }
 
 /// Whether one kernel alone writes the output, and reads the input in step with that.
-pub fn may_take_in_step(program: &Program, input: BufferId, output: BufferId) -> bool {
-    let mut writers = program
-        .kernels
-        .iter()
-        .filter(|k| touches(k).iter().any(|t| t.buffer == output && t.writes));
-    let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
-    let reads = touches(writer).iter().any(|t| t.buffer == input);
-    reads && in_place(writer, input, output)
+pub fn may_take_in_step(
+    program: &Program,
+    touching: &Touching,
+    input: BufferId,
+    output: BufferId,
+) -> bool {
+    let mut writers = touching.of(output).iter().filter(|(_, writes)| *writes);
+    let (Some(&(writer, _)), None) = (writers.next(), writers.next()) else { return false };
+    let reads = touching.of(input).iter().any(|&(at, _)| at == writer);
+    reads && in_place(&program.kernels[writer], input, output)
 }

@@ -2,7 +2,9 @@
 //! the verifier, fusion and the cost model all look at kernels through it.
 
 use super::walk::{injective, range};
-use super::{Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Product, Stage, Work};
+use super::{
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Product, Program, Stage, Work,
+};
 use crate::vector::{Inst, Slot};
 use smallvec::SmallVec;
 
@@ -84,6 +86,31 @@ pub fn touches(kernel: &Kernel) -> Vec<Touch<'_>> {
     }
     touches.extend(kernel.after.iter().map(|&b| whole(b, false)));
     touches
+}
+
+/// For each buffer of a program the kernels that touch it, in order, and whether they write it.
+pub struct Touching(Vec<Vec<(usize, bool)>>);
+
+impl Touching {
+    /// Of all kernels.
+    pub fn new(program: &Program) -> Touching {
+        let mut of = vec![Vec::new(); program.buffers.len()];
+        for (at, kernel) in program.kernels.iter().enumerate() {
+            for touch in touches(kernel) {
+                let kernels: &mut Vec<(usize, bool)> = &mut of[touch.buffer.0 as usize];
+                match kernels.last_mut() {
+                    Some((last, writes)) if *last == at => *writes |= touch.writes,
+                    _ => kernels.push((at, touch.writes)),
+                }
+            }
+        }
+        Touching(of)
+    }
+
+    /// Of one buffer.
+    pub fn of(&self, buffer: BufferId) -> &[(usize, bool)] {
+        &self.0[buffer.0 as usize]
+    }
 }
 
 /// Extents of the axes of a stage's body: outer, reduce, lanes.

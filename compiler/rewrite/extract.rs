@@ -240,12 +240,20 @@ fn role(egraph: &EGraph, node: &ENode, ty: &TensorType, machine: &Machine) -> Ro
     }
 }
 
+/// Classes that the sets of all e-nodes to choose from may have together, before each is as dear as
+/// its tree.
+const MOST_MEMBERS: usize = 8_000_000;
+
 /// The cheapest choice, bottom up. Panics where a class has no e-node that ends in sources, which
 /// no e-graph made from a graph has.
 pub fn greedy(problem: &Problem) -> Vec<u8> {
     let n = problem.classes.len();
     let words = n.div_ceil(64);
     let weights: Vec<Vec<f64>> = (0..n).map(|c| weights(problem, c)).collect();
+    let numbers = problem.classes.iter().map(|class| class.alternatives.len());
+    if numbers.filter(|&number| number > 1).sum::<usize>().saturating_mul(n) > MOST_MEMBERS {
+        return by_trees(problem, &weights);
+    }
     let mut best: Vec<Option<Best>> = vec![None; n];
     let mut changed = true;
     let mut union = vec![0u64; words];
@@ -266,10 +274,13 @@ pub fn greedy(problem: &Problem) -> Vec<u8> {
                 if !known || union[c / 64] & (1 << (c % 64)) != 0 {
                     continue;
                 }
-                let below: f64 = members(&union)
-                    .map(|m| best[m].as_ref().map_or(0.0, |b| weights[m][b.choice as usize]))
-                    .sum();
-                let cost = below + weights[c][a];
+                // Where there is nothing to choose from, nobody asks for the cost.
+                let chosen =
+                    |m: usize| best[m].as_ref().map_or(0.0, |b| weights[m][b.choice as usize]);
+                let cost = match problem.classes[c].alternatives.len() {
+                    1 => 0.0,
+                    _ => members(&union).map(chosen).sum::<f64>() + weights[c][a],
+                };
                 let better = match &best[c] {
                     None => true,
                     Some(b) => cost < b.cost - 1e-9 && !reaches(problem, &best, alternative, c),
@@ -284,6 +295,28 @@ pub fn greedy(problem: &Problem) -> Vec<u8> {
     }
     let choice = |b: Option<Best>| b.map_or(0, |b| b.choice);
     best.into_iter().map(choice).collect()
+}
+
+/// The cheapest choice where what is shared is paid for by everybody: for graphs of which there are
+/// too many sets to look at. Costs fall only, so choices have no circles.
+fn by_trees(problem: &Problem, weights: &[Vec<f64>]) -> Vec<u8> {
+    let mut best: Vec<Option<(f64, u8)>> = vec![None; problem.classes.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (c, class) in problem.classes.iter().enumerate().rev() {
+            for (a, alternative) in class.alternatives.iter().enumerate() {
+                let below = alternative.children.iter().map(|&child| best[child as usize]);
+                let below: Option<f64> = below.map(|best| Some(best?.0)).sum();
+                let Some(cost) = below.map(|below| below + weights[c][a]) else { continue };
+                if best[c].is_none_or(|(least, _)| cost < least - 1e-9 * least.abs()) {
+                    best[c] = Some((cost, a as u8));
+                    changed = true;
+                }
+            }
+        }
+    }
+    best.into_iter().map(|best| best.map_or(0, |(_, choice)| choice)).collect()
 }
 
 /// Whether the choices made so far lead from the e-node to the class. The sets do not tell: a set

@@ -21,8 +21,10 @@ pub const MOST_OPERANDS: usize = 14;
 
 /// Passes over all moves.
 const PASSES: usize = 4;
-/// Plans that are weighed at most.
+/// Plans that are weighed at most ...
 const MOST_PLANS: usize = 3000;
+/// ... and classes in all of them together: a plan takes as long as it has classes.
+const MOST_CLASSES: usize = 2_000_000;
 /// The cost of what must not be.
 const IMPOSSIBLE: f64 = 1e12;
 
@@ -63,7 +65,7 @@ pub fn improve(problem: &Problem, choice: Vec<u8>) -> Plan {
         let before = plan.cost;
         search.flip_stored(&mut plan);
         search.flip_choices(&mut plan);
-        if plan.cost >= before || search.weighed >= MOST_PLANS {
+        if plan.cost >= before || search.weighed >= search.most {
             break;
         }
     }
@@ -71,12 +73,15 @@ pub fn improve(problem: &Problem, choice: Vec<u8>) -> Plan {
 }
 
 /// For every value that two or more kernels use, or a larger expression repeats: what storing and
-/// recomputing it cost, all else as in the plan.
+/// recomputing it cost, all else as in the plan; of a very large plan the first of them.
 pub fn decisions(problem: &Problem, plan: &Plan) -> Vec<Decision> {
     let mut search = Search::new(problem);
     let mut plan = plan.clone();
     let mut decisions = Vec::new();
     for class in search.candidates(&plan) {
+        if search.weighed >= search.most {
+            break;
+        }
         let at = class as usize;
         let stored = plan.stored[at];
         let mut with = |stored: bool| {
@@ -105,6 +110,8 @@ struct Search<'p> {
     problem: &'p Problem,
     is_output: Vec<bool>,
     weighed: usize,
+    /// Plans that are weighed at most.
+    most: usize,
     /// Scratch, valid where the stamp is that of the current round.
     round: u32,
     needed: Vec<u32>,
@@ -130,6 +137,7 @@ impl<'p> Search<'p> {
             problem,
             is_output,
             weighed: 0,
+            most: MOST_PLANS.min(MOST_CLASSES / n.max(1)),
             round: 0,
             needed: vec![0; n],
             body: 0,
@@ -382,7 +390,7 @@ impl<'p> Search<'p> {
 
     fn flip_stored(&mut self, plan: &mut Plan) {
         for class in self.candidates(plan) {
-            if self.weighed >= MOST_PLANS {
+            if self.weighed >= self.most {
                 return;
             }
             let at = class as usize;
@@ -401,7 +409,7 @@ impl<'p> Search<'p> {
             let at = class as usize;
             let count = self.problem.class(class).alternatives.len();
             for other in 0..count {
-                if self.weighed >= MOST_PLANS {
+                if self.weighed >= self.most {
                     return;
                 }
                 let kept = plan.choice[at];

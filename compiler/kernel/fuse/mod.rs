@@ -64,14 +64,15 @@ pub fn explained(mut program: Program) -> (Program, Vec<Note>) {
             notes.extend(inside);
         }
     }
+    let mut index = Index::new(&program);
     let mut at = 0;
     while at < program.kernels.len() {
-        match partner(&program, at) {
+        match partner(&program, &index, at) {
             Some((guest, kernel, why)) => {
                 let host = program.kernels[at].name.clone();
                 let name = program.kernels[guest].name.clone();
                 notes.push(Note { host, guest: name, why });
-                replace(&mut program, at, guest, kernel);
+                replace(&mut program, &mut index, at, guest, kernel);
             }
             None => at += 1,
         }
@@ -85,21 +86,27 @@ pub fn explained(mut program: Program) -> (Program, Vec<Note>) {
     (program, notes)
 }
 
+/// Instructions of a kernel up to which others join it: each join writes all of them anew.
+const LARGEST: usize = 4096;
+
 /// The first later kernel that can join the one at `host`, with the joint kernel and the reason.
-fn partner(program: &Program, host: usize) -> Option<(usize, Kernel, String)> {
+fn partner(program: &Program, index: &Index, host: usize) -> Option<(usize, Kernel, String)> {
     let kernels = &program.kernels;
-    let (reads, writes) = sets(&kernels[host]);
+    let own = &index.uses[host];
+    let mut behind = Behind::new(own);
     for guest in host + 1..kernels.len() {
-        let (guest_reads, guest_writes) = sets(&kernels[guest]);
-        let related = |b: &BufferId| writes.contains(b) || reads.contains(b);
+        let uses = &index.uses[guest];
+        let related = |&b: &BufferId| own.writes(b) || own.reads(b);
         // Parts of one buffer keep their order, and a nest writes a buffer in one place.
-        if !guest_reads.iter().any(related)
-            || !guest_writes.is_disjoint(&writes)
-            || between(kernels, host, guest).is_none()
-        {
+        let may_join = uses.reads.iter().any(related)
+            && !uses.writes.iter().any(|&b| own.writes(b))
+            && own.insts + uses.insts <= LARGEST
+            && !behind.feeds(uses);
+        behind.meet(uses);
+        if !may_join {
             continue;
         }
-        let pair = Pair { program, host: &kernels[host], guest: &kernels[guest] };
+        let pair = Pair { program, index, host: &kernels[host], guest: &kernels[guest] };
         if pair.wastes_lanes() {
             continue;
         }
@@ -128,17 +135,18 @@ fn after(kernel: &Kernel, pair: &Pair<'_>) -> Vec<BufferId> {
     if parts.iter().all(|part| part.is_empty()) {
         return Vec::new();
     }
-    let (_, writes) = sets(kernel);
+    let uses = Uses::of(kernel);
     let mut after: Vec<BufferId> = parts.into_iter().flatten().copied().collect();
     after.sort_unstable();
     after.dedup();
-    after.retain(|buffer| !writes.contains(buffer));
+    after.retain(|&buffer| !uses.writes(buffer));
     after
 }
 
 /// Two kernels that may become one.
 struct Pair<'p> {
     program: &'p Program,
+    index: &'p Index,
     host: &'p Kernel,
     guest: &'p Kernel,
 }
@@ -146,10 +154,10 @@ struct Pair<'p> {
 impl Pair<'_> {
     /// Whether nobody but the pair needs what the buffer holds.
     fn private(&self, buffer: BufferId) -> bool {
-        let apart = |k: &&Kernel| !std::ptr::eq(*k, self.host) && !std::ptr::eq(*k, self.guest);
-        let mut others = self.program.kernels.iter().filter(apart);
+        let ours = [self.host, self.guest].into_iter();
+        let ours = ours.filter(|kernel| touches(kernel).iter().any(|t| t.buffer == buffer)).count();
         matches!(self.program.buffers[buffer.0 as usize].place, Place::Arena)
-            && others.all(|k| touches(k).iter().all(|t| t.buffer != buffer))
+            && self.index.touching[buffer.0 as usize] == ours
     }
 }
 
@@ -198,53 +206,118 @@ fn joint_name(host: &str, guest: &str) -> String {
     }
 }
 
-/// The buffers a kernel reads and those it writes.
-fn sets(kernel: &Kernel) -> (FxHashSet<BufferId>, FxHashSet<BufferId>) {
-    let (mut reads, mut writes) = (FxHashSet::default(), FxHashSet::default());
-    for touch in touches(kernel) {
-        if touch.writes { &mut writes } else { &mut reads }.insert(touch.buffer);
-    }
-    (reads, writes)
+/// What a kernel does to memory: buffers in ascending order.
+#[derive(Default)]
+struct Uses {
+    reads: Vec<BufferId>,
+    writes: Vec<BufferId>,
+    /// Instructions of its bodies.
+    insts: usize,
 }
 
-/// Which kernels strictly between the two depend on the first; `None` where the second depends on
-/// one of those, so that the two cannot be one.
-fn between(kernels: &[Kernel], host: usize, guest: usize) -> Option<Vec<bool>> {
-    let (mut reads, mut writes) = sets(&kernels[host]);
-    let mut after = Vec::new();
-    // Reads and writes grow with every kernel that has to stay behind the first.
-    let depends = |k: &Kernel, reads: &FxHashSet<BufferId>, writes: &FxHashSet<BufferId>| {
-        touches(k)
-            .iter()
-            .any(|t| writes.contains(&t.buffer) || (t.writes && reads.contains(&t.buffer)))
-    };
-    let (mut later_reads, mut later_writes) = (FxHashSet::default(), FxHashSet::default());
-    for kernel in &kernels[host + 1..guest] {
-        let stays = depends(kernel, &reads, &writes);
-        if stays {
-            let (r, w) = sets(kernel);
-            reads.extend(&r);
-            writes.extend(&w);
-            later_reads.extend(r);
-            later_writes.extend(w);
+impl Uses {
+    fn of(kernel: &Kernel) -> Uses {
+        let mut uses = Uses::default();
+        for touch in touches(kernel) {
+            if touch.writes { &mut uses.writes } else { &mut uses.reads }.push(touch.buffer);
         }
-        after.push(stays);
+        for buffers in [&mut uses.reads, &mut uses.writes] {
+            buffers.sort_unstable();
+            buffers.dedup();
+        }
+        uses.insts = kernel.work.bodies().iter().map(|body| body.program.insts.len()).sum();
+        uses
     }
-    (!depends(&kernels[guest], &later_reads, &later_writes)).then_some(after)
+
+    fn reads(&self, buffer: BufferId) -> bool {
+        self.reads.binary_search(&buffer).is_ok()
+    }
+
+    fn writes(&self, buffer: BufferId) -> bool {
+        self.writes.binary_search(&buffer).is_ok()
+    }
+
+    /// Every buffer, once.
+    fn all(&self) -> impl Iterator<Item = BufferId> {
+        let only_written = self.writes.iter().filter(|&&b| !self.reads(b));
+        self.reads.iter().chain(only_written).copied()
+    }
+}
+
+/// The uses of each kernel of a program, kept while kernels join.
+struct Index {
+    uses: Vec<Uses>,
+    /// How many kernels touch each buffer.
+    touching: Vec<usize>,
+}
+
+impl Index {
+    fn new(program: &Program) -> Index {
+        let uses: Vec<Uses> = program.kernels.iter().map(Uses::of).collect();
+        let mut touching = vec![0; program.buffers.len()];
+        uses.iter().flat_map(Uses::all).for_each(|b| touching[b.0 as usize] += 1);
+        Index { uses, touching }
+    }
+}
+
+/// What the kernels touch that have to stay behind a host: those that depend on it, or on one of
+/// these.
+#[derive(Default)]
+struct Behind {
+    reads: FxHashSet<BufferId>,
+    writes: FxHashSet<BufferId>,
+    host_reads: FxHashSet<BufferId>,
+    host_writes: FxHashSet<BufferId>,
+}
+
+impl Behind {
+    fn new(host: &Uses) -> Behind {
+        Behind {
+            host_reads: host.reads.iter().copied().collect(),
+            host_writes: host.writes.iter().copied().collect(),
+            ..Behind::default()
+        }
+    }
+
+    /// Whether the kernel depends on one that stays behind, and so cannot join the host.
+    fn feeds(&self, uses: &Uses) -> bool {
+        depends(uses, &self.reads, &self.writes)
+    }
+
+    /// Whether the kernel, the next one, stays behind.
+    fn meet(&mut self, uses: &Uses) -> bool {
+        let stays = self.feeds(uses) || depends(uses, &self.host_reads, &self.host_writes);
+        if stays {
+            self.reads.extend(&uses.reads);
+            self.writes.extend(&uses.writes);
+        }
+        stays
+    }
+}
+
+/// Whether a kernel comes after others with these reads and writes.
+fn depends(uses: &Uses, reads: &FxHashSet<BufferId>, writes: &FxHashSet<BufferId>) -> bool {
+    uses.reads.iter().chain(&uses.writes).any(|b| writes.contains(b))
+        || uses.writes.iter().any(|b| reads.contains(b))
 }
 
 /// Puts the joint kernel where all that either part needs has run.
-fn replace(program: &mut Program, host: usize, guest: usize, kernel: Kernel) {
-    let after = between(&program.kernels, host, guest).expect("the pair may be joined");
-    let mut middle: Vec<Kernel> = program.kernels.drain(host..=guest).collect();
-    middle.pop();
-    middle.remove(0);
-    let mut later = Vec::new();
-    let mut sorted = Vec::new();
-    for (kernel, stays) in middle.into_iter().zip(after) {
-        if stays { later.push(kernel) } else { sorted.push(kernel) }
+fn replace(program: &mut Program, index: &mut Index, host: usize, guest: usize, kernel: Kernel) {
+    let mut middle: Vec<(Kernel, Uses)> =
+        program.kernels.drain(host..=guest).zip(index.uses.drain(host..=guest)).collect();
+    let parts = [middle.remove(0), middle.pop().expect("the guest is another kernel")];
+    let joint = Uses::of(&kernel);
+    for buffer in parts.iter().flat_map(|(_, uses)| uses.all()) {
+        index.touching[buffer.0 as usize] -= 1;
     }
-    sorted.push(kernel);
-    sorted.extend(later);
-    program.kernels.splice(host..host, sorted);
+    for buffer in joint.all() {
+        index.touching[buffer.0 as usize] += 1;
+    }
+    let mut behind = Behind::new(&parts[0].1);
+    let (later, mut sorted): (Vec<_>, Vec<_>) =
+        middle.into_iter().partition(|(_, uses)| behind.meet(uses));
+    sorted.push((kernel, joint));
+    let (kernels, uses): (Vec<Kernel>, Vec<Uses>) = sorted.into_iter().chain(later).unzip();
+    program.kernels.splice(host..host, kernels);
+    index.uses.splice(host..host, uses);
 }
