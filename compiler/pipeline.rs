@@ -134,6 +134,7 @@ pub fn compile(
         program = fused;
         driver.program(FUSE, &program);
         driver.observer.joined(notes);
+        kernel::tile(&mut program);
     }
     kernel::schedule(&mut program);
     kernel::plan(&mut program);

@@ -10,8 +10,9 @@
 //! extents; tasks of a kernel that may run at once never touch the same element unless all read;
 //! each buffer is written before it is read; row buffers do not outlive a row.
 //!
-//! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `plan` places buffers,
-//! `reference` executes programs naively, `text` prints and parses them; `codegen` emits them.
+//! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `tile` cuts transposes,
+//! `plan` places buffers, `reference` executes programs naively, `text` prints and parses them;
+//! `codegen` emits them.
 
 pub mod cost;
 pub mod fuse;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod reference;
 pub mod repeat;
 pub mod text;
+mod tile;
 pub mod touch;
 pub mod verify;
 pub mod walk;
@@ -30,6 +32,7 @@ pub use fuse::fuse;
 pub use lower::lower;
 pub use plan::plan;
 pub use repeat::{Repeat, State};
+pub use tile::tile;
 pub use verify::verify;
 
 use crate::graph::Origin;

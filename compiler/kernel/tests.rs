@@ -4,7 +4,7 @@ mod broken;
 mod memory;
 
 use super::reference::{execute, execute_donated};
-use super::{Program, Work, fuse, lower, plan, schedule, text, verify};
+use super::{Place, Program, Work, fuse, lower, plan, schedule, text, tile, verify};
 use crate::graph::fused::ReduceOp;
 use crate::graph::interpret::interpret;
 use crate::graph::ops::{Draws, ROWS, Sample};
@@ -88,7 +88,12 @@ fn same(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
 /// The planned program of the graph, after checking that it computes what the graph means.
 fn check(graph: &Graph, inputs: &[Tensor]) -> Program {
     let expected = interpret(graph, inputs).expect("the inputs are in the domain");
-    for mut program in [lower(graph), fuse(lower(graph))] {
+    let fused = || {
+        let mut program = fuse(lower(graph));
+        tile(&mut program);
+        program
+    };
+    for mut program in [lower(graph), fused()] {
         schedule(&mut program);
         plan(&mut program);
         round_trip(&program);
@@ -101,7 +106,7 @@ fn check(graph: &Graph, inputs: &[Tensor]) -> Program {
             }
         }
     }
-    let mut program = fuse(lower(graph));
+    let mut program = fused();
     schedule(&mut program);
     plan(&mut program);
     program
@@ -203,6 +208,66 @@ fn transposes_cost_nothing() {
 output \"y\" = %4
 ";
     insta::assert_snapshot!(outlined(text), @"matmul: product 8x16x12");
+}
+
+/// The outer extents and the lanes of the only kernel, a nest of one stage.
+fn loops(text: &str) -> (Vec<usize>, usize) {
+    let graph = parse(text).expect("the test's graph is right");
+    let program = check(&graph, &values(&graph, 3));
+    let [kernel] = &program.kernels[..] else { panic!("one kernel\n{program}") };
+    let Work::Nest(nest) = &kernel.work else { panic!("a nest") };
+    (nest.outer.to_vec(), nest.stages[0].lanes)
+}
+
+#[test]
+fn transposes_that_are_stored_go_tile_by_tile() {
+    let transposed = |rows: usize, columns: usize| {
+        loops(&format!(
+            "\
+%0: f32[{rows}, {columns}] = input \"x\"
+%1: f32[{columns}, {rows}] = transpose(%0) {{perm: [1, 0]}}
+%2: f32[{columns}, {rows}] = exp(%1)
+output \"y\" = %2
+"
+        ))
+    };
+    assert_eq!(transposed(256, 256), (vec![16, 256], 16));
+    // No number of lanes that goes into 300 is nearer to 16.
+    assert_eq!(transposed(300, 100), (vec![20, 100], 15));
+    // Prime numbers of lanes, and few lines.
+    assert_eq!(transposed(257, 263), (vec![257], 263));
+    assert_eq!(transposed(100, 100), (vec![100], 100));
+}
+
+/// Channels come before positions for who reads a convolution: the product writes them so.
+#[test]
+fn a_product_lies_as_its_reader_wants_it() {
+    let text = "\
+%0: f32[4, 8, 40] = input \"x\"
+%1: f32[16, 8] = input \"w\"
+%2: f32[16] = input \"b\"
+%3: f32[4, 40, 16] = contract(%0, %1) {sum: [1]x[1]}
+%4: f32[4, 16, 40] = fused(%3, %2) {space: [4, 16, 40], maps: [[i0, i2, i1], [i1]], \
+body: [v0: f32 = arg 0; v1: f32 = arg 1; v2: f32 = add v0 v1]}
+output \"y\" = %4
+";
+    insta::assert_snapshot!(outlined(text), @"matmul_add: product 16x40x8");
+}
+
+/// Rows of a copy that would share sets of the cache have a line between them.
+#[test]
+fn copies_of_operands_have_gaps() {
+    let text = "\
+%0: f32[6, 514] = input \"x\"
+%1: f32[9, 6, 3] = input \"w\"
+%2: f32[6, 512, 3] = window(%0) {axis: 1, start: 0, stride: 1, dilation: 1}
+%3: f32[9, 512] = contract(%1, %2) {sum: [1, 2]x[0, 2]}
+output \"y\" = %3
+";
+    let graph = parse(text).expect("the test's graph is right");
+    let program = check(&graph, &values(&graph, 3));
+    let copies = program.buffers.iter().filter(|b| b.place == Place::Arena);
+    assert_eq!(copies.map(|b| b.elements).collect::<Vec<_>>(), [18 * (512 + 16)]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! cannot be proved is answered with "no".
 
 use smallvec::SmallVec;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Strides of a walk, one for each axis of its space.
@@ -120,6 +121,22 @@ fn joined(strides: &[i64], extents: &[usize]) -> Vec<(i64, usize)> {
         }
     }
     axes
+}
+
+/// Whether two walks, each an offset, strides and extents, certainly reach the same elements.
+pub fn alike(a: (i64, &[i64], &[usize]), b: (i64, &[i64], &[usize])) -> bool {
+    let rising = |(offset, strides, extents): (i64, &[i64], &[usize])| {
+        let (low, _) = range(offset, strides, extents)?;
+        let mut axes: Vec<(i64, usize)> = strides
+            .iter()
+            .map(|stride| stride.saturating_abs())
+            .zip(extents.iter().copied())
+            .collect();
+        axes.sort_unstable_by_key(|&(stride, _)| Reverse(stride));
+        let (strides, extents): (Strides, Vec<usize>) = axes.into_iter().unzip();
+        Some((low, joined(&strides, &extents)))
+    };
+    rising(a) == rising(b)
 }
 
 /// Whether `Σ stride * index` over the axes, the longest stride first, may be `target`: also where

@@ -31,6 +31,17 @@ impl Contraction {
         }
     }
 
+    /// The same products where the operands stand in the other order.
+    pub fn turned(&self) -> Contraction {
+        let Contraction { left_batch, right_batch, left_sum, right_sum } = self.clone();
+        Contraction {
+            left_batch: right_batch,
+            right_batch: left_batch,
+            left_sum: right_sum,
+            right_sum: left_sum,
+        }
+    }
+
     /// Axes of a left operand of this rank that are neither batches nor summed over.
     pub fn left_free(&self, rank: usize) -> Axes {
         free(rank, &self.left_batch, &self.left_sum)

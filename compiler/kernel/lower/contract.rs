@@ -1,6 +1,9 @@
 //! Contractions: batched matrix products over strides, or nests where a product would be the wrong
 //! tool.
 //!
+//! The result lies in memory as its readers want it; the operand with its innermost axis is the
+//! right one, so that vectors are stored along it.
+//!
 //! Axes fall into batches, rows (of the left operand), columns (of the right) and summed ones.
 //! Neighbours of one kind become one axis where the strides allow it, so that a transposed or a
 //! stacked operand needs no copy; rows and columns that stay apart become batches. An operand is
@@ -8,16 +11,23 @@
 //! along neither of its axes.
 
 use super::Lowering;
+use super::layout::{Layout, wanted};
 use super::nest::LoopFold;
 use super::scribe::{Read, Scribe};
 use super::view::{Base, View};
 use crate::graph::NodeId;
 use crate::graph::ops::{Axes, Contraction};
-use crate::kernel::walk::{Strides, Walk, dense_strides, joins, points};
+use crate::kernel::walk::{Strides, Walk, joins, points};
 use crate::kernel::{Access, Operand, Place, Product, Work};
 use crate::vector::{Combine, Type};
 use std::cmp::Reverse;
+use std::ops::Range;
 use tensc_runtime::{DType, Scalar};
+
+/// Rows and columns of a product that its result may have in a layout that its readers want; fewer
+/// are worse than a copy.
+const FEW_ROWS: usize = 8;
+const FEW_COLUMNS: usize = 16;
 
 /// Multiply-adds below which half floats are not worth copies in `f32`.
 const SMALL: usize = 1 << 14;
@@ -30,8 +40,29 @@ impl Lowering<'_> {
         right: &View,
         contraction: &Contraction,
     ) -> View {
-        let result = self.result(id);
         let groups = Groups::new(left, right, contraction);
+        let result = self.result(id);
+        let wanted = wanted(self.graph, id, &self.live).map(|layout| laid_out(&result, &layout));
+        let result = wanted.filter(|wanted| groups.suits(right, wanted)).unwrap_or(result);
+        if groups.reads_turned(right, &result) {
+            let turned = contraction.turned();
+            let result = groups.turned(&result);
+            self.contract_in(id, [right, left], &Groups::new(right, left, &turned), &result);
+        } else {
+            self.contract_in(id, [left, right], &groups, &result);
+        }
+        result
+    }
+
+    /// A contraction into a result with axes batch..., left..., right....
+    fn contract_in(
+        &mut self,
+        id: NodeId,
+        [left, right]: [&View; 2],
+        groups: &Groups,
+        result: &View,
+    ) {
+        let contraction = groups.contraction;
         let size = |axes: &[u8], view: &View| -> usize {
             axes.iter().map(|&a| view.shape[usize::from(a)]).product()
         };
@@ -51,11 +82,10 @@ impl Lowering<'_> {
                 matches!(right.base, Base::Buffer(_)) && right.walk.strides[usize::from(axis)] == 1
             });
         if m < 1 || m == 1 && !row || n <= 1 || k <= 1 || work == 0 || !product {
-            self.contract_nest(id, left, right, &groups, &result);
+            self.contract_nest(id, left, right, groups, result);
         } else {
-            self.contract_product(id, left, right, &groups, &result, dtype);
+            self.contract_product(id, left, right, groups, result, dtype);
         }
-        result
     }
 
     /// A nest that multiplies and adds.
@@ -106,8 +136,8 @@ impl Lowering<'_> {
         dtype: DType,
     ) {
         let (packing, form) = groups.choose(left, right, result, dtype);
-        let left = self.packed(left, packing.left.as_deref(), dtype);
-        let right = self.packed(right, packing.right.as_deref(), dtype);
+        let left = self.packed(left, packing.left.as_ref(), dtype);
+        let right = self.packed(right, packing.right.as_ref(), dtype);
         let access = |view: &View, stride: fn(&Axis) -> i64, inner: [&Axis; 2]| {
             let Base::Buffer(buffer) = view.base else { unreachable!("operands are in memory") };
             let strides: Strides = form.batch.iter().chain(inner).map(stride).collect();
@@ -130,25 +160,21 @@ impl Lowering<'_> {
         self.kernel(&self.name(id), Work::Product(product), &[self.origin]);
     }
 
-    /// The operand, or a copy of it (as `dtype`) whose memory has the axes in this order; the axes
-    /// of the view stay where they are.
-    fn packed(&mut self, view: &View, order: Option<&[usize]>, dtype: DType) -> View {
-        let Some(order) = order else { return view.clone() };
-        let permuted = view.permuted(order);
-        let buffer = self.buffer(dtype, permuted.elements(), Place::Arena);
-        self.copy("pack", &permuted, buffer);
-        View { base: Base::Buffer(buffer), dtype, ..laid_out(view, order) }
+    /// The operand, or a copy of it (as `dtype`) whose memory has the axes as told; the axes of the
+    /// view stay where they are.
+    fn packed(&mut self, view: &View, layout: Option<&Layout>, dtype: DType) -> View {
+        let Some(layout) = layout else { return view.clone() };
+        let copy = laid_out(view, layout);
+        let elements = layout.elements(&view.shape);
+        let buffer = self.buffer(dtype, elements, Place::Arena);
+        self.copy_to("pack", view, buffer, copy.walk.clone());
+        View { base: Base::Buffer(buffer), dtype, ..copy }
     }
 }
 
-/// The view as if its memory had the axes in this order.
-fn laid_out(view: &View, order: &[usize]) -> View {
-    let extents: Vec<usize> = order.iter().map(|&a| view.shape[a]).collect();
-    let mut walk = Walk::still(order.len());
-    for (&axis, stride) in order.iter().zip(dense_strides(&extents)) {
-        walk.strides[axis] = stride;
-    }
-    View { walk, ..view.clone() }
+/// The view as if its memory were like this.
+fn laid_out(view: &View, layout: &Layout) -> View {
+    View { walk: layout.walk(&view.shape), ..view.clone() }
 }
 
 /// An axis of a contraction with its stride in each tensor; 0 where the tensor lacks it.
@@ -168,11 +194,10 @@ struct Form {
     sum: Axis,
 }
 
-/// Which operands are copied, and the order of their axes in the copy.
-#[derive(Clone)]
+/// Which operands are copied.
 struct Packing {
-    left: Option<Vec<usize>>,
-    right: Option<Vec<usize>>,
+    left: Option<Layout>,
+    right: Option<Layout>,
 }
 
 /// The axes of a contraction by kind.
@@ -189,6 +214,48 @@ impl<'c> Groups<'c> {
             left_free: contraction.left_free(left.shape.len()),
             right_free: contraction.right_free(right.shape.len()),
         }
+    }
+
+    /// Whether the innermost axis of the result, which has more than one column, is one of the left
+    /// operand's.
+    fn reads_turned(&self, right: &View, result: &View) -> bool {
+        let batches = self.contraction.left_batch.len();
+        let left = batches..batches + self.left_free.len();
+        let mut axes = 0..result.shape.len();
+        let inner = axes.find(|&a| result.shape[a] != 1 && result.walk.strides[a] == 1);
+        let columns = self.right_free.iter().any(|&a| right.shape[usize::from(a)] != 1);
+        columns && inner.is_some_and(|axis| left.contains(&axis))
+    }
+
+    /// Whether a result that lies like this has rows and columns that are worth a product.
+    fn suits(&self, right: &View, result: &View) -> bool {
+        let batches = self.contraction.left_batch.len();
+        let first = batches + self.left_free.len();
+        let sides = [batches..first, first..result.shape.len()];
+        let falls =
+            |side: &Range<usize>| result.walk.strides[side.clone()].is_sorted_by(|a, b| a >= b);
+        let [rows, columns] = if self.reads_turned(right, result) {
+            [&sides[1], &sides[0]]
+        } else {
+            [&sides[0], &sides[1]]
+        };
+        let extents = |side: &Range<usize>| &result.shape[side.clone()];
+        let inner = joined(result, columns.clone());
+        let most = extents(rows).iter().copied().max().unwrap_or(1);
+        let enough =
+            |part: usize, side: &Range<usize>, few: usize| part >= few.min(points(extents(side)));
+        sides.iter().all(falls)
+            && enough(most, rows, FEW_ROWS)
+            && enough(points(&result.shape[inner..columns.end]), columns, FEW_COLUMNS)
+    }
+
+    /// The result with the axes of the right operand before those of the left.
+    fn turned(&self, result: &View) -> View {
+        let batches = self.contraction.left_batch.len();
+        let right = batches + self.left_free.len();
+        let order: Vec<usize> =
+            (0..batches).chain(right..result.shape.len()).chain(batches..right).collect();
+        result.permuted(&order)
     }
 
     /// The form that needs the fewest copies.
@@ -209,21 +276,23 @@ impl<'c> Groups<'c> {
         let as_is = |view: &View| {
             let mut order: Vec<usize> = (0..view.shape.len()).collect();
             order.sort_by_key(|&axis| Reverse(view.walk.strides[axis].abs()));
-            (!usable(view)).then_some(order)
+            (!usable(view)).then(|| Layout::dense(order))
         };
+        let left_as = |sum: &[usize]| Some(self.left_layout(left, sum, dtype));
+        let right_as = |sum: &[usize]| Some(self.right_layout(right, sum, result, dtype));
         let candidates = [
             (as_is(left), as_is(right), &by_left),
             (as_is(left), as_is(right), &by_right),
-            (None, Some(self.right_order(&by_left)), &by_left),
-            (Some(self.left_order(&by_right)), None, &by_right),
-            (Some(self.left_order(&as_written)), Some(self.right_order(&as_written)), &as_written),
+            (None, right_as(&by_left), &by_left),
+            (left_as(&by_right), None, &by_right),
+            (left_as(&as_written), right_as(&as_written), &as_written),
         ];
         for (pack_left, pack_right, sum) in candidates {
             if (pack_left.is_none() && !usable(left)) || (pack_right.is_none() && !usable(right)) {
                 continue;
             }
-            let as_if = |view: &View, order: &Option<Vec<usize>>| match order {
-                Some(order) => laid_out(view, order),
+            let as_if = |view: &View, layout: &Option<Layout>| match layout {
+                Some(layout) => laid_out(view, layout),
                 None => view.clone(),
             };
             let (l, r) = (as_if(left, &pack_left), as_if(right, &pack_right));
@@ -234,18 +303,28 @@ impl<'c> Groups<'c> {
         unreachable!("operands that are copied in canonical order have a canonical form")
     }
 
-    /// Batches, rows, summed axes: the order of a row-major left matrix.
-    fn left_order(&self, sum: &[usize]) -> Vec<usize> {
+    /// Batches, rows, summed axes: a row-major left matrix; or a column-major one.
+    fn left_layout(&self, left: &View, sum: &[usize], dtype: DType) -> Layout {
         let c = self.contraction;
-        let sum = sum.iter().map(|&i| &c.left_sum[i]);
-        c.left_batch.iter().chain(&self.left_free).chain(sum).map(|&a| usize::from(a)).collect()
+        let sum: Axes = sum.iter().map(|&i| c.left_sum[i]).collect();
+        let rows = &self.left_free;
+        let turned = run(left, rows) > run(left, &sum);
+        let matrix: [&[u8]; 2] = if turned { [&sum[..], rows] } else { [rows, &sum[..]] };
+        Layout::of_matrices(left, &c.left_batch, matrix, dtype)
     }
 
-    /// Batches, summed axes, columns: the order of a row-major right matrix.
-    fn right_order(&self, sum: &[usize]) -> Vec<usize> {
+    /// Batches, summed axes, columns: a row-major right matrix; or a column-major one. Columns that
+    /// the result has apart from the innermost ones are batches too.
+    fn right_layout(&self, right: &View, sum: &[usize], result: &View, dtype: DType) -> Layout {
         let c = self.contraction;
-        let sum = sum.iter().map(|&i| &c.right_sum[i]);
-        c.right_batch.iter().chain(sum).chain(&self.right_free).map(|&a| usize::from(a)).collect()
+        let sum: Axes = sum.iter().map(|&i| c.right_sum[i]).collect();
+        let first = result.shape.len() - self.right_free.len();
+        let inner = joined(result, first..result.shape.len());
+        let (apart, columns) = self.right_free.split_at(inner - first);
+        let batch: Axes = c.right_batch.iter().chain(apart).copied().collect();
+        let turned = run(right, &sum) > run(right, columns);
+        let matrix = if turned { [columns, &sum[..]] } else { [&sum[..], columns] };
+        Layout::of_matrices(right, &batch, matrix, dtype)
     }
 
     /// The form for operands as they are, the summed axes in this order: `None` where the summed
@@ -288,6 +367,30 @@ impl<'c> Groups<'c> {
         let batch = merge(batch.into_iter().chain(rows).chain(columns));
         (left_near && right_near).then_some(Form { batch, rows: row, columns: column, sum })
     }
+}
+
+/// Elements that lie side by side along these axes of a view.
+fn run(view: &View, axes: &[u8]) -> usize {
+    let axes = axes.iter().rev().map(|&a| usize::from(a)).filter(|&a| view.shape[a] != 1);
+    axes.map_while({
+        let mut side_by_side = 1;
+        move |axis| {
+            let next = view.walk.strides[axis] == side_by_side;
+            side_by_side *= view.shape[axis] as i64;
+            next.then_some(view.shape[axis])
+        }
+    })
+    .product()
+}
+
+/// The first of these axes of a tensor from which on they are one.
+fn joined(view: &View, axes: Range<usize>) -> usize {
+    let (strides, shape) = (&view.walk.strides, &view.shape);
+    let mut from = axes.end.saturating_sub(1).max(axes.start);
+    while from > axes.start && joins(strides[from - 1], strides[from], shape[from]) {
+        from -= 1;
+    }
+    from
 }
 
 /// Makes neighbours one axis where every tensor allows it, and drops those of extent 1.

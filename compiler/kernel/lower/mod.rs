@@ -10,6 +10,7 @@
 mod arrange;
 mod body;
 mod contract;
+mod layout;
 mod nest;
 mod place;
 mod scan;
@@ -41,8 +42,10 @@ pub fn lower(graph: &Graph) -> Program {
 fn lower_after(graph: &Graph, sites: Vec<Origin>) -> Program {
     assert!(graph.is_concrete(), "lowering needs known sizes");
     let graph = &*graph.written_out();
+    let live = graph.live();
     let mut lowering = Lowering {
         graph,
+        live,
         program: Program { sites, ..Program::default() },
         views: vec![None; graph.len()],
         origin: Origin::default(),
@@ -52,9 +55,8 @@ fn lower_after(graph: &Graph, sites: Vec<Origin>) -> Program {
     for (number, (name, node)) in graph.inputs().iter().enumerate() {
         lowering.input(number as u32, name, *node);
     }
-    let live = graph.live();
-    for id in graph.nodes().filter(|n| live[n.index()]) {
-        if lowering.views[id.index()].is_none() {
+    for id in graph.nodes() {
+        if lowering.live[id.index()] && lowering.views[id.index()].is_none() {
             lowering.origin = graph.node(id).origin;
             lowering.wait(id);
             let before = lowering.program.kernels.len();
@@ -74,6 +76,8 @@ fn lower_after(graph: &Graph, sites: Vec<Origin>) -> Program {
 
 struct Lowering<'g> {
     graph: &'g Graph,
+    /// Which nodes some output needs.
+    live: Vec<bool>,
     program: Program,
     views: Vec<Option<View>>,
     /// Of the node that is being lowered.

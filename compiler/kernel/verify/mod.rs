@@ -18,7 +18,7 @@ mod memory;
 use super::touch::{
     Site, Touch, call_buffers, finish_extents, same_elements, stage_extents, touches,
 };
-use super::walk::{apart, injective, points, range};
+use super::walk::{alike, apart, injective, points, range};
 use super::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Place, Product,
     Program, Repeat, RowValue, Split, Work,
@@ -537,9 +537,14 @@ fn are_apart(a: &Touch<'_>, b: &Touch<'_>) -> bool {
     apart((x.offset, &x.strides, &a.extents), (y.offset, &y.strides, &b.extents))
 }
 
-/// Every buffer is written, all of it, before it is read. Parts of a buffer are counted: those of
-/// one kernel are apart from each other, and one of a later kernel counts where it is apart from
-/// those before.
+fn are_alike(a: &Touch<'_>, b: &Touch<'_>) -> bool {
+    let (Some(x), Some(y)) = (a.access, b.access) else { return false };
+    alike((x.offset, &x.strides, &a.extents), (y.offset, &y.strides, &b.extents))
+}
+
+/// Every buffer is written before it is read: all of it, or a part that is what is read. Parts of a
+/// buffer are counted: those of one kernel are apart from each other, and one of a later kernel
+/// counts where it is apart from those before.
 fn order(program: &Program) -> Result<(), Violation> {
     let mut written: Vec<usize> = vec![0; program.buffers.len()];
     let mut parts: Vec<Vec<Touch<'_>>> = vec![Vec::new(); program.buffers.len()];
@@ -553,7 +558,10 @@ fn order(program: &Program) -> Result<(), Violation> {
             let ready = match declared.place {
                 Place::Input(_) | Place::Constant(_) => true,
                 Place::Row => own,
-                Place::Arena | Place::Output(_) => own || written[buffer] >= declared.elements,
+                Place::Arena | Place::Output(_) => {
+                    let whole = written[buffer] >= declared.elements;
+                    own || whole || parts[buffer].iter().any(|part| are_alike(part, read))
+                }
             };
             if !ready {
                 return fail(format!("b{buffer} is read before it is written"));
