@@ -6,11 +6,13 @@ use super::super::site::{Ref, Site, extent};
 use super::movement::{drop_repeats, place, reduce_reduce};
 use super::{Numerics, Phase, Rule, code};
 use crate::graph::fused::ReduceOp;
-use crate::graph::ops::{Axes, Contraction};
+use crate::graph::ops::{Axes, Contraction, Window};
 use crate::graph::{Dim, MapOp, Op};
 use egg::Id;
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar};
+
+type Dims = SmallVec<[Dim; 4]>;
 
 const EXACT: (Phase, Numerics) = (Phase::Contraction, Numerics::Exact);
 const STABLE: (Phase, Numerics) = (Phase::Contraction, Numerics::Stable);
@@ -22,6 +24,8 @@ pub const RULES: &[Rule] = &[
     code(EXACT,  "contract-transpose-left",  &[Kind::Contract],  transpose_left,  "", "the left operand is read transposed"),
     code(EXACT,  "contract-transpose-right", &[Kind::Contract],  transpose_right, "", "the right operand is read transposed"),
     code(EXACT,  "transpose-contract",       &[Kind::Transpose], transpose_contract, "the transpose swaps the operands' axes", "the operands swap instead"),
+    code(EXACT,  "slice-contract",           &[Kind::Slice],     slice_contract,  "axes that are not summed over", "the operands are sliced, and less is multiplied"),
+    code(STABLE, "sum-of-shifts",            SUM,                sum_of_shifts,   "the summed axis shifts products along an axis", "the operand is read shifted, and one contraction sums it all"),
     code(EXACT,  "outer-product",            &[Kind::Contract],  outer_product,   "no axis is summed over", "elementwise, so that it fuses"),
     code(STABLE, "contract-broadcast-left",  &[Kind::Contract],  broadcast_left,  "", "the repeats are summed, or made afterwards"),
     code(STABLE, "contract-broadcast-right", &[Kind::Contract],  broadcast_right, "", "the repeats are summed, or made afterwards"),
@@ -148,6 +152,148 @@ fn transpose_contract(site: &mut Site<'_>, node: &ENode) {
             continue;
         };
         site.emit(node, contracted);
+    }
+}
+
+/// The contractions in a class, transposed or not: the operands' parts, and the axis of the
+/// contraction that each axis of the class is.
+fn contractions<'a>(site: &Site<'a>, class: Id) -> Vec<([Half; 2], Axes)> {
+    let plain = |x: Id, perm: Axes| {
+        let halves = move |node: &ENode| {
+            let (left, right) = halves(node, false)?;
+            Some(([left, right], perm.clone()))
+        };
+        site.nodes(x, Kind::Contract).filter_map(halves).collect::<Vec<_>>()
+    };
+    let mut found = plain(class, (0..site.rank(class) as u8).collect());
+    for node in site.nodes(class, Kind::Transpose) {
+        if let Some(Op::Transpose(perm)) = node.op() {
+            found.extend(plain(node.children[0], perm.clone()));
+        }
+    }
+    found
+}
+
+/// The operand, left or right, that has this axis of a contraction to itself, and its axis there.
+fn owner(site: &Site<'_>, [left, right]: &[Half; 2], axis: u8) -> Option<(usize, u8)> {
+    let (lefts, rights) = (free(site, left), free(site, right));
+    let at = usize::from(axis).checked_sub(left.batch.len())?;
+    match at.checked_sub(lefts.len()) {
+        None => Some((0, lefts[at])),
+        Some(at) => Some((1, rights[at])),
+    }
+}
+
+/// A slice of a product of matrices is the product of slices.
+fn slice_contract(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
+    let whole = |axis: usize, size: i64| {
+        starts[axis].is(0) && extent(&lens[axis]) == size && (size <= 1 || steps[axis] == 1)
+    };
+    let dims = site.dims(node.children[0]);
+    for (mut operands, perm) in contractions(site, node.children[0]) {
+        let sliced = (0..dims.len()).filter(|&axis| !whole(axis, dims[axis]));
+        let owned: Option<Vec<_>> =
+            sliced.map(|axis| Some((axis, owner(site, &operands, perm[axis])?))).collect();
+        let Some(owned) = owned.filter(|owned| !owned.is_empty()) else { continue };
+        for (axis, (side, at)) in owned {
+            let x = operands[side].x;
+            let shape = site.ty(x).shape.clone();
+            let mut slice = (Dims::from_elem(Dim::Const(0), shape.len()), shape.clone());
+            let mut by: SmallVec<[i64; 4]> = SmallVec::from_elem(1, shape.len());
+            let at = usize::from(at);
+            (slice.0[at], slice.1[at], by[at]) =
+                (starts[axis].clone(), lens[axis].clone(), steps[axis]);
+            let slice = Op::Slice { starts: slice.0, lens: slice.1, steps: by };
+            operands[side].x = site.op(slice, &[x]);
+        }
+        let [left, right] = operands;
+        let contracted = join(site, left, right, false);
+        let restored = site.transpose(contracted, &perm);
+        site.emit(node, restored);
+    }
+}
+
+/// `Σ_t c[.., p - t, .., t, ..]` of a product `c` of matrices, of which one has the axis of `p` and
+/// the other the one of `t`: the sum over shifts of the one is one more sum of products. So the
+/// gradient of a convolution by its input is a convolution of the gradient of its result.
+fn sum_of_shifts(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Reduce(_, axes)) = node.op() else { return };
+    let &[summed] = axes.as_slice() else { return };
+    let diagonals = site.nodes(node.children[0], Kind::Diagonal);
+    for (shifted, first, second) in diagonals.filter_map(|node| match node.op() {
+        Some(&Op::Diagonal(first, second)) => Some((node.children[0], first, second)),
+        _ => None,
+    }) {
+        if first.min(second) != summed {
+            continue;
+        }
+        for inner in site.nodes(shifted, Kind::Window) {
+            let Some(Op::Window(window)) = inner.op() else { continue };
+            let shifts = window.axis + 1;
+            // The other axis of the diagonal, where there were no windows yet.
+            let tap = match (first == shifts, second == shifts) {
+                (true, false) => second,
+                (false, true) => first,
+                _ => continue,
+            };
+            let tap = if tap > shifts { tap - 1 } else { tap };
+            for padded in site.nodes(inner.children[0], Kind::Pad) {
+                shifts_of_contraction(site, node, window, tap, padded);
+            }
+        }
+    }
+}
+
+/// The rest of `sum_of_shifts`: the windows of what was `padded`, whose places are summed along the
+/// axis `tap`.
+fn shifts_of_contraction(
+    site: &mut Site<'_>,
+    node: &ENode,
+    window: &Window,
+    tap: u8,
+    padded: &ENode,
+) {
+    let Some(Op::Pad { low, high, interior }) = padded.op() else { return };
+    let along = usize::from(window.axis);
+    let nothing = |axis: usize| low[axis].is(0) && high[axis].is(0) && interior[axis] == 0;
+    let one_axis = (0..low.len()).all(|axis| axis == along || nothing(axis));
+    if tap == window.axis || !one_axis || !site.is(padded.children[1], 0.0) {
+        return;
+    }
+    for (operands, perm) in contractions(site, padded.children[0]) {
+        let of = |axis: u8| owner(site, &operands, perm[usize::from(axis)]);
+        let (Some((side, at)), Some((other, tap_at))) = (of(window.axis), of(tap)) else {
+            continue;
+        };
+        if side == other {
+            continue;
+        }
+        let [left, right] = operands;
+        let (mut this, mut that) = if side == 0 { (left, right) } else { (right, left) };
+        let rank = site.ty(this.x).rank();
+        let only = |dim: &Dim| {
+            let mut dims = Dims::from_elem(Dim::Const(0), rank);
+            dims[usize::from(at)] = dim.clone();
+            dims
+        };
+        let mut between: SmallVec<[i64; 4]> = SmallVec::from_elem(0, rank);
+        between[usize::from(at)] = interior[along];
+        let pad = Op::Pad { low: only(&low[along]), high: only(&high[along]), interior: between };
+        this.x = site.op(pad, &[this.x, padded.children[1].into()]);
+        this.x = site.op(Op::Window(Window { axis: at, ..window.clone() }), &[this.x]);
+        for axis in this.batch.iter_mut().chain(&mut this.sum) {
+            *axis += u8::from(*axis > at);
+        }
+        this.sum.push(at + 1);
+        that.sum.push(tap_at);
+        let contracted = join(site, this, that, side == 1);
+        // The axes of the result, in the old order, and those of the contraction, without the taps.
+        let gone = perm[usize::from(tap)];
+        let kept: Axes = perm.iter().copied().filter(|&axis| axis != gone).collect();
+        let order: Axes = kept.iter().map(|&axis| axis - u8::from(axis > gone)).collect();
+        let restored = site.transpose(contracted, &order);
+        site.emit(node, restored);
     }
 }
 

@@ -28,7 +28,10 @@ pub const RULES: &[Rule] = &[
     code(EXACT, "transpose-broadcast", &[Kind::Transpose], transpose_broadcast, "", "the smaller tensor is transposed, if any"),
     code(EXACT, "slice-broadcast",     &[Kind::Slice],     slice_broadcast,     "", "the smaller tensor is sliced"),
     code(EXACT, "slice-concat",        &[Kind::Slice],     slice_concat,        "the slice lies in one part", "the other parts are not needed"),
-    code(EXACT, "slice-pad",           &[Kind::Slice],     slice_pad,           "no interior; the slice keeps off the margin", "the margin is not needed"),
+    code(EXACT, "slice-pad",           &[Kind::Slice],     slice_pad,           "no interior and the slice keeps off the margin, or axes with margins are whole", "the margin is not needed, or less is padded"),
+    code(EXACT, "pad-window",          &[Kind::Pad],       pad_window,          "the margins are along other axes", "less is padded"),
+    code(EXACT, "pad-pad",             &[Kind::Pad],       pad_pad,             "of one value; the outer one puts nothing between elements", "one pad"),
+    code(EXACT, "slice-window",        &[Kind::Slice],     slice_window,        "all parts of places that follow each other", "only these places"),
     code(EXACT, "gather-run",          &[Kind::Gather],    gather_run,          "the places follow each other, and none counts from the end", "only the first place is looked up and checked"),
     code(EXACT, "view-of-map",         &[Kind::Reshape, Kind::Transpose], view_of_map, "the other operands are constants or such views", "views move toward the inputs"),
     code(EXACT, "map-of-broadcasts",   MAPS,               map_of_broadcasts,   "the operands are broadcasts or constants", "computed before it is repeated"),
@@ -223,7 +226,96 @@ fn slice_pad(site: &mut Site<'_>, node: &ENode) {
             let slice = Op::Slice { starts: inside, lens: lens.clone(), steps: steps.clone() };
             let sliced = site.op(slice, &[x.into()]);
             site.emit(node, sliced);
+            continue;
         }
+        // Where whole axes have the margins, the slice goes below.
+        let padded = site.dims(node.children[0]);
+        let bare = |axis: usize| padded[axis] == dims[axis];
+        let whole = |axis: usize| {
+            starts[axis].is(0) && extent(&lens[axis]) == padded[axis] && steps[axis] == 1
+        };
+        if (0..dims.len()).all(|axis| bare(axis) || whole(axis)) {
+            let pick =
+                |axis: usize| if bare(axis) { lens[axis].clone() } else { Dim::Const(dims[axis]) };
+            let lens = (0..dims.len()).map(pick).collect();
+            let slice = Op::Slice { starts: starts.clone(), lens, steps: steps.clone() };
+            let sliced = site.op(slice, &[x.into()]);
+            let padding = inner.op().expect("a pad").clone();
+            let padded = site.op(padding, &[sliced, inner.children[1].into()]);
+            site.emit(node, padded);
+        }
+    }
+}
+
+/// Whether a pad leaves an axis as it is.
+fn leaves(pad: &Op, axis: usize) -> bool {
+    let Op::Pad { low, high, interior } = pad else { return false };
+    low[axis].is(0) && high[axis].is(0) && interior[axis] == 0
+}
+
+fn pad_window(site: &mut Site<'_>, node: &ENode) {
+    let Some(pad @ Op::Pad { low, high, interior }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Window) {
+        let Some(Op::Window(window)) = inner.op() else { continue };
+        let (places, parts) = (usize::from(window.axis), usize::from(window.axis) + 1);
+        if !leaves(pad, places) || !leaves(pad, parts) {
+            continue;
+        }
+        let (mut low, mut high, mut interior) = (low.clone(), high.clone(), interior.clone());
+        low.remove(parts);
+        high.remove(parts);
+        interior.remove(parts);
+        let below = Op::Pad { low, high, interior };
+        let padded = site.op(below, &[inner.children[0].into(), node.children[1].into()]);
+        let windows = site.op(Op::Window(window.clone()), &[padded]);
+        site.emit(node, windows);
+    }
+}
+
+fn pad_pad(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Pad { low, high, interior }) = node.op() else { return };
+    for inner in site.nodes(node.children[0], Kind::Pad) {
+        let Some(Op::Pad { low: first, high: last, interior: between }) = inner.op() else {
+            continue;
+        };
+        let one_value = site.same(node.children[1], inner.children[1]);
+        if !one_value || interior.iter().any(|&n| n != 0) {
+            continue;
+        }
+        let sums = |a: &Dims, b: &Dims| -> Dims {
+            a.iter().zip(b).map(|(a, b)| Dim::Const(extent(a) + extent(b))).collect()
+        };
+        let both =
+            Op::Pad { low: sums(low, first), high: sums(high, last), interior: between.clone() };
+        let padded = site.op(both, &[inner.children[0].into(), inner.children[1].into()]);
+        site.emit(node, padded);
+    }
+}
+
+fn slice_window(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Slice { starts, lens, steps }) = node.op() else { return };
+    let dims = site.dims(node.children[0]);
+    for inner in site.nodes(node.children[0], Kind::Window) {
+        let Some(Op::Window(window)) = inner.op() else { continue };
+        let (places, parts) = (usize::from(window.axis), usize::from(window.axis) + 1);
+        let all_parts = starts[parts].is(0) && extent(&lens[parts]) == dims[parts];
+        if !all_parts || steps[places] != 1 || steps[parts] != 1 {
+            continue;
+        }
+        let x = inner.children[0];
+        let mut below = (starts.clone(), lens.clone(), steps.clone());
+        below.0[places] = Dim::Const(0);
+        below.1[places] = site.ty(x).shape[places].clone();
+        below.0.remove(parts);
+        below.1.remove(parts);
+        below.2.remove(parts);
+        let sliced = Op::Slice { starts: below.0, lens: below.1, steps: below.2 };
+        let sliced = site.op(sliced, &[x.into()]);
+        let first = extent(&window.start) + window.stride * extent(&starts[places]);
+        let window =
+            Window { start: Dim::Const(first), count: lens[places].clone(), ..window.clone() };
+        let windows = site.op(Op::Window(window), &[sliced]);
+        site.emit(node, windows);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::rules::Raw;
 use crate::graph::fused::ReduceOp;
-use crate::graph::ops::Contraction;
 use crate::graph::ops::naive::{LEAST, UNSIGNED};
+use crate::graph::ops::{Contraction, Window};
 use crate::graph::{Dim, MapOp, NodeId, Op};
 use tensc_runtime::DType::{self, Bool, F32, I32, I64, U8};
 
@@ -32,6 +32,11 @@ impl Raw {
         let zero = self.full(0.0, F32, &[]);
         let interior = low.iter().map(|_| 0).collect();
         self.op(Op::Pad { low: dims(low), high: dims(high), interior }, &[x, zero])
+    }
+    /// Windows along an axis: the first, how many, how long.
+    fn windows(&mut self, x: NodeId, axis: u8, places: [i64; 3], dilation: i64) -> NodeId {
+        let [start, count, size] = places.map(Dim::Const);
+        self.op(Op::Window(Window { axis, start, count, size, stride: 1, dilation }), &[x])
     }
     fn reduce(&mut self, op: ReduceOp, x: NodeId, axes: &[u8]) -> NodeId {
         self.op(Op::Reduce(op, axes.into()), &[x])
@@ -179,6 +184,26 @@ pub const EXAMPLES: &[Example] = &[
         let y = g.pad(x, &[2, 1], &[1, 0]);
         g.slice(y, &[4, 1], &[3, 4], &[-1, 1])
     }),
+    ("slice-pad", |g| {
+        let x = g.x(&[3, 4]);
+        let y = g.pad(x, &[2, 0], &[1, 0]);
+        g.slice(y, &[0, 3], &[6, 2], &[1, -2])
+    }),
+    ("pad-window", |g| {
+        let x = g.x(&[9, 4]);
+        let windows = g.windows(x, 0, [1, 5, 3], 1);
+        g.pad(windows, &[0, 0, 2], &[0, 0, 1])
+    }),
+    ("pad-pad", |g| {
+        let x = g.x(&[3, 4]);
+        let y = g.pad(x, &[1, 0], &[0, 2]);
+        g.pad(y, &[2, 1], &[0, 3])
+    }),
+    ("slice-window", |g| {
+        let x = g.x(&[9, 4]);
+        let windows = g.windows(x, 0, [0, 5, 3], 2);
+        g.slice(windows, &[1, 0, 3], &[3, 3, 2], &[1, 1, -2])
+    }),
     ("gather-run", |g| {
         // From the place 0 or 1 on, as a slice of the language is made.
         let x = g.x(&[4, 9, 2]);
@@ -244,6 +269,29 @@ pub const EXAMPLES: &[Example] = &[
         let (x, w) = (g.x(&[7, 3, 4]), g.x(&[5, 4, 7, 2]));
         let w = g.transpose(w, &[2, 3, 1, 0]);
         g.contract(x, w, [&[0], &[0]], [&[2], &[2]])
+    }),
+    ("slice-contract", |g| {
+        let (x, w) = (g.x(&[7, 3, 4]), g.x(&[5, 4, 7]));
+        let y = g.contract(x, w, [&[0], &[2]], [&[2], &[1]]);
+        let y = g.transpose(y, &[2, 0, 1]);
+        g.slice(y, &[1, 0, 2], &[3, 7, 2], &[1, 1, -1])
+    }),
+    ("sum-of-shifts", |g| {
+        let (x, w) = (g.x(&[4, 2, 5]), g.x(&[3, 4]));
+        let y = g.contract(x, w, [&[], &[]], [&[0], &[1]]);
+        let y = g.pad(y, &[0, 2, 0], &[0, 2, 0]);
+        let windows = g.windows(y, 1, [2, 7, 3], -1);
+        let shifted = g.op(Op::Diagonal(2, 3), &[windows]);
+        g.sum(shifted, &[2])
+    }),
+    ("sum-of-shifts", |g| {
+        let (w, x) = (g.x(&[2, 6, 3]), g.x(&[5, 2, 6]));
+        let y = g.contract(w, x, [&[0], &[1]], [&[1], &[2]]);
+        let y = g.transpose(y, &[1, 2, 0]);
+        let y = g.pad(y, &[0, 4, 0], &[0, 4, 0]);
+        let windows = g.windows(y, 1, [4, 9, 3], -2);
+        let shifted = g.op(Op::Diagonal(0, 2), &[windows]);
+        g.sum(shifted, &[0])
     }),
     ("transpose-contract", |g| {
         let (x, w) = (g.x(&[3, 4]), g.x(&[4, 5]));
