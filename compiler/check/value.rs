@@ -7,7 +7,7 @@ use super::typed::SlotId;
 use super::types::{Bindings, Generic, Type};
 use super::world::{FnId, ModuleId, StructId};
 use crate::diag::Span;
-use crate::graph::{Dim, NodeId};
+use crate::graph::{Dim, MapOp, NodeId};
 use crate::syntax::ast;
 use std::rc::Rc;
 use tensc_runtime::DType;
@@ -54,6 +54,9 @@ pub(crate) enum Static {
     Dim(Dim),
     /// A float, with its spelling where it is a literal. Becomes a scalar of any float type.
     Float(f64, Option<Rc<str>>),
+    /// A float that is computed from sizes: the operation and its operands. Becomes a scalar of any
+    /// float type, in which it is computed then.
+    Computed(MapOp, Rc<[Static]>),
     /// A flag.
     Bool(bool),
     /// Text, and its place inside the quotes.
@@ -189,6 +192,15 @@ impl<'w> Value<'w> {
         }
     }
 
+    /// Whether it is a known float, or a list with one.
+    pub(crate) fn has_float(&self) -> bool {
+        match self {
+            Value::Static(Static::Float(..) | Static::Computed(..)) => true,
+            Value::List(items) => items.iter().any(|(v, _)| v.has_float()),
+            _ => false,
+        }
+    }
+
     /// Whether it is a flag, or a list with one.
     pub(crate) fn has_flag(&self) -> bool {
         match self {
@@ -276,7 +288,9 @@ impl<'w> Value<'w> {
             Value::Tensor(leaf) => Type::Tensor(tensor(*leaf)),
             Value::Static(Static::Str(..)) => Type::Static("text"),
             Value::Static(Static::Dim(_)) => Type::Tensor(scalar(DType::I64)),
-            Value::Static(Static::Float(..)) => Type::Tensor(scalar(DType::F32)),
+            Value::Static(Static::Float(..) | Static::Computed(..)) => {
+                Type::Tensor(scalar(DType::F32))
+            }
             Value::Static(Static::Bool(_)) => Type::Tensor(scalar(DType::Bool)),
             Value::List(_) => Type::Static("a list"),
             Value::Tuple(items) => Type::Tuple(items.iter().map(|v| v.ty(tensor)).collect()),

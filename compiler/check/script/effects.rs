@@ -93,7 +93,7 @@ impl<'w> Walk<'w> {
                 let slot = self.slot_of("shown", *leaf);
                 text.push(TextPart::Value(slot, format));
             }
-            Value::Static(Static::Float(..)) => {
+            Value::Static(Static::Float(..) | Static::Computed(..)) => {
                 // What is printed is the literal, not its nearest `f32`.
                 let node = self.to_tensor(value, Some(DType::F64), span)?;
                 let slot = self.slot_of("shown", Leaf::Node(0, node));

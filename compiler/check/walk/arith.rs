@@ -8,6 +8,7 @@ use crate::graph::ops::elementwise::{Gives, Takes};
 use crate::graph::{Dim, MapOp, NodeId, Op};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use smallvec::SmallVec;
+use std::rc::Rc;
 use tensc_runtime::{DType, Scalar};
 
 /// An operand and where it is written.
@@ -353,10 +354,13 @@ impl<'w> Walk<'w> {
         {
             return Ok(Value::Static(known));
         }
+        if let Some(open) = computed(map, operands) {
+            return Ok(Value::Static(open));
+        }
         // The operands that must be of one type; `select` has its mask first.
         let masks = usize::from(row.takes == Takes::MaskThenAny);
         let strong = operands[masks..].iter().find_map(|(v, _)| self.strong_dtype(v));
-        let float = operands[masks..].iter().any(|(v, _)| has_float(v));
+        let float = operands[masks..].iter().any(|(v, _)| v.has_float());
         let asked = asked.filter(|_| matches!(row.gives, Gives::Same));
         let want = strong.or(asked).or(match row.takes {
             Takes::Float => Some(DType::F32),
@@ -522,14 +526,6 @@ pub(super) fn grouped(dim: &Dim) -> String {
     }
 }
 
-pub(super) fn has_float(value: &Value<'_>) -> bool {
-    match value {
-        Value::Static(Static::Float(..)) => true,
-        Value::List(items) => items.iter().any(|(v, _)| has_float(v)),
-        _ => false,
-    }
-}
-
 fn fold_floats(op: BinaryOp, a: f64, b: f64) -> Option<Static> {
     let float = |x: f64| Some(Static::Float(x, None));
     match op {
@@ -552,12 +548,29 @@ fn fold_floats(op: BinaryOp, a: f64, b: f64) -> Option<Static> {
 /// The value of a float function on known numbers, in `f64`: it is rounded where it is used.
 fn fold_row(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
     let number = |(value, _): &Operand<'_>| match value {
+/// A float function of numbers of which some are sizes: its element type is still open.
+fn computed(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
+    let number = |(value, _): &Operand<'_>| match value {
+        Value::Static(known @ (Static::Dim(_) | Static::Float(..) | Static::Computed(..))) => {
+            Some(known.clone())
+        }
+        _ => None,
+    };
+    let row = map.row();
+    let float = operands.iter().any(|(v, _)| v.has_float()) || row.takes == Takes::Float;
+    let same = row.takes != Takes::MaskThenAny && matches!(row.gives, Gives::Same);
+    let operands: Option<Rc<[Static]>> = operands.iter().map(number).collect();
+    let operands = operands.filter(|_| float && same)?;
+    row.result(&vec![DType::F64; operands.len()]).ok()?;
+    Some(Static::Computed(map, operands))
+}
+
         Value::Static(Static::Float(x, _)) => Some(Scalar::new(*x)),
         Value::Static(Static::Dim(Dim::Const(n))) => Some(Scalar::new(*n as f64)),
         _ => None,
     };
     let row = map.row();
-    let float = operands.iter().any(|(v, _)| has_float(v)) || row.takes == Takes::Float;
+    let float = operands.iter().any(|(v, _)| v.has_float()) || row.takes == Takes::Float;
     if !float || matches!(row.takes, Takes::MaskThenAny) {
         return None;
     }

@@ -400,7 +400,7 @@ impl<'w> Walk<'w> {
             (None, _) | (Some(_), Value::Unit) => true,
             (Some(DType::Bool), Value::Static(Static::Bool(_))) => true,
             (Some(d), Value::Static(Static::Dim(_))) => d != DType::Bool,
-            (Some(d), Value::Static(Static::Float(..))) => d.is_float(),
+            (Some(d), Value::Static(Static::Float(..) | Static::Computed(..))) => d.is_float(),
             // A static number may be a list of numbers where the function hands it on: of axes,
             // of coefficients.
             (Some(d), Value::List(_)) => d != DType::Bool,

@@ -255,7 +255,9 @@ impl<'w> Walk<'w> {
         // A known number becomes a constant of the type at once; a float that loses its fraction
         // and a flag are converted as tensors are.
         let want = match value {
-            Value::Static(Static::Float(..)) => Some(dtype).filter(|d| d.is_float()),
+            Value::Static(Static::Float(..) | Static::Computed(..)) => {
+                Some(dtype).filter(|d| d.is_float())
+            }
             Value::Static(Static::Dim(Dim::Const(_))) => {
                 Some(dtype).filter(|d| *d == DType::I64 || d.is_float())
             }

@@ -5,7 +5,7 @@
 //! or another argument is known only then, so such a quotient is walked once more; it is of known
 //! numbers alone and leaves no trace.
 
-use super::arith::{grouped, has_float};
+use super::arith::grouped;
 use super::expr::integer;
 use super::{Eval, Walk};
 use crate::check::builtin::{Builtin, Run};
@@ -77,7 +77,7 @@ impl<'w> Walk<'w> {
     fn is_float(&self, value: &Value<'w>) -> bool {
         match value {
             Value::Function(f) => matches!(**f, Callable::Convert(dtype) if dtype.is_float()),
-            value => self.strong_dtype(value).is_some_and(DType::is_float) || has_float(value),
+            value => self.strong_dtype(value).is_some_and(DType::is_float) || value.has_float(),
         }
     }
 

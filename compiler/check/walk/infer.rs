@@ -283,17 +283,10 @@ pub(crate) fn written_dtype(
 
 /// The element type where nothing tells: that of a literal.
 fn default_dtype(sort: GenericSort, value: &Value<'_>) -> DType {
-    fn float(value: &Value<'_>) -> bool {
-        match value {
-            Value::Static(Static::Float(..)) => true,
-            Value::List(items) => items.iter().any(|(v, _)| float(v)),
-            _ => false,
-        }
-    }
     let literal = match value {
         v if v.has_flag() => DType::Bool,
         Value::Static(Static::Dim(_)) => DType::I64,
-        v if float(v) => DType::F32,
+        v if v.has_float() => DType::F32,
         Value::List(_) => DType::I64,
         _ => DType::F32,
     };

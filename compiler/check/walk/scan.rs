@@ -388,7 +388,7 @@ impl<'w> Walk<'w> {
     fn numbers_as(&mut self, value: &Value<'w>, dtype: DType, at: Span) -> Eval<Value<'w>> {
         value.map_leaves(&mut |leaf| {
             let fits = match leaf {
-                Value::Static(Static::Float(..)) => dtype.is_float(),
+                Value::Static(Static::Float(..) | Static::Computed(..)) => dtype.is_float(),
                 Value::Static(Static::Dim(_)) => dtype.is_int(),
                 _ => false,
             };
@@ -435,7 +435,7 @@ fn state_type<'t>(init: &Expr, want: Option<&'t Type>) -> Option<&'t Type> {
 /// Whether a number that is known stands in a value.
 fn has_number(value: &Value<'_>) -> bool {
     match value {
-        Value::Static(Static::Float(..) | Static::Dim(_)) => true,
+        Value::Static(Static::Float(..) | Static::Computed(..) | Static::Dim(_)) => true,
         tree => tree.children().iter().any(|part| has_number(part)),
     }
 }

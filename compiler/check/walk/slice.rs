@@ -6,7 +6,7 @@
 use super::index::Item;
 use super::{Eval, Walk};
 use crate::check::builtin::strictly_checked;
-use crate::check::value::{Leaf, SizeOrigin, SizeSource, Value};
+use crate::check::value::{Leaf, SizeOrigin, SizeSource, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, Graph, MapOp, NodeId, Op, TensorType};
 use crate::syntax::ast;
@@ -91,7 +91,13 @@ impl<'w> Walk<'w> {
 
     fn bound(&mut self, expr: Option<&'w ast::Expr>, size: &Dim, default: Dim) -> Eval<Bound> {
         let Some(expr) = expr else { return Ok(Bound::Known(default)) };
-        let value = self.expr(expr, None);
+        let value = match self.expr(expr, None) {
+            // A float, which is told apart below.
+            computed @ Value::Static(Static::Computed(..)) => {
+                self.strengthen(&computed, expr.span)?
+            }
+            value => value,
+        };
         let Value::Tensor(leaf) = value else {
             let at = self.as_dim(&value, expr.span)?;
             return self.place(&at, size, expr.span).map(Bound::Known);

@@ -9,6 +9,8 @@ use crate::check::value::{SizeOrigin, SizeSource, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::ops::LiteralTensor;
 use crate::graph::{Dim, NodeId, Op};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar, Tensor};
 
 impl<'w> Walk<'w> {
@@ -36,6 +38,11 @@ impl<'w> Walk<'w> {
                 let scalar = self.float_scalar(*x, text.as_deref(), want, span)?;
                 Ok(self.constant(scalar, span))
             }
+            Value::Static(computed @ Static::Computed(..)) => {
+                // Where no float is asked for it is one nonetheless, which is refused as such.
+                let dtype = want.filter(|dtype| dtype.is_float()).unwrap_or(DType::F32);
+                self.computed(computed, dtype, span, &mut FxHashMap::default())
+            }
             Value::Static(Static::Bool(b)) => match want {
                 None | Some(DType::Bool) => Ok(self.constant(Scalar::new(*b), span)),
                 Some(dtype) => {
@@ -47,6 +54,30 @@ impl<'w> Walk<'w> {
             Value::List(items) => self.list_tensor(items, want, span),
             _ => Err(self.expected("a tensor", value, span)),
         }
+    }
+
+    /// A number that is computed from sizes, in this type; what it holds several times is computed
+    /// once.
+    fn computed(
+        &mut self,
+        known: &Static,
+        dtype: DType,
+        span: Span,
+        done: &mut FxHashMap<*const Static, NodeId>,
+    ) -> Eval<NodeId> {
+        let Static::Computed(map, operands) = known else {
+            return self.to_tensor(&Value::Static(known.clone()), Some(dtype), span);
+        };
+        if let Some(&node) = done.get(&operands.as_ptr()) {
+            return Ok(node);
+        }
+        let mut nodes: SmallVec<[NodeId; 3]> = SmallVec::new();
+        for operand in operands.iter() {
+            nodes.push(self.computed(operand, dtype, span, done)?);
+        }
+        let node = self.add(*map, &nodes, span)?;
+        done.insert(operands.as_ptr(), node);
+        Ok(node)
     }
 
     fn int_scalar(&mut self, n: i64, dtype: DType, span: Span) -> Eval<Scalar> {
@@ -123,8 +154,10 @@ impl<'w> Walk<'w> {
             }
             return Ok(node);
         }
-        // The element type is that of the first tensor in it.
+        // The element type is that of the first tensor in it, or of a float.
         let want = want.or_else(|| items.iter().find_map(|(v, _)| self.strong_dtype(v)));
+        let float = items.iter().any(|(v, _)| v.has_float());
+        let want = want.or(Some(DType::F32).filter(|_| float));
         let mut rows = Vec::with_capacity(items.len());
         for (item, at) in items {
             rows.push((self.to_tensor(item, want, *at)?, *at));
@@ -272,7 +305,7 @@ impl<'w> Walk<'w> {
         shape: impl IntoIterator<Item = Dim>,
         span: Span,
     ) -> Eval<NodeId> {
-        let shape: smallvec::SmallVec<[Dim; 4]> = shape.into_iter().collect();
+        let shape: SmallVec<[Dim; 4]> = shape.into_iter().collect();
         // Reshapes of reshapes say the same in one.
         let mut from = node;
         while self.node_ty(from).shape != shape {
@@ -301,7 +334,9 @@ fn constants<'v>(
     let mut inner: Option<Vec<usize>> = None;
     for (item, span) in items {
         let shape = match item {
-            Value::Static(Static::Dim(Dim::Poly(_)) | Static::Str(..)) => return None,
+            Value::Static(Static::Dim(Dim::Poly(_)) | Static::Computed(..) | Static::Str(..)) => {
+                return None;
+            }
             Value::Static(known) => {
                 flat.push((known, *span));
                 Vec::new()
