@@ -30,10 +30,10 @@ pub use world::SourceLoader;
 use crate::diag::{Diagnostics, SourceId, Sources, codes};
 use crate::graph::TensorType;
 use crate::syntax::ast;
-use tensc_runtime::Scalar;
+use tensc_runtime::{DType, Scalar};
 use typed::{Function, Tree, TypedProgram};
 use walk::Walk;
-use world::{Def, ModuleId, World};
+use world::{Def, GenericSort, ModuleId, World};
 
 /// What is kept of a program for instantiating its generic functions.
 #[derive(Clone, Debug)]
@@ -88,6 +88,8 @@ pub struct Parameter {
     pub name: String,
     /// Whether it has a default.
     pub optional: bool,
+    /// Whether it is declared a tensor, and not a struct, tuple or function.
+    pub tensor: bool,
 }
 
 /// The parameters of a function of the program, generic or not; `None` where there is none of this
@@ -95,12 +97,23 @@ pub struct Parameter {
 pub fn parameters(program: &TypedProgram, name: &str) -> Option<Vec<Parameter>> {
     let Checked { world, root, .. } = &**program.checked.as_ref()?;
     let Some(Def::Fn(id)) = world.member(*root, name) else { return None };
-    let params = world.function(id).decl.params.iter();
+    let def = world.function(id);
+    let is_dtype = |name: &str| {
+        let mut generics = def.decl.generics.iter().zip(&def.sorts);
+        DType::from_name(name).is_some()
+            || generics
+                .any(|(g, sort)| g.name.name == name && matches!(sort, GenericSort::DType(_)))
+    };
+    let is_tensor = |ty: &ast::Type| match &ty.kind {
+        ast::TypeKind::Named { path, .. } => path.as_name().is_some_and(|n| is_dtype(&n.name)),
+        _ => false,
+    };
     let parameter = |param: &ast::Param| Parameter {
         name: param.name.name.clone(),
         optional: param.default.is_some(),
+        tensor: param.ty.as_ref().is_some_and(is_tensor),
     };
-    Some(params.map(parameter).collect())
+    Some(def.decl.params.iter().map(parameter).collect())
 }
 
 /// What a parameter is given from outside.

@@ -16,7 +16,7 @@ pub fn bench(measure: &Measure, serve: bool, output: &Output) -> Result<(), Erro
     if serve {
         return self::serve(measure, output);
     }
-    let (_, mut bench) = Workbench::new(measure, output)?;
+    let mut bench = Workbench::new(measure, output)?;
     let start = Instant::now();
     bench.call()?;
     let first = start.elapsed();
@@ -145,7 +145,7 @@ impl Answer {
 /// Calls once, then does what each line of standard input asks until it ends.
 fn serve(measure: &Measure, output: &Output) -> Result<(), Error> {
     let start = || -> Result<(Workbench, Answer), Error> {
-        let (_, mut bench) = Workbench::new(measure, output)?;
+        let mut bench = Workbench::new(measure, output)?;
         let start = Instant::now();
         bench.call()?;
         let (compile_ms, first_ms) = (millis(bench.compile_time), millis(start.elapsed()));

@@ -91,8 +91,8 @@ fn tree(file: &Loaded) -> Tree<TensorType> {
     }
 }
 
-/// What each parameter is given: `PARAM=FILE`, `PARAM=FILE:MEMBER`, or `PARAM=NUMBER`. Those
-/// without a default must be.
+/// What each parameter is given: `PARAM=FILE`, `PARAM=FILE:MEMBER`, or `PARAM=NUMBER`. A tensor is
+/// given the member of its own name of a file of several. Those without a default must be.
 fn given(
     module: &Module,
     function: &str,
@@ -106,18 +106,18 @@ fn given(
             let expected = "expected PARAM=FILE or PARAM=NUMBER";
             return Err(Error::usage(format!("`--in {assignment}`: {expected}")));
         };
-        if !parameters.iter().any(|known| known.name == parameter) {
+        let Some(declared) = parameters.iter().find(|known| known.name == parameter) else {
             let names: Vec<&str> = parameters.iter().map(|known| known.name.as_str()).collect();
             let names = names.join(", ");
             let message = format!("`{function}` has no parameter `{parameter}`; it has {names}");
             return Err(Error::usage(message));
-        }
+        };
         if given.iter().any(|(before, _)| before == parameter) {
             return Err(Error::usage(format!("the parameter `{parameter}` is given twice")));
         }
         let input = match number(value).filter(|_| !Path::new(value).exists()) {
             Some(number) => Input::Number(number),
-            None => Input::File(file(parameter, value)?),
+            None => Input::File(file(declared, value)?),
         };
         given.push((parameter.to_string(), input));
     }
@@ -137,19 +137,28 @@ fn number(text: &str) -> Option<Scalar> {
     whole().or_else(flag).or_else(|| text.parse().ok().map(Scalar::new::<f64>))
 }
 
-fn file(parameter: &str, value: &str) -> Result<Loaded, Error> {
+fn file(parameter: &Parameter, value: &str) -> Result<Loaded, Error> {
+    let member_of = |file: &Loaded, path: &str, member: &str| {
+        let tensor = file.get(member).cloned().map(Loaded::One);
+        tensor.ok_or_else(|| {
+            let held = match file {
+                Loaded::One(_) => "one tensor without a name".to_string(),
+                Loaded::Named(_) => file.names().join(", "),
+            };
+            let message = format!("`{path}` holds nothing called `{member}`, it has {held}");
+            Error::usage(format!("parameter `{}`: {message}", parameter.name))
+        })
+    };
     // A colon names a member, unless the whole is a file that exists.
-    match value.rsplit_once(':') {
-        Some((path, member)) if !Path::new(value).exists() => {
-            let file = data::load(Path::new(path))?;
-            let tensor = file.get(member).cloned().ok_or_else(|| {
-                let held = file.names().join(", ");
-                let message = format!("holds nothing for `{member}` (it has {held})");
-                Error::usage(format!("the file for `{parameter}` {message}"))
-            })?;
-            Ok(Loaded::One(tensor))
+    if let Some((path, member)) = value.rsplit_once(':').filter(|_| !Path::new(value).exists()) {
+        return member_of(&data::load(Path::new(path))?, path, member);
+    }
+    let file = data::load(Path::new(value))?;
+    match &file {
+        Loaded::Named(tensors) if parameter.tensor && tensors.len() != 1 => {
+            member_of(&file, value, &parameter.name)
         }
-        _ => Ok(data::load(Path::new(value))?),
+        _ => Ok(file),
     }
 }
 
@@ -175,9 +184,14 @@ fn unknown(module: &Module, name: &str, reason: String) -> Error {
 
 /// Writes results to `FILE` (all of them) or `FIELD=FILE` (one).
 fn write(out: &str, names: &[String], values: &[Tensor]) -> Result<(), Error> {
-    if let Some((field, path)) = out.split_once('=')
-        && let Some(position) = names.iter().position(|name| name == field)
+    // An equals sign behind what can be no name is one of the path.
+    let letter = |c: char| c.is_alphanumeric() || "_.".contains(c);
+    if let Some((field, path)) = out.split_once('=').filter(|(field, _)| field.chars().all(letter))
     {
+        let Some(position) = names.iter().position(|name| name == field) else {
+            let message = format!("there is no result `{field}`, there is {}", names.join(", "));
+            return Err(Error::usage(format!("`--out {out}`: {message}")));
+        };
         return Ok(data::save(Path::new(path), &values[position])?);
     }
     match values {

@@ -2,7 +2,8 @@
 //! behind a `--`, where a name that `tensc run` has itself is the model's.
 
 use super::output::Error;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use tensc::check::nearest;
@@ -20,12 +21,11 @@ pub fn with_model_inputs(
     built.build();
     let Some((run, file)) = file_to_run(&built, arguments) else { return (command, None) };
     let module = Module::from_file(file);
-    let inputs: Vec<Input> = match &module {
-        Ok(module) => module.inputs().to_vec(),
-        Err(_) => Vec::new(),
+    let free = |name: &str| run.get_arguments().all(|a| a.get_long() != Some(name));
+    let options: Vec<Arg> = match &module {
+        Ok(module) => module.inputs().iter().filter(|i| free(&i.name)).map(option).collect(),
+        Err(_) => options_in(arguments).into_iter().filter(|name| free(name)).map(any).collect(),
     };
-    let taken = |name: &str| run.get_arguments().any(|a| a.get_long() == Some(name));
-    let options: Vec<Arg> = inputs.iter().filter(|input| !taken(&input.name)).map(option).collect();
     let command = match options.is_empty() {
         true => command,
         false => command.mut_subcommand("run", |run| {
@@ -33,6 +33,23 @@ pub fn with_model_inputs(
         }),
     };
     (command, Some(module))
+}
+
+/// The names of all options there are among the arguments.
+fn options_in(arguments: &[OsString]) -> BTreeSet<&str> {
+    fn name(argument: &OsString) -> Option<&str> {
+        let option = argument.to_str()?.strip_prefix("--")?;
+        option.split('=').next().filter(|name| !name.is_empty())
+    }
+    arguments.iter().filter_map(name).collect()
+}
+
+/// What may be an option of a model that is wrong, so that its mistakes are told and not that the
+/// option is unknown.
+fn any(name: &str) -> Arg {
+    let name = name.to_string();
+    let option = Arg::new(format!("input.{name}")).long(name).hide(true);
+    option.num_args(0..=1).action(ArgAction::Append).allow_negative_numbers(true)
 }
 
 /// The arguments of the command, and those behind a `--` that follows the file of `tensc run`.

@@ -193,7 +193,13 @@ struct Measure {
     #[arg(long = "size", value_name = "NAME=N")]
     sizes: Vec<String>,
     /// How long to measure
-    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    #[arg(
+        long,
+        value_name = "S",
+        allow_negative_numbers = true,
+        default_value_t = 1.0,
+        value_parser = seconds
+    )]
     seconds: f64,
     #[command(flatten)]
     engine: Engine,
@@ -210,7 +216,12 @@ fn seconds(text: &str) -> Result<f64, String> {
 #[derive(Args, Clone)]
 struct Engine {
     /// Threads that share the work; results do not depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     threads: Option<u16>,
     /// Machine code or the naive interpreter
     #[arg(long, value_enum, default_value_t, value_name = "BACKEND")]
@@ -322,7 +333,7 @@ struct Subject {
     #[arg(long = "fn", value_name = "NAME", conflicts_with = "region")]
     function: Option<String>,
     /// A compiled region of `main`, by number
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     region: Option<usize>,
     /// A named size
     #[arg(long = "size", value_name = "NAME=N")]

@@ -94,7 +94,7 @@ impl Output {
 
     /// A line to standard error, whose results are elsewhere.
     pub fn note(&self, line: impl fmt::Display) {
-        eprintln!("{line}");
+        write_err(format_args!("{line}\n"));
     }
 
     /// An error to standard error.
@@ -112,9 +112,10 @@ impl Output {
 
     fn sentence(&self, severity: &str, message: &str) {
         match self.format {
-            MessageFormat::Human => eprintln!("{severity}: {message}"),
+            MessageFormat::Human => write_err(format_args!("{severity}: {message}\n")),
             MessageFormat::Json => {
-                eprintln!("{}", serde_json::json!({ "severity": severity, "message": message }));
+                let line = serde_json::json!({ "severity": severity, "message": message });
+                write_err(format_args!("{line}\n"));
             }
         }
     }
@@ -128,9 +129,12 @@ impl Output {
         for diagnostic in diagnostics.iter() {
             match self.format {
                 MessageFormat::Human => {
-                    eprintln!("{}\n", render::render(sources, diagnostic, self.color).trim_end());
+                    let text = render::render(sources, diagnostic, self.color);
+                    write_err(format_args!("{}\n\n", text.trim_end()));
                 }
-                MessageFormat::Json => eprintln!("{}", render::to_json(sources, diagnostic)),
+                MessageFormat::Json => {
+                    write_err(format_args!("{}\n", render::to_json(sources, diagnostic)));
+                }
             }
         }
     }
@@ -142,8 +146,14 @@ pub fn write_out(text: fmt::Arguments<'_>) {
     let mut stdout = io::stdout().lock();
     if let Err(e) = stdout.write_fmt(text).and_then(|()| stdout.flush()) {
         if e.kind() != io::ErrorKind::BrokenPipe {
-            eprintln!("error: cannot write to standard output: {e}");
+            write_err(format_args!("error: cannot write to standard output: {e}\n"));
         }
         std::process::exit(1);
     }
+}
+
+/// Writes to standard error. Where that cannot be written there is nowhere to say so; the exit code
+/// tells what the message would have.
+pub fn write_err(text: fmt::Arguments<'_>) {
+    drop(io::stderr().lock().write_fmt(text));
 }

@@ -22,13 +22,13 @@ use tensc_runtime::Tensor;
 
 /// Calls, prints a table of the kernels, and writes the trace that is asked for.
 pub fn profile(measure: &Measure, trace: Option<&Path>, output: &Output) -> Result<(), Error> {
-    let (module, mut bench) = Workbench::new(measure, output)?;
+    let mut bench = Workbench::new(measure, output)?;
     let Some(executable) = bench.compiled().executable() else {
         return Err(Error::other("the function is interpreted: it has no kernels to measure"));
     };
     let program = executable.program();
     let mut rows = Vec::new();
-    list(&module, program, &mut Vec::new(), &mut rows);
+    list(bench.module(), program, &mut Vec::new(), &mut rows);
     let within: Vec<bool> = rows.iter().map(|row| executable.follows(&row.path)).collect();
     let roof = Roof::measure(bench.session())?;
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
@@ -62,7 +62,8 @@ pub fn profile(measure: &Measure, trace: Option<&Path>, output: &Output) -> Resu
     }
     let medians: Vec<f64> = times.iter_mut().map(|of| median_ns(of)).collect();
     let outer = |row: &Row| row.path.len() == 1;
-    let total: f64 = rows.iter().zip(&medians).filter(|(r, _)| outer(r)).map(|(_, ns)| ns).sum();
+    let outermost = rows.iter().zip(&medians).filter(|(row, _)| outer(row));
+    let total = outermost.fold(0.0, |total, (_, ns)| total + ns);
     output.line(format_args!(
         "roof {:.1} GFLOP/s, {:.1} GB/s on {} threads; {} a call in {} kernels",
         roof.flops,

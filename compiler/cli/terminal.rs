@@ -1,9 +1,9 @@
 //! A script's console on a terminal: bars for its loops; plain lines where standard error is none.
 
-use super::output::{Error, Output, write_out};
+use super::output::{Error, Output, write_err, write_out};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tensc::script::Console;
@@ -41,11 +41,10 @@ impl<'a> Terminal<'a> {
     /// A console; `log` names a file that every logged step is appended to as a line of JSON.
     pub fn new(quiet: bool, log: Option<&Path>, output: &'a Output) -> Result<Terminal<'a>, Error> {
         let open = |path: &Path| {
-            let file = File::options().create(true).append(true).open(path);
-            file.map(BufWriter::new)
-                .map_err(|e| Error::other(format!("cannot write {}: {e}", path.display())))
+            let file = open_log(path);
+            file.map_err(|e| Error::other(format!("cannot write {}: {e}", path.display())))
         };
-        let mode = match (quiet, std::io::stderr().is_terminal()) {
+        let mode = match (quiet, io::stderr().is_terminal()) {
             (true, _) => Mode::Quiet,
             (false, true) => Mode::Bars,
             (false, false) => Mode::Plain,
@@ -69,6 +68,22 @@ impl<'a> Terminal<'a> {
     }
 }
 
+/// A log to append to, at the start of a line.
+fn open_log(path: &Path) -> io::Result<BufWriter<File>> {
+    let mut file = File::options().create(true).append(true).open(path)?;
+    if file.metadata()?.is_file() {
+        let mut before = File::open(path)?;
+        let mut last = [b'\n'];
+        if before.seek(SeekFrom::End(-1)).is_ok() {
+            before.read_exact(&mut last)?;
+        }
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(BufWriter::new(file))
+}
+
 impl Console for Terminal<'_> {
     fn print(&mut self, line: &str) {
         self.bars.suspend(|| write_out(format_args!("{line}\n")));
@@ -84,8 +99,10 @@ impl Console for Terminal<'_> {
                 // JSON has no NaN or infinity: such a value is null.
                 entry.insert(name.to_string(), serde_json::Number::from_f64(*value).into());
             }
-            let written = serde_json::to_writer(&mut *log, &entry).is_ok() && writeln!(log).is_ok();
-            if !written {
+            // In one piece: the buffer is emptied between two lines only, so that a run that is
+            // stopped leaves whole ones.
+            let line = format!("{}\n", serde_json::Value::Object(entry));
+            if log.write_all(line.as_bytes()).is_err() {
                 self.output.warning("the log cannot be written any more");
                 self.log = None;
             }
@@ -114,7 +131,7 @@ impl Console for Terminal<'_> {
         } else if plain && innermost.spoken.elapsed() >= PLAIN_INTERVAL {
             innermost.spoken = Instant::now();
             let (name, done, turns) = (&innermost.name, innermost.done, innermost.turns);
-            eprintln!("{name} {done}/{turns} {message}");
+            write_err(format_args!("{name} {done}/{turns} {message}\n"));
         }
     }
 

@@ -23,9 +23,10 @@ pub fn tune(mut measure: Measure, output: &Output) -> Result<(), Error> {
         Some(file) => Some(file).filter(|file| file != Path::new(NONE)),
         None => cache(),
     };
-    let (_, bench) = Workbench::new(&measure, output)?;
+    let bench = Workbench::new(&measure, output)?;
     let budget = Duration::from_secs_f64(measure.seconds);
-    let tuned = bench.session().tune(bench.graph(), &bench.arguments(), budget)?;
+    let tuned = bench.session().tune(bench.graph(), &bench.arguments(), budget);
+    let tuned = tuned.map_err(|e| bench.module().call_failure(&e))?;
     output.line(format_args!("     model       best   gain  product"));
     let mut found = Tiles::default();
     for product in &tuned {

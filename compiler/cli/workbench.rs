@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tensc::graph::{Graph, TensorType};
 use tensc::module::{Function, Module};
-use tensc::session::{Argument, Compiled, Session};
-use tensc_runtime::{DType, Tensor, TensorView, data, rng};
+use tensc::session::{Argument, CallError, Compiled, Session, enough_memory};
+use tensc_runtime::{Element, Tensor, TensorView, data, rng, with_element};
 
 /// A compiled function, its arguments, and the results of the last call.
 pub struct Workbench {
+    module: Module,
     session: Session,
     graph: Graph,
     compiled: Arc<Compiled>,
@@ -41,12 +42,13 @@ impl Workbench {
     ///
     /// # Errors
     /// What is wrong with the source, the data or the way they are used together.
-    pub fn new(measure: &Measure, output: &Output) -> Result<(Module, Workbench), Error> {
+    pub fn new(measure: &Measure, output: &Output) -> Result<Workbench, Error> {
         let start = Instant::now();
         let session = measure.engine.session(output)?;
         let module = Module::from_file(&measure.file)?;
         let function = calls::function(&module, &measure.function)?;
         let mut compile_time = start.elapsed();
+        let failure = |e: CallError| module.call_failure(&e);
         let names: Vec<String> = function.results().into_iter().map(|(name, _)| name).collect();
         let (graph, parameters) = match &measure.data {
             Some(folder) => {
@@ -59,16 +61,19 @@ impl Workbench {
                 let graph = &function.typed().graph;
                 let sizes = sizes(&measure.sizes, std::iter::once(graph))?;
                 let graph = with_sizes(graph, &sizes)?;
-                let types = graph.inputs().iter().map(|(_, node)| graph.ty(*node));
-                let made = types.zip(0..).map(|(ty, number)| made_up(ty, number)).collect();
+                let types = || graph.inputs().iter().map(|(_, node)| graph.ty(*node));
+                let bytes = types().map(|ty| ty.concrete_shape().elements() * ty.dtype.size());
+                enough_memory(bytes.fold(0, usize::saturating_add)).map_err(failure)?;
+                let made = types().zip(0..).map(|(ty, number)| made_up(ty, number)).collect();
                 (graph, made)
             }
         };
         let start = Instant::now();
-        let compiled = session.compile_graph(&graph)?;
+        let compiled = session.compile_graph(&graph).map_err(failure)?;
         compile_time += start.elapsed();
         let results = vec![None; names.len()];
-        let bench = Workbench {
+        Ok(Workbench {
+            module,
             session,
             graph,
             compiled,
@@ -77,13 +82,17 @@ impl Workbench {
             results,
             called: false,
             compile_time,
-        };
-        Ok((module, bench))
+        })
     }
 
     /// The executable.
     pub fn compiled(&self) -> &Compiled {
         &self.compiled
+    }
+
+    /// What the function is of.
+    pub fn module(&self) -> &Module {
+        &self.module
     }
 
     /// What was compiled.
@@ -137,9 +146,10 @@ impl Workbench {
         }
         let (pool, results) = (self.session.pool(), &mut self.results);
         match observe {
-            None => self.compiled.call_reusing(pool, &mut arguments, results)?,
-            Some(observe) => self.compiled.call_timed(pool, &mut arguments, results, observe)?,
+            None => self.compiled.call_reusing(pool, &mut arguments, results),
+            Some(observe) => self.compiled.call_timed(pool, &mut arguments, results, observe),
         }
+        .map_err(|e| self.module.call_failure(&e))?;
         self.called = true;
         Ok(())
     }
@@ -186,13 +196,13 @@ fn from_files(
 fn made_up(ty: &TensorType, number: i64) -> Parameter {
     let shape = ty.concrete_shape();
     let key = rng::key(number);
-    let draw = |i: u64| f64::from(rng::uniform_f32(key, i));
-    let value = match ty.dtype {
-        DType::F16 | DType::BF16 | DType::F32 | DType::F64 => {
-            let values: Vec<f64> = (0..shape.elements() as u64).map(draw).collect();
-            Tensor::from_f64_slice(ty.dtype, &values, shape)
-        }
-        _ => Tensor::zeros(ty.dtype, shape),
-    };
+    let mut value = Tensor::zeros(ty.dtype, shape);
+    if ty.dtype.is_float() {
+        with_element!(ty.dtype, T => {
+            for (element, i) in value.as_mut_slice::<T>().iter_mut().zip(0..) {
+                *element = Element::from_f64(f64::from(rng::uniform_f32(key, i)));
+            }
+        });
+    }
     Parameter { value, result: None }
 }

@@ -456,7 +456,10 @@ fn check_types<'a>(
 
 /// Asks the system for so much memory, and gives it back: whether what a call is about to allocate
 /// is there can still be an error then, and not the end of the process.
-fn enough_memory(bytes: usize) -> Result<(), CallError> {
+///
+/// # Errors
+/// [`CallError::Memory`] where it is not.
+pub fn enough_memory(bytes: usize) -> Result<(), CallError> {
     const LARGE: usize = 1 << 30;
     if bytes < LARGE || Arena::try_new(bytes).is_some() {
         return Ok(());

@@ -13,7 +13,7 @@ pub mod sizes;
 mod tune;
 mod witness;
 
-pub use compiled::{Argument, CallError, Compiled};
+pub use compiled::{Argument, CallError, Compiled, enough_memory};
 pub use tune::Tuned;
 
 use crate::graph::{Graph, Origin};

@@ -16,6 +16,8 @@ fn first[P: tree](pair: (P, P)) -> P = pair.0
 
 fn turned(x: f64[2], on: bool, n: i64) -> f64[2] = if on { -x * f64(n) } else { x }
 
+fn own[T: float](w: T[2]) -> T = sum(w)
+
 fn applied(f: fn(f32) -> f32, x: f32) -> f32 = f(x)
 ";
 
@@ -63,6 +65,7 @@ fn types_are_those_of_the_files() {
     assert_eq!(predicted, "result = [3.5, 3.5]\n");
     assert_eq!(call(&dir, "first --in pair=pair.npz"), "result = [1.0, 2.0]\n");
     assert_eq!(call(&dir, "scaled --in x=m.npz:w --in k=0"), "result = [0.5, 1.0]\n");
+    assert_eq!(call(&dir, "own --in w=m.npz"), "result = 3.0\n");
 }
 
 #[test]
@@ -83,6 +86,13 @@ fn what_does_not_fit_is_told_at_the_parameter() {
     assert!(message.contains("`m` of `predict` is Line[T], found f64[2]"), "{message}");
     let message = refused("predict --in m=pair.npz --in x=rows.npy", 1);
     assert!(message.contains("`m` is Line[T], found 1: f64[2], 0: f64[2]"), "{message}");
+    let message = refused("scaled --in x=m.npz", 2);
+    assert!(message.contains("`m.npz` holds nothing called `x`, it has b, w, more"), "{message}");
+    let message = refused("scaled --in x=m.npz:v", 2);
+    assert!(message.contains("parameter `x`: `m.npz` holds nothing called `v`"), "{message}");
+    let message = refused("scaled --in x=x.npy --out y=y.npy", 2);
+    assert!(message.contains("there is no result `y`, there is result"), "{message}");
+    assert!(!dir.path().join("y=y.npy").exists());
     let message = refused("scaled --in x=x.npy --in x=x.npy", 2);
     assert!(message.contains("`x` is given twice"), "{message}");
     let message = refused("applied --in x=1", 2);

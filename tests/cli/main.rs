@@ -2,6 +2,7 @@
 
 mod calls;
 mod dump;
+mod files;
 mod measure;
 
 use std::fs;
@@ -109,6 +110,41 @@ fn results_do_not_depend_on_the_engine() {
         let out = tensc(&dir, &[&["run", "model.tx"], engine].concat());
         assert_success(&out);
         assert_eq!(stdout(&out), plain, "{engine:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_model_is_told_before_its_options() {
+    let dir = folder(&[("broken.tx", "input n: i64 = 3\nmain { print(\"{y}\") }\n")]);
+    let cases: [(&[&str], &str); 4] = [
+        (&["broken.tx", "--n", "5"], "error[E0301]: `y` is not defined"),
+        (&["--n=-5", "broken.tx", "--n", "-6", "--quiet"], "error[E0301]: `y` is not defined"),
+        (&["broken.tx", "--n", "5", "--message-format", "json"], "\"code\":\"E0301\""),
+        (&["none.tx", "--n", "5"], "error[E0505]: cannot read "),
+    ];
+    for (arguments, told) in cases {
+        let out = tensc(&dir, &[&["run"], arguments].concat());
+        assert_eq!(out.status.code(), Some(1), "{arguments:?}");
+        assert!(stderr(&out).contains(told), "{arguments:?}: {}", stderr(&out));
+    }
+    let out = tensc(&dir, &["run", "broken.tx", "--threads", "0"]);
+    assert_eq!(out.status.code(), Some(2), "{}", stderr(&out));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_error_changes_no_exit_code() {
+    let dir = folder(&[("model.tx", MODEL), ("broken.tx", "fn f(x: f32) -> f32 = y\n")]);
+    let cases: [(&[&str], i32); 4] = [
+        (&["check", "broken.tx"], 1),
+        (&["check", "broken.tx", "--message-format", "json"], 1),
+        (&["run", "model.tx", "--set", "z=3"], 2),
+        (&["run", "model.tx", "--time-passes"], 0),
+    ];
+    for (arguments, code) in cases {
+        let full = fs::File::create("/dev/full").expect("it opens");
+        let status = command(&dir, arguments).stdout(Stdio::null()).stderr(full).status();
+        assert_eq!(status.expect("it runs").code(), Some(code), "{arguments:?}");
     }
 }
 

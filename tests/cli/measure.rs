@@ -41,6 +41,18 @@ fn tune_keeps_what_it_measured_for_later_runs() {
 }
 
 #[test]
+fn memory_that_is_not_there_is_an_error() {
+    let dir = folder(&[("model.tx", "fn bench[B](x: f32[B, 600]) -> f32[B, 600] = x + 1.0\n")]);
+    for name in ["bench", "profile", "tune"] {
+        let size = ["--size", "B=999999999999", "--seconds", "0", "--tiles", "none"];
+        let out = tensc(&dir, &[&[name, "model.tx"][..], &size].concat());
+        assert_eq!(out.status.code(), Some(1), "{name}: {}", stderr(&out));
+        let told = "error[E0608]: this needs 2.4 PB of memory, which the system does not give";
+        assert!(stderr(&out).contains(told), "{name}: {}", stderr(&out));
+    }
+}
+
+#[test]
 fn bench_measures_and_serves() {
     let text = "struct Out { s: f32[3], total: f32 }\n\n\
                 fn bench(x: f32[3], s: f32[3]) -> Out = Out { s: s + x, total: sum(s) }\n";
