@@ -1,7 +1,7 @@
 //! What only the host can do: files, printing, assertions.
 
 use crate::check::builtin::Form;
-use crate::check::typed::{LoadLeaf, Step, Text, TextFormat, TextPart};
+use crate::check::typed::{LoadLeaf, SlotId, Step, Text, TextFormat, TextPart};
 use crate::check::types::{Generic, Type};
 use crate::check::value::{Callable, Leaf, Static, Value};
 use crate::check::walk::{Declared, Eval, Slot, Walk};
@@ -9,8 +9,10 @@ use crate::check::world::GenericSort;
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, MapOp};
 use crate::syntax::ast::{self, ExprKind, StrPart};
+use std::path::Path;
 use std::rc::Rc;
 use tensc_runtime::DType;
+use tensc_runtime::data;
 
 impl<'w> Walk<'w> {
     /// Refuses what only `main` can do where a function is being walked.
@@ -182,9 +184,38 @@ impl<'w> Walk<'w> {
             leaves.push((Some(name).filter(|n| !n.is_empty()), slot));
         }
         let path = path?;
+        self.refuse_unsavable(&path, &leaves, form.span)?;
         self.close_region();
         self.state().push(Step::Save { path, leaves, span: form.span });
         Ok(Value::Unit)
+    }
+
+    /// Refuses what no file of the name can hold, where the name's end is known: found when the
+    /// statement runs, the work of the program until there would be lost.
+    fn refuse_unsavable(
+        &mut self,
+        path: &Text,
+        leaves: &[(Option<String>, SlotId)],
+        span: Span,
+    ) -> Eval<()> {
+        let path = match path.as_slice() {
+            [TextPart::Text(whole)] => whole.clone(),
+            [.., TextPart::Text(end)] if end.contains('.') => format!("…{end}"),
+            _ => return Ok(()),
+        };
+        let slots = &self.state().script.slots;
+        let form = |(name, slot): &(Option<String>, SlotId)| {
+            let ty = &slots[slot.0 as usize].ty;
+            let size = |dim: &Dim| dim.known().and_then(|n| usize::try_from(n).ok());
+            data::Form {
+                name: name.clone().unwrap_or_default(),
+                dtype: ty.dtype,
+                shape: ty.shape.iter().map(size).collect(),
+            }
+        };
+        let forms: Vec<data::Form> = leaves.iter().map(form).collect();
+        data::check(Path::new(&path), &forms)
+            .map_err(|e| self.error(codes::CANNOT_SAVE, span, e.to_string()))
     }
 
     /// `load(path) as type`: sizes that the type names for the first time are bound by the data.

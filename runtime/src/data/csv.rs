@@ -3,6 +3,7 @@
 //! The first line is a header, and skipped, where it has text and none of its cells is a number. A
 //! cell with nothing in it is NaN.
 
+use super::Form;
 use super::error::{DataError, Origin, Unwritten};
 use super::input::Input;
 use crate::dtype::{DType, Element};
@@ -41,18 +42,22 @@ pub(super) fn load(input: &Input<'_>) -> Result<Tensor, DataError> {
     }
 }
 
+/// Whether a table can hold it: up to two axes, and some columns.
+pub(super) fn fits(form: &Form) -> Result<(), Unwritten> {
+    match form.shape[..] {
+        [] | [_] | [_, None | Some(1..)] => Ok(()),
+        _ => {
+            let what = format!("a .csv file holds no tensor of shape {}", form.shape());
+            Err(Unwritten::Unfit(what))
+        }
+    }
+}
+
 /// Writes a matrix as lines, a vector as one column, a scalar as one cell.
 ///
 /// Numbers are the shortest that read back as the same value.
 pub(super) fn write(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritten> {
-    let columns = match tensor.shape()[..] {
-        [] | [_] => 1,
-        [_, columns] if columns > 0 => columns,
-        _ => {
-            let what = format!("a .csv file holds no tensor of shape {}", tensor.shape());
-            return Err(Unwritten::Unfit(what));
-        }
-    };
+    let columns = tensor.shape().get(1).copied().unwrap_or(1);
     crate::with_element!(tensor.dtype(), T => {
         for row in tensor.as_slice::<T>().chunks_exact(columns) {
             for (i, &value) in row.iter().enumerate() {

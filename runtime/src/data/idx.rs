@@ -37,23 +37,27 @@ pub(super) fn load_gz(input: &Input<'_>) -> Result<Tensor, DataError> {
     read_elements(input.origin, &extent, &mut unpacked)
 }
 
+/// The byte that stands for an element type.
+pub(super) fn code_of(dtype: DType) -> Result<u8, Unwritten> {
+    TYPES.iter().find(|(_, d)| *d == dtype).map(|(code, _)| *code).ok_or_else(|| {
+        let what = format!("an IDX file holds u8, i8, i16, i32, f32 or f64, not {dtype}");
+        Unwritten::Unfit(what)
+    })
+}
+
 /// Writes a plain file.
 pub(super) fn write(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritten> {
-    let dtype = tensor.dtype();
-    let Some((code, _)) = TYPES.iter().find(|(_, d)| *d == dtype) else {
-        let what = format!("an IDX file holds u8, i8, i16, i32, f32 or f64, not {dtype}");
-        return Err(Unwritten::Unfit(what));
-    };
+    let code = code_of(tensor.dtype())?;
     let sizes = tensor.shape().iter().map(|&n| u32::try_from(n));
     let Ok(sizes) = sizes.collect::<Result<Vec<u32>, _>>() else {
         let what = format!("an IDX file has axes below 2^32, not {}", tensor.shape());
         return Err(Unwritten::Unfit(what));
     };
-    out.write_all(&[0, 0, *code, sizes.len() as u8])?;
+    out.write_all(&[0, 0, code, sizes.len() as u8])?;
     for size in sizes {
         out.write_all(&size.to_be_bytes())?;
     }
-    match dtype.size() {
+    match tensor.dtype().size() {
         1 => out.write_all(tensor.as_bytes())?,
         size => {
             for element in tensor.as_bytes().chunks_exact(size) {

@@ -16,6 +16,7 @@
 
 mod csv;
 mod error;
+mod fit;
 mod idx;
 mod input;
 mod npy;
@@ -27,12 +28,11 @@ mod safetensors;
 mod tests;
 
 pub use error::{DataError, Place};
+pub use fit::{Form, check};
 
 use crate::atomic_file::write_atomically;
 use crate::tensor::Tensor;
-use error::Unwritten;
 use input::Input;
-use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
@@ -74,17 +74,18 @@ pub fn save(path: &Path, tensor: &Tensor) -> Result<(), DataError> {
 /// Formats that hold one unnamed tensor take a single one, and drop its name.
 pub fn save_named<S: AsRef<str>>(path: &Path, tensors: &[(S, &Tensor)]) -> Result<(), DataError> {
     let tensors: Vec<(&str, &Tensor)> = tensors.iter().map(|(n, t)| (n.as_ref(), *t)).collect();
+    let forms: Vec<Form> = tensors.iter().map(|(name, tensor)| Form::of(name, tensor)).collect();
+    check(path, &forms)?;
     let format = Format::of(path)?;
-    let written = check_names(&tensors).and_then(|()| {
-        write_atomically(path, |out| match format {
-            Format::Npy => npy::write(out, only(format, &tensors)?),
-            Format::Npz => npz::write(out, &tensors),
-            Format::Safetensors => safetensors::write(out, &tensors),
-            Format::Csv => csv::write(out, only(format, &tensors)?),
-            Format::Png => png::write(out, only(format, &tensors)?),
-            Format::Idx => idx::write(out, only(format, &tensors)?),
-            Format::IdxGz => idx::write_gz(out, only(format, &tensors)?),
-        })
+    let only = || tensors[0].1;
+    let written = write_atomically(path, |out| match format {
+        Format::Npy => npy::write(out, only()),
+        Format::Npz => npz::write(out, &tensors),
+        Format::Safetensors => safetensors::write(out, &tensors),
+        Format::Csv => csv::write(out, only()),
+        Format::Png => png::write(out, only()),
+        Format::Idx => idx::write(out, only()),
+        Format::IdxGz => idx::write_gz(out, only()),
     });
     written.map_err(|unwritten| unwritten.at(path, format))
 }
@@ -198,27 +199,5 @@ fn load_where(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Loaded, Data
         Format::IdxGz => idx::load_gz(&input).map(Loaded::One),
         Format::Csv => csv::load(&input).map(Loaded::One),
         Format::Png => png::load(&input).map(Loaded::One),
-    }
-}
-
-fn check_names(tensors: &[(&str, &Tensor)]) -> Result<(), Unwritten> {
-    let mut seen = HashSet::new();
-    match tensors.iter().find(|(name, _)| !seen.insert(*name)) {
-        Some((name, _)) => Err(Unwritten::Unfit(format!("two tensors are called `{name}`"))),
-        None => Ok(()),
-    }
-}
-
-fn only<'a>(format: Format, tensors: &[(&str, &'a Tensor)]) -> Result<&'a Tensor, Unwritten> {
-    match tensors {
-        [(_, tensor)] => Ok(tensor),
-        _ => {
-            let one = if format == Format::Idx { "an" } else { "a" };
-            Err(Unwritten::Unfit(format!(
-                "{one} {format} file holds one tensor, not {}; .npz and .safetensors hold any \
-                 number",
-                tensors.len()
-            )))
-        }
     }
 }

@@ -54,12 +54,16 @@ pub(super) fn write(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritte
     Ok(out.write_all(tensor.as_bytes())?)
 }
 
+/// What `descr` calls an element type.
+pub(super) fn code_of(dtype: DType) -> Result<&'static str, Unwritten> {
+    let known = TYPES.iter().find(|(_, d)| *d == dtype).map(|(code, _)| *code);
+    let what = "numpy has no bf16; .safetensors has, or cast it to f32";
+    known.ok_or_else(|| Unwritten::Unfit(what.into()))
+}
+
 /// The bytes before the data of `tensor`.
 pub(super) fn header_of(tensor: &Tensor) -> Result<Vec<u8>, Unwritten> {
-    let Some((code, _)) = TYPES.iter().find(|(_, d)| *d == tensor.dtype()) else {
-        let what = "numpy has no bf16; .safetensors has, or cast it to f32";
-        return Err(Unwritten::Unfit(what.into()));
-    };
+    let code = code_of(tensor.dtype())?;
     let order = if tensor.dtype().size() == 1 { '|' } else { '<' };
     let mut text = format!("{{'descr': '{order}{code}', 'fortran_order': False, 'shape': (");
     for dim in tensor.shape().iter() {

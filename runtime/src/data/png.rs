@@ -4,6 +4,7 @@
 //! Palettes and samples of fewer bits are expanded, which loses nothing; 16-bit samples are
 //! refused, since 8 bits would.
 
+use super::Form;
 use super::error::{DataError, Origin, Unwritten};
 use super::input::Input;
 use crate::dtype::DType;
@@ -77,22 +78,38 @@ fn decode(
     Ok(Tensor::from_slice(&pixels, &dims[..rank]))
 }
 
+/// What pixels of so many channels are.
+fn color_of(channels: usize) -> Option<ColorType> {
+    match channels {
+        1 => Some(ColorType::Grayscale),
+        2 => Some(ColorType::GrayscaleAlpha),
+        3 => Some(ColorType::Rgb),
+        4 => Some(ColorType::Rgba),
+        _ => None,
+    }
+}
+
+/// Whether an image can hold it: `u8 [H, W]` or `u8 [H, W, C]` with C of 1 to 4.
+pub(super) fn fits(form: &Form) -> Result<(), Unwritten> {
+    let unfit = |what: String| Err(Unwritten::Unfit(what));
+    if form.dtype != DType::U8 {
+        return unfit(format!("a .png file holds u8, not {}", form.dtype));
+    }
+    match form.shape[..] {
+        [_, _] | [_, _, None] => Ok(()),
+        [_, _, Some(channels)] if color_of(channels).is_some() => Ok(()),
+        _ => {
+            let shape = form.shape();
+            unfit(format!("a .png file holds [H, W] or [H, W, 1 to 4], not {shape}"))
+        }
+    }
+}
+
 /// Writes `u8 [H, W]` or `u8 [H, W, C]` with C of 1 to 4.
 pub(super) fn write(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Unwritten> {
     let unfit = |what: String| Err(Unwritten::Unfit(what));
-    if tensor.dtype() != DType::U8 {
-        return unfit(format!("a .png file holds u8, not {}", tensor.dtype()));
-    }
-    let (height, width, color) = match tensor.shape()[..] {
-        [height, width] | [height, width, 1] => (height, width, ColorType::Grayscale),
-        [height, width, 2] => (height, width, ColorType::GrayscaleAlpha),
-        [height, width, 3] => (height, width, ColorType::Rgb),
-        [height, width, 4] => (height, width, ColorType::Rgba),
-        _ => {
-            let shape = tensor.shape();
-            return unfit(format!("a .png file holds [H, W] or [H, W, 1 to 4], not {shape}"));
-        }
-    };
+    let (height, width) = (tensor.shape()[0], tensor.shape()[1]);
+    let color = color_of(tensor.shape().get(2).copied().unwrap_or(1)).expect("it fits");
     let side = |n: usize| u32::try_from(n).ok().filter(|n| (1..1 << 31).contains(n));
     let (Some(w), Some(h)) = (side(width), side(height)) else {
         return unfit(format!("an image cannot be {width} by {height} pixels"));
