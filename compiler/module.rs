@@ -158,7 +158,7 @@ impl Module {
         console: &mut dyn Console,
     ) -> Result<(), Failure> {
         let Some(main) = &self.program.main else {
-            let message = "this source has no `main`";
+            let message = format!("{} has no `main`", self.sources.name());
             return Err(self.failure(Diagnostic::global(codes::NO_MAIN, message)));
         };
         self.run_script(main, session, options, console)

@@ -60,7 +60,7 @@ fn files_that_cannot_be_read_or_written_and_programs_that_do_not_run() {
             module.run(&Session::default(), &RunOptions::default(), &mut Transcript::default());
         headlines(&ran.expect_err("it cannot run").to_string())
     };
-    assert_eq!(run("fn f(x: f32) = x"), ["error[E0506]: this source has no `main`"]);
+    assert_eq!(run("fn f(x: f32) = x"), ["error[E0506]: run.tx has no `main`"]);
     let found = run("main { save(\"no/such/folder/x.npy\", [1.0, 2.0]) }");
     assert!(found[0].starts_with("error[E0603]: "), "{found:?}");
     assert!(found[0].contains("no/such/folder/x.npy"), "{found:?}");

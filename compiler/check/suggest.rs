@@ -46,6 +46,26 @@ pub(crate) fn instead<'a>(
     }
 }
 
+/// What to write for a name that stands for nothing before `.member`, given as `after`: what other
+/// libraries call a module, or one of the library that is not imported.
+pub(crate) fn module(written: &str, after: &str) -> Option<String> {
+    let letter = |c: char| c.is_alphanumeric() || c == '_';
+    let member = after.strip_prefix('.')?.split(|c| !letter(c)).next()?;
+    if written == "std" {
+        return Some(format!("import it: `import std.{member}`, and write {member}.name"));
+    }
+    let known = super::builtin::find(member).is_some() || library::in_prelude(member);
+    // A name that leads somewhere itself does not need its member's.
+    let leads =
+        !library::homes(written).is_empty() || ELSEWHERE.iter().any(|(name, _)| *name == written);
+    match library::homes(member).as_slice() {
+        _ if leads => None,
+        _ if known => Some(format!("write {member}(…)")),
+        [home, ..] => Some(format!("`{member}` is in the library: import {home}")),
+        [] => None,
+    }
+}
+
 /// What to write for something that is called as a method, or read as a field, of `of` elsewhere.
 pub(crate) fn method(written: &str, of: &str) -> Option<String> {
     if super::builtin::find(written).is_some() || library::in_prelude(written) {
@@ -299,5 +319,12 @@ mod tests {
         assert_eq!(super::method("sum", "x").as_deref(), Some("write sum(x, …)"));
         assert_eq!(super::method("view", "x").as_deref(), Some("write reshape"));
         assert_eq!(super::method("other", "x"), None);
+        let module = |name, after| super::module(name, after);
+        assert_eq!(module("F", ".relu(x)").as_deref(), Some("write relu(…)"));
+        let import = "import it: `import std.random`, and write random.name";
+        assert_eq!(module("std", ".random.bits(k)").as_deref(), Some(import));
+        for (name, after) in [("np", ".relu"), ("F", ".no"), ("F", " + 1")] {
+            assert_eq!(module(name, after), None);
+        }
     }
 }

@@ -64,6 +64,10 @@ impl Sources {
     pub fn get(&self, id: SourceId) -> &Source {
         &self.files[id.0 as usize]
     }
+    /// The name of the source that was added first, which has the others read.
+    pub fn name(&self) -> &str {
+        &self.files[0].name
+    }
     /// The source of this id, if there is one.
     pub fn find(&self, id: SourceId) -> Option<&Source> {
         self.files.get(id.0 as usize)

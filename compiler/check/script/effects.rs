@@ -106,7 +106,7 @@ impl<'w> Walk<'w> {
                 let slot = self.slot_of("shown", Leaf::Node(0, node));
                 text.push(TextPart::Value(slot, format));
             }
-            Value::Tuple(parts) if plain => {
+            Value::Tuple(parts) => {
                 append(text, "(");
                 for (i, part) in parts.iter().enumerate() {
                     append(text, if i == 0 { "" } else { ", " });
@@ -114,7 +114,7 @@ impl<'w> Walk<'w> {
                 }
                 append(text, if parts.len() == 1 { ",)" } else { ")" });
             }
-            Value::Struct(def, _, parts) if plain => {
+            Value::Struct(def, _, parts) => {
                 let decl = &self.world.structure(*def).decl;
                 append(text, &format!("{} {{ ", decl.name.name));
                 for (i, (field, part)) in decl.fields.iter().zip(parts.iter()).enumerate() {
@@ -124,7 +124,7 @@ impl<'w> Walk<'w> {
                 }
                 append(text, " }");
             }
-            Value::Record(fields) if plain => {
+            Value::Record(fields) => {
                 append(text, "{ ");
                 for (i, (name, part)) in fields.iter().enumerate() {
                     append(text, &format!("{}{name}: ", if i == 0 { "" } else { ", " }));

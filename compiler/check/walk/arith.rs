@@ -449,6 +449,9 @@ impl<'w> Walk<'w> {
             Takes::Float if wrong(0, DType::is_float) => {
                 Some(format!("convert it: f32({})", text(0)))
             }
+            Takes::Bits if what == "`^`" => {
+                Some(format!("a power is written {} ** {}", text(0), text(1)))
+            }
             _ => None,
         });
         self.report(diagnostic)
@@ -545,9 +548,6 @@ fn fold_floats(op: BinaryOp, a: f64, b: f64) -> Option<Static> {
     }
 }
 
-/// The value of a float function on known numbers, in `f64`: it is rounded where it is used.
-fn fold_row(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
-    let number = |(value, _): &Operand<'_>| match value {
 /// A float function of numbers of which some are sizes: its element type is still open.
 fn computed(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
     let number = |(value, _): &Operand<'_>| match value {
@@ -565,6 +565,9 @@ fn computed(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
     Some(Static::Computed(map, operands))
 }
 
+/// The value of a float function on known numbers, in `f64`: it is rounded where it is used.
+fn fold_row(map: MapOp, operands: &[Operand<'_>]) -> Option<Static> {
+    let number = |(value, _): &Operand<'_>| match value {
         Value::Static(Static::Float(x, _)) => Some(Scalar::new(*x)),
         Value::Static(Static::Dim(Dim::Const(n))) => Some(Scalar::new(*n as f64)),
         _ => None,

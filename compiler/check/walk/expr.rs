@@ -123,7 +123,9 @@ impl<'w> Walk<'w> {
                 };
                 let code = codes::NOT_CALLABLE;
                 let diagnostic = Diagnostic::error(code, callee.span, message);
-                Err(self.report(diagnostic.here(format!("this is {here}"))))
+                let mut diagnostic = diagnostic.here(format!("this is {here}"));
+                diagnostic.help.extend(self.function_of(&other, callee.span));
+                Err(self.report(diagnostic))
             }
         }
     }
@@ -244,12 +246,15 @@ impl<'w> Walk<'w> {
     }
 
     pub(crate) fn unknown_name(&mut self, name: &str, span: Span) -> super::Reported {
+        let message = format!("`{name}` is not defined");
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, span, message);
+        if let Some(help) = suggest::module(name, self.text_after(span)) {
+            return self.report(diagnostic.help(help));
+        }
         let locals = self.visible().iter().map(|l| l.name.as_str());
         let generics = self.frame().generics.0.iter().map(|b| b.name.as_str());
         let items = self.world.names(self.module());
         let builtins = builtin::table().iter().map(|b| b.name);
-        let message = format!("`{name}` is not defined");
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, span, message);
         let known = locals.chain(generics).chain(items).chain(builtins);
         let diagnostic = suggest::instead(diagnostic, name, known);
         self.report(diagnostic)

@@ -7,7 +7,7 @@ use crate::check::types::{Mismatch, Type};
 use crate::check::value::{SizeSource, Value};
 use crate::diag::{Code, Diagnostic, Diagnostics, Label, Span, codes};
 use crate::graph::ops::TypeError;
-use crate::graph::{Dim, DimVar, NodeId};
+use crate::graph::{Dim, DimVar, NodeId, TensorType};
 use crate::syntax::ast;
 
 /// Proof that a diagnostic was reported.
@@ -281,11 +281,41 @@ impl<'w> Walk<'w> {
         let diagnostic = Diagnostic::error(codes::UNKNOWN_TYPE, name.span, message);
         let mut diagnostic = suggest::instead(diagnostic, &name.name, known);
         if diagnostic.help.is_empty() && name.name.len() == 1 {
-            let help =
-                format!("declare a size in the brackets of the function: `fn f[{}](…)`", name.name);
-            diagnostic = diagnostic.help(help);
+            let (what, dots) = match self.text_after(name.span).starts_with("...") {
+                true => ("sizes", "..."),
+                false => ("a size", ""),
+            };
+            let brackets = format!("`fn f[{}{dots}](…)`", name.name);
+            diagnostic = diagnostic
+                .help(format!("declare {what} in the brackets of the function: {brackets}"));
         }
         self.report(diagnostic)
+    }
+
+    /// A reduction along an axis of what it meets, as it is written when it keeps the axis.
+    fn keeping(&self, one: &TensorType, other: &TensorType, at: Span) -> Option<String> {
+        let text = self.sources.text(at);
+        let along = text.contains("axis =") && !text.contains("keep =");
+        let open = text.strip_suffix(')').filter(|_| along)?;
+        lacks_an_axis(&one.shape, &other.shape).then(|| format!("{open}, keep = true)"))
+    }
+
+    /// What is written behind a place.
+    pub(crate) fn text_after(&self, span: Span) -> &str {
+        &self.sources.get(span.source).text[span.end as usize..]
+    }
+
+    /// How to call the function that is for a struct and called like it, where the struct itself
+    /// was called: `dense(m, …)` for `m(…)`.
+    pub(crate) fn function_of(&self, value: &Value<'w>, span: Span) -> Option<String> {
+        let Value::Struct(id, _, _) = value else { return None };
+        let def = self.world.structure(*id);
+        let plain = |name: &str| name.replace('_', "").to_lowercase();
+        let of = |name: &str| plain(name) == plain(&def.decl.name.name);
+        let functions = self.world.module(def.module).fns.iter();
+        let mut names = functions.map(|id| &self.world.function(*id).decl.name.name);
+        let name = names.find(|name| of(name))?;
+        Some(format!("a struct holds numbers alone; write {name}({}, …)", self.text(span)))
     }
 
     /// Shapes that do not broadcast, found at these axes.
@@ -317,6 +347,10 @@ impl<'w> Walk<'w> {
             diagnostic = diagnostic.note(note);
         }
         for (one, other, at) in [(&l, &r, left.2), (&r, &l, right.2)] {
+            if let Some(keeping) = self.keeping(one, other, at) {
+                diagnostic.help = vec![format!("keep the axis that goes: {keeping}")];
+                break;
+            }
             if one.rank() == 1 && other.rank() == 2 && one.shape[0] == other.shape[0] {
                 diagnostic =
                     diagnostic.help(format!("a value for each row: {}[:, None]", self.text(at)));
@@ -324,6 +358,12 @@ impl<'w> Walk<'w> {
         }
         self.report(diagnostic)
     }
+}
+
+/// Whether a shape is another without one of its axes.
+fn lacks_an_axis(one: &[Dim], other: &[Dim]) -> bool {
+    let without = |axis: usize| other[..axis].iter().chain(&other[axis + 1..]);
+    one.len() + 1 == other.len() && (0..other.len()).any(|axis| without(axis).eq(one))
 }
 
 /// Text on one line, shortened.

@@ -64,6 +64,10 @@ impl Parser<'_> {
         ];
         places.into_iter().flatten().find_map(|span| {
             let word = self.text_of(span);
+            // It is right as it is, but for where it stands.
+            if word == "print" && span == token.span && self.kind(1) == T::LParen {
+                return None;
+            }
             let (_, help) = FOREIGN_WORDS.iter().find(|(w, _)| *w == word)?;
             let message = format!("`{word}` means nothing here");
             Some(Diagnostic::error(codes::FOREIGN_WORD, span, message).help(*help))
