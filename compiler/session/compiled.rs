@@ -489,8 +489,14 @@ fn run_guarded(
 ) -> Result<Vec<Tensor>, Fault> {
     let below = executable.run_guarded(pool, inputs, Guard::Below)?;
     let above = executable.run_guarded(pool, inputs, Guard::Above)?;
-    let same = below.iter().zip(&above).all(|(x, y)| x.as_bytes() == y.as_bytes());
-    assert!(same, "compiled code gives the same bits wherever its memory lies");
+    for (x, y) in below.iter().zip(&above) {
+        let other = || {
+            let both = x.to_f64_vec().into_iter().zip(y.to_f64_vec());
+            both.enumerate().find(|(_, (x, y))| x.to_bits() != y.to_bits())
+        };
+        let same = x.as_bytes() == y.as_bytes();
+        assert!(same, "other bits where memory lies elsewhere: {:?}", other());
+    }
     Ok(above)
 }
 

@@ -5,7 +5,7 @@
 use super::asm::{Alu, Condition, Gpr, Mem};
 use super::frame::{COUNTER, INDEX, PointerAt, frame};
 use super::stage::{Placed, StageWriter};
-use crate::kernel::Stage;
+use crate::kernel::{LANE_BLOCK, Stage};
 use crate::vector::Inst;
 
 /// What the lanes of a stage are divided into.
@@ -154,11 +154,12 @@ impl StageWriter<'_, '_> {
             }
             return;
         };
+        // A block ends at a multiple of the step, or where the row does.
+        assert!(LANE_BLOCK.is_multiple_of(groups.step), "blocks are of whole steps");
         let (done, skip) = (self.a().label(), self.a().label());
         let a = self.a();
         a.load(INDEX, frame(begin), 8);
         if groups.times > 0 {
-            // A block ends at a multiple of the step, or where the row does.
             let top = a.here();
             a.lea(Gpr::RAX, Mem::at(INDEX).plus(groups.step as i32));
             a.alu_mem(Alu::Cmp, Gpr::RAX, frame(end));

@@ -121,7 +121,11 @@ impl<'n> StageWriter<'_, 'n> {
         let placed = self.place(body);
         let isa = self.nest.isa;
         let each = lanes_of(isa);
-        let abreast = abreast(&body.program, isa);
+        let mut abreast = abreast(&body.program, isa);
+        if self.row.block.is_some() {
+            // Blocks of lanes end at multiples of powers of two.
+            abreast = 1 << abreast.ilog2();
+        }
         let mut unroll = abreast;
         while unroll > 1 && (unroll * each) as usize > stage.lanes.max(1) {
             unroll /= 2;
