@@ -48,6 +48,22 @@ fn every_example_has_a_test() {
     assert!(untested.is_empty(), "no test runs {untested:?}");
 }
 
+/// What is measured beside other tools is right for the library as it is.
+#[test]
+fn every_benchmark_checks() {
+    let mut checked = 0;
+    for folder in ["benches", "benches/workloads"] {
+        for entry in std::fs::read_dir(folder).expect("the benchmarks are there") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|e| e == "tx") {
+                Module::from_file(&path).unwrap_or_else(|e| panic!("{}:\n{e}", path.display()));
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20, "{checked} benchmarks");
+}
+
 #[test]
 fn linear_regression() {
     let lines = printed("linear_regression", &[]);
