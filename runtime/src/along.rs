@@ -344,8 +344,8 @@ mod tests {
         sorts::<i16>();
         sorts::<i32>();
         sorts::<i64>();
-        sorts::<crate::F16>();
-        sorts::<crate::BF16>();
+        sorts::<crate::dtype::F16>();
+        sorts::<crate::dtype::BF16>();
         sorts::<f32>();
         sorts::<f64>();
     }

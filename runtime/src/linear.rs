@@ -245,6 +245,7 @@ fn substitute(a: &[f64], n: usize, b: &mut [f64], m: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::{key, normal_f64};
 
     fn of(op: Linear, a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
         let m = b.len() / n.max(1);
@@ -270,8 +271,7 @@ mod tests {
     #[test]
     fn factors_and_solutions_give_back_what_they_are_of() {
         let n = 23;
-        let noise = |i: usize| ((i * 7919 % 1009) as f64) / 1009.0 - 0.5;
-        let g: Vec<f64> = (0..n * n).map(noise).collect();
+        let g: Vec<f64> = (0..n * n).map(|i| normal_f64(key(1), i as u64)).collect();
         let product = |a: &dyn Fn(usize, usize) -> f64, b: &dyn Fn(usize, usize) -> f64| {
             let at = |i: usize, j: usize| (0..n).map(|k| a(i, k) * b(k, j)).sum::<f64>();
             (0..n * n).map(|i| at(i / n, i % n)).collect::<Vec<f64>>()
