@@ -9,15 +9,14 @@
 use super::{Access, Fold, Nest, Program, Work};
 use crate::vector::Inst;
 
-/// Lanes of a tile that are asked for: of lines that one way of a cache's sets may have to hold.
+/// Lanes of a tile: this number, or the nearest of these that divides a row.
 const TILE: usize = 16;
-/// Lanes of a tile that are taken where no tile of `TILE` goes into a row.
 const TILES: std::ops::RangeInclusive<usize> = 8..=64;
-/// Rows that stay as they are have at most so many lines ...
+/// Rows of so many lines wait in the cache for the next one, and stay whole ...
 const LINES: usize = 128;
-/// ... and those whose lines are multiples of so many bytes apart, which share sets, so many.
-const ALIKE: i64 = 1024;
+/// ... but only so many where lines are multiples of this apart: they share sets of the cache.
 const WAYS: usize = 8;
+const ALIKE: i64 = 1024;
 /// Bytes of a line.
 const LINE: i64 = 64;
 

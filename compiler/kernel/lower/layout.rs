@@ -93,7 +93,7 @@ fn gather(graph: &Graph, id: NodeId, live: &[bool], axes: Order, orders: &mut Ve
             }
             Op::Fused(fused) => {
                 let map = &fused.maps[operand].0;
-                let mut order: SmallVec<[usize; 8]> = (0..axes.len()).collect();
+                let mut order: Order = (0..axes.len()).collect();
                 order.sort_by_key(|&axis| map[axis].axis);
                 orders.push(order.iter().map(|&axis| axes[axis]).collect());
             }
