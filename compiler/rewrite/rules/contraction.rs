@@ -3,7 +3,7 @@
 
 use super::super::language::{ENode, Kind};
 use super::super::site::{Ref, Site, extent};
-use super::movement::{drop_repeats, place, reduce_reduce};
+use super::movement::{Dims, drop_repeats, leaves, place, reduce_reduce};
 use super::{Numerics, Phase, Rule, code};
 use crate::graph::fused::ReduceOp;
 use crate::graph::ops::{Axes, Contraction, Window};
@@ -11,8 +11,6 @@ use crate::graph::{Dim, MapOp, Op};
 use egg::Id;
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar};
-
-type Dims = SmallVec<[Dim; 4]>;
 
 const EXACT: (Phase, Numerics) = (Phase::Contraction, Numerics::Exact);
 const STABLE: (Phase, Numerics) = (Phase::Contraction, Numerics::Stable);
@@ -138,13 +136,8 @@ fn transpose_contract(site: &mut Site<'_>, node: &ENode) {
             |axes: &Axes| -> Axes { head.iter().map(|&i| axes[usize::from(i)]).collect() };
         let (left_batch, right_batch) = (reorder(&c.left_batch), reorder(&c.right_batch));
         let contracted = if tail.iter().copied().eq((right_at..total).chain(left_at..right_at)) {
-            let swapped = Contraction {
-                left_batch: right_batch,
-                right_batch: left_batch,
-                left_sum: c.right_sum.clone(),
-                right_sum: c.left_sum.clone(),
-            };
-            site.contract(swapped, b, a)
+            let reordered = Contraction { left_batch, right_batch, ..c.clone() };
+            site.contract(reordered.turned(), b, a)
         } else if tail.iter().copied().eq(left_at..total) {
             let reordered = Contraction { left_batch, right_batch, ..c.clone() };
             site.contract(reordered, a, b)
@@ -254,10 +247,9 @@ fn shifts_of_contraction(
     tap: u8,
     padded: &ENode,
 ) {
-    let Some(Op::Pad { low, high, interior }) = padded.op() else { return };
+    let Some(pad @ Op::Pad { low, high, interior }) = padded.op() else { return };
     let along = usize::from(window.axis);
-    let nothing = |axis: usize| low[axis].is(0) && high[axis].is(0) && interior[axis] == 0;
-    let one_axis = (0..low.len()).all(|axis| axis == along || nothing(axis));
+    let one_axis = (0..low.len()).all(|axis| axis == along || leaves(pad, axis));
     if tap == window.axis || !one_axis || !site.is(padded.children[1], 0.0) {
         return;
     }

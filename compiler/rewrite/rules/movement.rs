@@ -61,7 +61,8 @@ const MAPS: &[Kind] = &{
     kinds
 };
 
-type Dims = SmallVec<[Dim; 4]>;
+/// Sizes, or numbers of elements, along each axis.
+pub type Dims = SmallVec<[Dim; 4]>;
 
 fn reshape_reshape(site: &mut Site<'_>, node: &ENode) {
     let Some(Op::Reshape(shape)) = node.op() else { return };
@@ -119,9 +120,7 @@ fn view_nothing(site: &mut Site<'_>, node: &ENode) {
             let along = |(axis, &step): (usize, &i64)| step == 1 || site.dims(x)[axis] <= 1;
             same_type && starts.iter().all(|s| s.is(0)) && steps.iter().enumerate().all(along)
         }
-        Some(Op::Pad { low, high, interior }) => {
-            low.iter().chain(high).all(|p| p.is(0)) && interior.iter().all(|&p| p == 0)
-        }
+        Some(pad @ Op::Pad { low, .. }) => (0..low.len()).all(|axis| leaves(pad, axis)),
         Some(Op::Concat(_)) => node.children.len() == 1,
         _ => false,
     };
@@ -248,7 +247,7 @@ fn slice_pad(site: &mut Site<'_>, node: &ENode) {
 }
 
 /// Whether a pad leaves an axis as it is.
-fn leaves(pad: &Op, axis: usize) -> bool {
+pub fn leaves(pad: &Op, axis: usize) -> bool {
     let Op::Pad { low, high, interior } = pad else { return false };
     low[axis].is(0) && high[axis].is(0) && interior[axis] == 0
 }
