@@ -84,9 +84,9 @@ pub fn run<T: Element>(
         x[at * len..(at + 1) * len].iter().map(|x| x.to_f64()).collect()
     };
     pool.run(tasks.len(), |task| {
-        let mut a = wide(a, task, n * n);
-        let mut right = b.map_or_else(Vec::new, |b| wide(b, task, n * m));
-        let matrix = Matrix { op, a: &mut a, right: &mut right, sizes: [n, m] };
+        let a = wide(a, task, n * n);
+        let right = b.map_or_else(Vec::new, |b| wide(b, task, n * m));
+        let matrix = Matrix { op, a, right, sizes: [n, m] };
         let result = Arch::new().dispatch(matrix);
         let mut out = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
         out.iter_mut().zip(result).for_each(|(o, x)| *o = T::from_f64(x));
@@ -94,35 +94,35 @@ pub fn run<T: Element>(
 }
 
 /// One matrix; what is done with it is done in vectors, whose operations round as single ones do.
-struct Matrix<'a> {
+struct Matrix {
     op: Linear,
-    a: &'a mut [f64],
-    right: &'a mut [f64],
+    a: Vec<f64>,
+    right: Vec<f64>,
     sizes: [usize; 2],
 }
 
-impl NullaryFnOnce for Matrix<'_> {
+impl NullaryFnOnce for Matrix {
     type Output = Vec<f64>;
 
     #[inline(always)]
     fn call(self) -> Vec<f64> {
-        let Matrix { op, a, right, sizes: [n, m] } = self;
+        let Matrix { op, mut a, mut right, sizes: [n, m] } = self;
         match op {
             Linear::Cholesky => {
-                cholesky(a, n);
-                a.to_vec()
+                cholesky(&mut a, n);
+                a
             }
             Linear::Solve => {
-                eliminate(a, n, right, m);
-                substitute_back(a, n, right, m);
-                right.to_vec()
+                eliminate(&mut a, n, &mut right, m);
+                substitute_back(&a, n, &mut right, m);
+                right
             }
             Linear::SolveLower => {
-                substitute(a, n, right, m);
-                right.to_vec()
+                substitute(&a, n, &mut right, m);
+                right
             }
             Linear::Det | Linear::DetSign | Linear::LogAbsDet => {
-                let sign = eliminate(a, n, &mut [], 0);
+                let sign = eliminate(&mut a, n, &mut [], 0);
                 let pivots = (0..n).map(|i| a[i * n + i]);
                 vec![match op {
                     Linear::Det => pivots.fold(sign, |product, p| product * p),
