@@ -4,7 +4,7 @@ mod broken;
 mod memory;
 
 use super::reference::{execute, execute_donated};
-use super::{Place, Program, Work, fuse, lower, plan, schedule, text, tile, verify};
+use super::{Nest, Place, Program, Work, fuse, lower, plan, schedule, text, tile, verify};
 use crate::graph::fused::ReduceOp;
 use crate::graph::interpret::interpret;
 use crate::graph::ops::{Draws, ROWS, Sample};
@@ -210,26 +210,27 @@ output \"y\" = %4
     insta::assert_snapshot!(outlined(text), @"matmul: product 8x16x12");
 }
 
-/// The outer extents and the lanes of the only kernel, a nest of one stage.
-fn loops(text: &str) -> (Vec<usize>, usize) {
+/// The only kernel of a graph, a nest.
+fn only_nest(text: &str) -> Nest {
     let graph = parse(text).expect("the test's graph is right");
     let program = check(&graph, &values(&graph, 3));
     let [kernel] = &program.kernels[..] else { panic!("one kernel\n{program}") };
     let Work::Nest(nest) = &kernel.work else { panic!("a nest") };
-    (nest.outer.to_vec(), nest.stages[0].lanes)
+    nest.clone()
 }
 
 #[test]
 fn transposes_that_are_stored_go_tile_by_tile() {
     let transposed = |rows: usize, columns: usize| {
-        loops(&format!(
+        let nest = only_nest(&format!(
             "\
 %0: f32[{rows}, {columns}] = input \"x\"
 %1: f32[{columns}, {rows}] = transpose(%0) {{perm: [1, 0]}}
 %2: f32[{columns}, {rows}] = exp(%1)
 output \"y\" = %2
 "
-        ))
+        ));
+        (nest.outer.to_vec(), nest.stages[0].lanes)
     };
     assert_eq!(transposed(256, 256), (vec![16, 256], 16));
     // No number of lanes that goes into 300 is nearer to 16.
@@ -301,10 +302,7 @@ fn the_exponents_of_a_softmax_need_no_upper_bound() {
 output \"y\" = %4
 "
         );
-        let graph = parse(&text).expect("the test's graph is right");
-        let program = check(&graph, &values(&graph, 3));
-        let [kernel] = &program.kernels[..] else { panic!("one kernel") };
-        let Work::Nest(nest) = &kernel.work else { panic!("a nest") };
+        let nest = only_nest(&text);
         let insts = nest.stages.iter().flat_map(|stage| &stage.body.program.insts);
         insts.filter(|i| matches!(i, Inst::Binary(Binary::Min, ..))).count()
     };

@@ -96,7 +96,7 @@ fn partner(program: &Program, index: &Index, host: usize) -> Option<(usize, Kern
     let mut behind = Behind::new(own);
     for guest in host + 1..kernels.len() {
         let uses = &index.uses[guest];
-        let related = |&b: &BufferId| own.writes(b) || own.reads(b);
+        let related = |&b: &BufferId| own.touches(b);
         // Parts of one buffer keep their order, and a nest writes a buffer in one place.
         let may_join = uses.reads.iter().any(related)
             && !uses.writes.iter().any(|&b| own.writes(b))
@@ -106,7 +106,8 @@ fn partner(program: &Program, index: &Index, host: usize) -> Option<(usize, Kern
         if !may_join {
             continue;
         }
-        let pair = Pair { program, index, host: &kernels[host], guest: &kernels[guest] };
+        let (first, second) = (&kernels[host], &kernels[guest]);
+        let pair = Pair { program, index, host: first, guest: second, uses: [own, uses] };
         if pair.wastes_lanes() {
             continue;
         }
@@ -149,13 +150,14 @@ struct Pair<'p> {
     index: &'p Index,
     host: &'p Kernel,
     guest: &'p Kernel,
+    /// What the two do to memory.
+    uses: [&'p Uses; 2],
 }
 
 impl Pair<'_> {
     /// Whether nobody but the pair needs what the buffer holds.
     fn private(&self, buffer: BufferId) -> bool {
-        let ours = [self.host, self.guest].into_iter();
-        let ours = ours.filter(|kernel| touches(kernel).iter().any(|t| t.buffer == buffer)).count();
+        let ours = self.uses.iter().filter(|uses| uses.touches(buffer)).count();
         matches!(self.program.buffers[buffer.0 as usize].place, Place::Arena)
             && self.index.touching[buffer.0 as usize] == ours
     }
@@ -237,6 +239,10 @@ impl Uses {
         self.writes.binary_search(&buffer).is_ok()
     }
 
+    fn touches(&self, buffer: BufferId) -> bool {
+        self.reads(buffer) || self.writes(buffer)
+    }
+
     /// Every buffer, once.
     fn all(&self) -> impl Iterator<Item = BufferId> {
         let only_written = self.writes.iter().filter(|&&b| !self.reads(b));
@@ -262,31 +268,26 @@ impl Index {
 
 /// What the kernels touch that have to stay behind a host: those that depend on it, or on one of
 /// these.
-#[derive(Default)]
-struct Behind {
+struct Behind<'u> {
+    host: &'u Uses,
     reads: FxHashSet<BufferId>,
     writes: FxHashSet<BufferId>,
-    host_reads: FxHashSet<BufferId>,
-    host_writes: FxHashSet<BufferId>,
 }
 
-impl Behind {
-    fn new(host: &Uses) -> Behind {
-        Behind {
-            host_reads: host.reads.iter().copied().collect(),
-            host_writes: host.writes.iter().copied().collect(),
-            ..Behind::default()
-        }
+impl<'u> Behind<'u> {
+    fn new(host: &'u Uses) -> Behind<'u> {
+        Behind { host, reads: FxHashSet::default(), writes: FxHashSet::default() }
     }
 
     /// Whether the kernel depends on one that stays behind, and so cannot join the host.
     fn feeds(&self, uses: &Uses) -> bool {
-        depends(uses, &self.reads, &self.writes)
+        depends(uses, |b| self.reads.contains(&b), |b| self.writes.contains(&b))
     }
 
     /// Whether the kernel, the next one, stays behind.
     fn meet(&mut self, uses: &Uses) -> bool {
-        let stays = self.feeds(uses) || depends(uses, &self.host_reads, &self.host_writes);
+        let of_host = || depends(uses, |b| self.host.reads(b), |b| self.host.writes(b));
+        let stays = self.feeds(uses) || of_host();
         if stays {
             self.reads.extend(&uses.reads);
             self.writes.extend(&uses.writes);
@@ -296,9 +297,13 @@ impl Behind {
 }
 
 /// Whether a kernel comes after others with these reads and writes.
-fn depends(uses: &Uses, reads: &FxHashSet<BufferId>, writes: &FxHashSet<BufferId>) -> bool {
-    uses.reads.iter().chain(&uses.writes).any(|b| writes.contains(b))
-        || uses.writes.iter().any(|b| reads.contains(b))
+fn depends(
+    uses: &Uses,
+    reads: impl Fn(BufferId) -> bool,
+    writes: impl Fn(BufferId) -> bool,
+) -> bool {
+    uses.reads.iter().chain(&uses.writes).any(|&b| writes(b))
+        || uses.writes.iter().any(|&b| reads(b))
 }
 
 /// Puts the joint kernel where all that either part needs has run.
