@@ -56,6 +56,7 @@ use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::Arc;
 use work::{checks, worth_dividing};
+use x86::product_collect::Collect;
 use x86::product_pack::Turn;
 
 /// Why a program has no machine code: the system refused memory, or Cranelift a function.
@@ -124,6 +125,7 @@ fn compile_within(
         module: module::Builder::new(options)?,
         micro: FxHashMap::default(),
         turns: FxHashMap::default(),
+        collects: FxHashMap::default(),
         scratch: program.plan.row_bytes,
     };
     let compiled = compiler.kernels(&program)?;
@@ -162,6 +164,7 @@ struct Compiler {
     micro: FxHashMap<product::Key, Function>,
     /// Likewise, what packs panels.
     turns: FxHashMap<Turn, Function>,
+    collects: FxHashMap<Collect, Function>,
     /// Bytes of scratch memory that a thread needs so far.
     scratch: usize,
 }
@@ -301,6 +304,7 @@ impl Compiler {
             calls.push(match *part {
                 product::Part::Micro(_, key) => self.micro_kernel(key)?,
                 product::Part::Turn(_, turn) => self.turn(turn)?,
+                product::Part::Collect(_, _, collect) => self.collect(collect)?,
                 product::Part::Make(side, last) => {
                     let parts = product::over_panel(program, product, tiling, side, last);
                     self.part(&format!("{}_prologue", kernel.name), parts)?
@@ -362,6 +366,19 @@ impl Compiler {
         let function =
             self.module.define_bytes(&turn.name(), params, &code, || x86::asm::text(&code))?;
         self.turns.insert(turn, function);
+        Ok(function)
+    }
+
+    /// A function that collects a panel.
+    fn collect(&mut self, collect: Collect) -> Result<Function, CompileError> {
+        if let Some(&function) = self.collects.get(&collect) {
+            return Ok(function);
+        }
+        let code = x86::product_collect::emit(&collect);
+        let params = &x86::product_collect::PARAMS;
+        let function =
+            self.module.define_bytes(&collect.name(), params, &code, || x86::asm::text(&code))?;
+        self.collects.insert(collect, function);
         Ok(function)
     }
 

@@ -117,6 +117,10 @@ fn product(of: &Product) -> Value {
 fn operand(of: &Operand) -> Value {
     match of {
         Operand::Stored(of) => access(of),
+        Operand::Spread(of) => {
+            let axes: Vec<_> = of.axes.iter().map(|axes| axes.to_vec()).collect();
+            json!({ "spread": access(&of.access), "axes": axes, "turned": of.turned })
+        }
         Operand::Made(made) => json!({ "prologue": body(&made.body), "turned": made.turned }),
     }
 }

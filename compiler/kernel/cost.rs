@@ -6,7 +6,7 @@
 //! results never depend on them.
 
 use super::touch::{call_buffers, finish_extents, stage_extents};
-use super::walk::points;
+use super::walk::{points, range};
 use super::{Body, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Product, Program, Split, Work};
 use crate::graph::ops::Draw;
 use crate::vector::{Binary, Inst, Stride, Type, Unary};
@@ -23,6 +23,8 @@ const MEMORY: f64 = 14.0;
 const CACHE: f64 = 60.0;
 /// Bytes that stay in the caches.
 const CACHED: f64 = 512.0 * 1024.0;
+/// Collecting an element of a spread operand, ns.
+const COLLECT_NS: f64 = 0.1;
 /// Multiply-adds a nanosecond in `f32`.
 const FMA: f64 = 35.0;
 /// The start of a row or a body, ns.
@@ -122,6 +124,7 @@ pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
             for (operand, extents) in super::touch::operands(product) {
                 match operand {
                     Operand::Stored(_) => stored += points(&extents),
+                    Operand::Spread(spread) => stored += distinct(&spread.access, &extents),
                     Operand::Made(prologue) => add(&prologue.body, &extents),
                 }
             }
@@ -162,6 +165,12 @@ fn reach(access: &super::Access, extents: &[usize]) -> usize {
     moving.map(|(_, extent)| extent).product()
 }
 
+/// Elements that an access reaches, at most: it may reach one at several points.
+fn distinct(access: &super::Access, extents: &[usize]) -> usize {
+    let last = range(0, &access.strides, extents).map_or(0, |(low, high)| high - low + 1);
+    usize::try_from(last).map_or(usize::MAX, |last| last.min(points(extents)))
+}
+
 fn nest_ns(nest: &Nest) -> f64 {
     let (mut arithmetic, mut bytes) = (0.0, 0.0);
     for stage in &nest.stages {
@@ -192,6 +201,10 @@ fn product_ns(product: &Product) -> f64 {
         let elements = points(&extents);
         match operand {
             Operand::Stored(_) => bytes += size * elements as f64,
+            Operand::Spread(spread) => {
+                around += elements as f64 * COLLECT_NS;
+                bytes += size * distinct(&spread.access, &extents) as f64;
+            }
             Operand::Made(prologue) => {
                 let lanes = extents.last().map_or(1.0, |&n| n as f64);
                 around += elements as f64 / lanes * body_ns(&prologue.body, lanes);

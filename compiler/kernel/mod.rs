@@ -164,8 +164,24 @@ pub struct Nest {
 pub enum Operand {
     /// Elements in memory.
     Stored(Access),
+    /// Elements in memory where an axis of the matrix is several ones.
+    Spread(Spread),
     /// Elements made as panels of the matrix are packed, perhaps several times.
     Made(Prologue),
+}
+
+/// The elements of an operand one of whose own axes is several axes of memory, such as the windows
+/// of a convolution: panels of the matrix are collected as they are packed, so that it is nowhere
+/// as a whole.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Spread {
+    /// A walk over the axes batch…, those of `axes[0]`, those of `axes[1]`.
+    pub access: Access,
+    /// Extents of the axes that each of the operand's own two consists of, outermost first.
+    pub axes: [SmallVec<[usize; 4]>; 2],
+    /// Whether neighbours in memory are so along the first of the operand's own axes, rather than
+    /// along the second.
+    pub turned: bool,
 }
 
 /// What makes the elements of an operand: a body that stores nothing and yields the element.
@@ -182,7 +198,7 @@ impl Operand {
     /// The body that makes the elements, if they are not in memory.
     pub fn body(&self) -> Option<&Body> {
         match self {
-            Operand::Stored(_) => None,
+            Operand::Stored(_) | Operand::Spread(_) => None,
             Operand::Made(prologue) => Some(&prologue.body),
         }
     }
@@ -190,7 +206,9 @@ impl Operand {
     /// Everything that is read.
     pub fn accesses(&self) -> &[Access] {
         match self {
-            Operand::Stored(access) => std::slice::from_ref(access),
+            Operand::Stored(access) | Operand::Spread(Spread { access, .. }) => {
+                std::slice::from_ref(access)
+            }
             Operand::Made(prologue) => &prologue.body.slots,
         }
     }

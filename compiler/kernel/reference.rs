@@ -8,7 +8,7 @@
 
 use super::{
     Access, Body, BufferId, Call, Fold, Nest, Operand, Place, Product, Program, Repeat, RowValue,
-    Stage, Work,
+    Spread, Stage, Work,
 };
 use crate::graph::ops::Draw;
 use crate::graph::{Op, Origin, TensorType};
@@ -254,6 +254,11 @@ impl<'p> Machine<'p> {
     fn operand(&mut self, operand: &Operand, dtype: DType, mut point: Vec<usize>) -> Lane {
         match operand {
             Operand::Stored(access) => Lane::widen(self.load(access, dtype, &point, 0)),
+            Operand::Spread(Spread { access, axes, .. }) => {
+                let own = point.split_off(point.len() - 2);
+                point.extend(axes.iter().zip(own).flat_map(|(axes, at)| unflatten(axes, at)));
+                Lane::widen(self.load(access, dtype, &point, 0))
+            }
             Operand::Made(prologue) => {
                 let last = point.len() - 1;
                 if prologue.turned {
@@ -481,6 +486,16 @@ fn results(folds: &[Accumulate]) -> Vec<Lane> {
 
 fn join(row: &[usize], reduce: &[usize], lane: usize) -> SmallVec<[usize; 8]> {
     row.iter().chain(reduce).copied().chain([lane]).collect()
+}
+
+/// The position on each of these axes of a point of all of them, row-major.
+fn unflatten(axes: &[usize], mut at: usize) -> SmallVec<[usize; 4]> {
+    let mut place = SmallVec::from_elem(0, axes.len());
+    for (axis, place) in axes.iter().zip(&mut place).rev() {
+        *place = at % axis;
+        at /= axis;
+    }
+    place
 }
 
 /// Calls `f` for every point in row-major order.

@@ -3,10 +3,11 @@
 
 use super::walk::{injective, range};
 use super::{
-    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Product, Program, Stage, Work,
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Product, Program, Spread, Stage,
+    Work,
 };
 use crate::vector::{Inst, Slot};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// One access of a kernel.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ pub fn touches(kernel: &Kernel) -> Vec<Touch<'_>> {
             for (operand, extents) in operands(product) {
                 let site = Site::Operand;
                 match operand {
-                    Operand::Stored(access) => {
+                    Operand::Stored(access) | Operand::Spread(Spread { access, .. }) => {
                         let (buffer, access) = (access.buffer, Some(access));
                         touches.push(Touch { buffer, access, extents, writes: false, site });
                     }
@@ -140,8 +141,11 @@ pub fn epilogue_extents(product: &Product) -> SmallVec<[usize; 6]> {
 pub fn operands(product: &Product) -> [(&Operand, SmallVec<[usize; 6]>); 2] {
     let &Product { m, n, k, ref left, ref right, .. } = product;
     [(left, [m, k]), (right, [k, n])].map(|(operand, [first, second])| {
-        let turned = matches!(operand, Operand::Made(prologue) if prologue.turned);
-        let inner = if turned { [second, first] } else { [first, second] };
+        let inner: SmallVec<[usize; 6]> = match operand {
+            Operand::Made(prologue) if prologue.turned => smallvec![second, first],
+            Operand::Made(_) | Operand::Stored(_) => smallvec![first, second],
+            Operand::Spread(spread) => spread.axes.iter().flatten().copied().collect(),
+        };
         (operand, product.batch.iter().copied().chain(inner).collect())
     })
 }

@@ -1,7 +1,7 @@
 //! The loops around micro-kernels: blocks of columns, of rows, of depth; panels; tiles.
 //!
-//! Neighbours: `tiling` has decided everything; `pack` copies panels, `prologue` makes them,
-//! `finish` runs epilogues.
+//! Neighbours: `tiling` has decided everything; `pack` copies panels, `collect` collects them,
+//! `prologue` makes them, `finish` runs epilogues.
 
 use super::super::emit::{Emitter, Range};
 use super::ahead::Ahead;
@@ -175,10 +175,14 @@ impl Loops<'_> {
 
     fn pack_left(&self, e: &mut Emitter, batch: &Batch, rows: Panels, depth: Depth) {
         let size = self.t.size;
+        self.write_offsets(e, Side::Left, rows, depth);
         e.each(rows.range(1), |e, panel| {
             let to = self.packed_left(e, rows, panel);
             let (start, (row, column)) = match &batch.left {
                 First::Made(slots) => return self.make(e, Side::Left, slots, panel, depth, to),
+                First::Spread(start) => {
+                    return self.collect(e, Side::Left, *start, rows, panel, depth, to);
+                }
                 First::Stored(start, strides) => (*start, *strides),
             };
             let from = self.corner(e, start, panel, row * self.t.mr as i64, depth, column);
@@ -210,6 +214,14 @@ impl Loops<'_> {
                     let number = e.b.ins().isub(panel, columns.from);
                     let to = self.packed_right(e, number);
                     self.make(e, Side::Right, slots, panel, depth, to);
+                });
+            }
+            First::Spread(start) => {
+                self.write_offsets(e, Side::Right, columns, depth);
+                return e.each(columns.range(1), |e, panel| {
+                    let number = e.b.ins().isub(panel, columns.from);
+                    let to = self.packed_right(e, number);
+                    self.collect(e, Side::Right, *start, columns, panel, depth, to);
                 });
             }
             First::Stored(start, strides) => (*start, *strides),
@@ -435,7 +447,7 @@ impl Loops<'_> {
         let first = e.b.ins().icmp(IntCC::Equal, tile.row, tile.rows.from);
         let micro = |&(part, function): &(Part, ir::FuncRef)| match part {
             Part::Micro(role, _) => Some((role, function)),
-            Part::Turn(..) | Part::Make(..) | Part::Finish(_) | Part::Follow(_) => None,
+            _ => None,
         };
         let mut left: Vec<(Role, ir::FuncRef)> = self.parts.iter().filter_map(micro).collect();
         // A panel that is alone in its range has no use for a copy, and there may be none that

@@ -4,7 +4,8 @@
 //! keeps a tile of C in registers. Blocks of panels are packed into the thread's scratch memory
 //! where that pays (`tiling` decides); rows of B that are contiguous are packed by the micro-
 //! kernels of the first row of tiles, on the way, while those of the others ask for the next block
-//! ahead; what a prologue makes of an operand, it makes in the packed panels. Where the depth takes
+//! ahead; what a prologue makes of an operand, it makes in the packed panels, and what is spread
+//! over memory is collected there. Where the depth takes
 //! several blocks, tiles wait in memory for the next: in C if nothing else becomes of them,
 //! otherwise in scratch memory. After the last block the epilogue runs on each tile, row by row,
 //! before it leaves the cache; and where other kernels follow (`turns`), some rows at a time go
@@ -17,6 +18,7 @@
 //! Neighbours: `emit` for loops, `body` for the epilogue, `x86::product` for wide micro-kernels.
 
 mod ahead;
+mod collect;
 mod finish;
 mod loops;
 mod micro;
@@ -45,6 +47,7 @@ use cranelift_codegen::ir::{self, InstBuilder};
 use loops::Loops;
 use over_tile::over_tile;
 use tiling::{Along, Side, operand_strides, strides};
+use x86::product_collect::Collect;
 use x86::product_pack::Turn;
 
 /// A function that a product calls.
@@ -56,6 +59,8 @@ pub(super) enum Part {
     Turn(bool, Turn),
     /// Makes the elements of a panel of a side; whether its vectors are the last and fewer ones.
     Make(Side, bool),
+    /// Collects the elements of a panel of a side; whether its rows are the last and fewer ones.
+    Collect(Side, bool, Collect),
     /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
     Finish(bool),
     /// Does what follows, the kernel of this number, to some rows.
@@ -68,7 +73,7 @@ pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Ve
     let ahead = Ahead::of(product, tiling);
     let micro = |role: Role| Part::Micro(role, Key::of(tiling, role, left, ahead));
     let (row, column) = match tiling.right_made {
-        Some(Along::Depth) => (1, tiling.kc as i64),
+        Some(Along::Depth) => (1, tiling.turned_steps() as i64),
         Some(Along::Across) => (tiling.nr as i64, 1),
         None => operand_strides(&product.right, product.n),
     };
@@ -81,6 +86,10 @@ pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Ve
     for (side, along) in [(Side::Left, tiling.left_made), (Side::Right, tiling.right_made)] {
         let (full, edge) = match along {
             None => continue,
+            Some(along) if tiling.spread(side) => {
+                parts.extend(tiling.collects(side, along));
+                continue;
+            }
             Some(Along::Depth) => (true, tiling.depths().1),
             Some(Along::Across) => (tiling.has_full(side), tiling.widths(side).1),
         };
@@ -173,6 +182,8 @@ struct Batch {
 enum First {
     /// The element, and the strides along the operand's own axes.
     Stored(ir::Value, (i64, i64)),
+    /// The element at index 0 of all axes that the operand's own consist of.
+    Spread(ir::Value),
     /// The slots of the prologue.
     Made(Vec<SlotAt>),
 }
@@ -181,6 +192,7 @@ impl First {
     fn of(e: &mut Emitter, operand: &Operand, positions: &[ir::Value]) -> First {
         match operand {
             Operand::Stored(access) => First::Stored(e.point(access, positions), strides(access)),
+            Operand::Spread(spread) => First::Spread(e.point(&spread.access, positions)),
             Operand::Made(prologue) => First::Made(e.slots(&prologue.body, positions)),
         }
     }
@@ -189,7 +201,7 @@ impl First {
     fn in_memory(&self) -> (ir::Value, (i64, i64)) {
         match self {
             First::Stored(start, strides) => (*start, *strides),
-            First::Made(_) => unreachable!("what is made is packed"),
+            First::Spread(_) | First::Made(_) => unreachable!("what is no matrix is packed"),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::x86::product_pack::Turn;
 use super::micro::Role;
 use super::shape::{self, Tile};
 use super::tiles::Choice;
-use crate::kernel::{Access, Operand, Product};
+use crate::kernel::{Access, Operand, Product, Prologue, Spread};
 use crate::vector::{Inst, Stride};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -32,7 +32,7 @@ pub enum PackRight {
     OnTheWay,
 }
 
-/// Along which axis of an operand its prologue makes elements, a vector at a time.
+/// Along which axis of an operand its elements are made or collected, a vector at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Along {
     /// The depth.
@@ -72,9 +72,13 @@ pub struct Tiling {
     /// Rows and columns of the last panel where it is smaller, otherwise 0.
     pub m_edge: usize,
     pub n_edge: usize,
-    /// How elements of A and of B are made, where they are not in memory; then all are packed.
+    /// How elements of A and of B are made or collected, where they are not a matrix in memory;
+    /// then all are packed.
     pub left_made: Option<Along>,
     pub right_made: Option<Along>,
+    /// Whether A and B are spread: collected, not made.
+    pub left_spread: bool,
+    pub right_spread: bool,
     /// Whether panels of A are copied together.
     pub pack_left: bool,
     /// Whether panels of B are.
@@ -135,6 +139,8 @@ impl Tiling {
             n_edge: n % nr,
             left_made: made(&product.left, Along::Depth, Along::Across),
             right_made: made(&product.right, Along::Across, Along::Depth),
+            left_spread: matches!(product.left, Operand::Spread(_)),
+            right_spread: matches!(product.right, Operand::Spread(_)),
             pack_left,
             pack_right,
             left_block: left_block.max(1),
@@ -289,7 +295,7 @@ impl Tiling {
         }
     }
 
-    /// The panels of a side that its elements are made in: how wide they are, how wide the last is
+    /// The panels of a side: how wide they are, how wide the last is
     /// where it is smaller, otherwise 0.
     pub fn widths(&self, side: Side) -> (usize, usize) {
         match side {
@@ -326,6 +332,11 @@ impl Tiling {
         self.masked() && self.pack_right == PackRight::Before
     }
 
+    /// Steps of depth of B's columns that are side by side until they are turned over.
+    pub fn turned_steps(&self) -> usize {
+        if self.right_spread { self.kc.min(SQUARE) } else { self.kc }
+    }
+
     /// What packs a panel of B whose columns are so many elements apart; its rows are neighbours.
     pub fn turn(&self, last: bool, column: i64) -> Turn {
         let size = self.size;
@@ -359,7 +370,6 @@ impl Tiling {
 
     /// Where everything in the scratch memory begins, and the end.
     pub fn scratch(&self) -> Scratch {
-        let line = |bytes: usize| bytes.next_multiple_of(64);
         let left = if self.pack_left { self.left_block * self.left_panel_bytes() } else { 0 };
         let panels =
             if self.packs_right() { self.right_block } else { usize::from(self.fills_up()) };
@@ -371,9 +381,17 @@ impl Tiling {
         let table_at = tile_at + line(self.tile_bytes());
         let rows_at = table_at + line(8 * self.slots);
         let turned = self.right_made == Some(Along::Depth);
-        let rows = if turned { self.nr * self.kc * self.size } else { 0 };
-        let bytes = rows_at + line(rows);
-        Scratch { right_at, waiting_at, tile_at, table_at, rows_at, bytes }
+        let rows = if turned { self.nr * self.turned_steps() * self.size } else { 0 };
+        let left_offsets_at = rows_at + line(rows);
+        let offsets = |spread: bool, block: usize| {
+            if spread { line(OFFSET * self.kc) + line(OFFSET * block) } else { 0 }
+        };
+        let left = offsets(self.left_spread, self.left_block * self.mr);
+        let right = offsets(self.right_spread, self.right_block * self.nr);
+        let right_offsets_at = left_offsets_at + left;
+        let offsets_at = [left_offsets_at, right_offsets_at];
+        let bytes = right_offsets_at + right;
+        Scratch { right_at, waiting_at, tile_at, table_at, rows_at, offsets_at, bytes }
     }
 }
 
@@ -386,7 +404,28 @@ pub struct Scratch {
     pub table_at: usize,
     /// Columns of B as they are made, before they are turned.
     pub rows_at: usize,
+    /// Offsets of the spread operands A and B: of the steps of a block of depth, then, from the
+    /// next line on, of the rows or columns of a block of panels.
+    pub offsets_at: [usize; 2],
     pub bytes: usize,
+}
+
+impl Scratch {
+    /// Where the offsets of a side's rows or columns are, whose blocks are so deep.
+    pub fn across_at(&self, side: Side, kc: usize) -> usize {
+        self.offsets_at[side as usize] + line(OFFSET * kc)
+    }
+}
+
+/// Steps of depth that are collected at a time where they are turned over then.
+const SQUARE: usize = 64;
+
+/// Bytes of an offset in a table of a spread operand.
+pub const OFFSET: usize = 8;
+
+/// Bytes up to the next line of the cache.
+fn line(bytes: usize) -> usize {
+    bytes.next_multiple_of(64)
 }
 
 /// Bytes of a block of packed B.
@@ -429,20 +468,23 @@ pub fn strides(access: &Access) -> (i64, i64) {
     (row, column)
 }
 
-/// The strides of an operand: those it would have in memory, if it is made.
+/// The strides of an operand: those it would have as a matrix in memory, if it is none.
 pub fn operand_strides(operand: &Operand, columns: usize) -> (i64, i64) {
     match operand {
         Operand::Stored(access) => strides(access),
-        Operand::Made(prologue) if prologue.turned => (1, columns as i64),
-        Operand::Made(_) => (columns as i64, 1),
+        Operand::Made(Prologue { turned: true, .. })
+        | Operand::Spread(Spread { turned: true, .. }) => (1, columns as i64),
+        Operand::Made(_) | Operand::Spread(_) => (columns as i64, 1),
     }
 }
 
 fn made(operand: &Operand, straight: Along, turned: Along) -> Option<Along> {
-    match operand {
-        Operand::Stored(_) => None,
-        Operand::Made(prologue) => Some(if prologue.turned { turned } else { straight }),
-    }
+    let is_turned = match operand {
+        Operand::Stored(_) => return None,
+        Operand::Made(prologue) => prologue.turned,
+        Operand::Spread(spread) => spread.turned,
+    };
+    Some(if is_turned { turned } else { straight })
 }
 
 /// Slots of the body that has the most.
@@ -483,7 +525,7 @@ const COPY: usize = 8;
 /// not matter which sets the rows fall into, unless it is one.
 const FEW_COLUMNS: usize = 64;
 
-/// Whether A cannot be read where it is: it is made, or so long that distances within a panel are
+/// Whether A cannot be read where it is: it is made or spread, or so long that distances within a panel are
 /// no displacements of 32 bits.
 fn must_pack_left(product: &Product) -> bool {
     let Operand::Stored(left) = &product.left else { return true };

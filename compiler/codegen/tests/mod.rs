@@ -10,4 +10,5 @@ mod overlap;
 mod products;
 mod programs;
 mod shapes;
+mod spread;
 mod support;

@@ -28,6 +28,7 @@ mod order;
 mod overlap;
 mod plan;
 pub(super) mod product;
+pub(super) mod product_collect;
 pub(super) mod product_pack;
 mod product_vectors;
 mod scalar;

@@ -3,7 +3,7 @@
 //! What the kernels of products say of vectors: the element type and the width are chosen once,
 //! here, and the first lanes alone can be loaded and stored with either kind of mask.
 //!
-//! Neighbours: `asm` encodes; `product` and `product_pack` write kernels.
+//! Neighbours: `asm` encodes; `product`, `product_pack` and `product_collect` write kernels.
 
 use super::asm::{Assembler, Gpr, Mask, Masking, Mem, Operand, Vector, Width};
 use super::table::Op;

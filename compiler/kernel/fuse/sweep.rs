@@ -6,7 +6,8 @@ use super::weave::{Part, Weave};
 use crate::kernel::touch::{call_buffers, stage_extents, touches};
 use crate::kernel::walk::{dense_strides, points};
 use crate::kernel::{
-    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Program, Repeat, Split, Work,
+    Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Program, Repeat, Split,
+    Spread, Work,
 };
 use crate::vector::Value;
 use rustc_hash::FxHashSet;
@@ -226,8 +227,11 @@ fn drop_buffers(program: &mut Program) {
             Work::Nest(_) => {}
             Work::Product(product) => {
                 for operand in product.operands_mut() {
-                    if let Operand::Stored(access) = operand {
-                        renumber(&mut access.buffer);
+                    match operand {
+                        Operand::Stored(access) | Operand::Spread(Spread { access, .. }) => {
+                            renumber(&mut access.buffer);
+                        }
+                        Operand::Made(_) => {}
                     }
                 }
             }

@@ -10,6 +10,7 @@
 mod arrange;
 mod body;
 mod contract;
+mod form;
 mod layout;
 mod nest;
 mod place;

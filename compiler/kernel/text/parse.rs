@@ -4,7 +4,7 @@ use crate::graph::Origin;
 use crate::graph::ops::Draw;
 use crate::kernel::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Product, Program,
-    Prologue, Repeat, RowValue, Split, Stage, State, Work,
+    Prologue, Repeat, RowValue, Split, Spread, Stage, State, Work,
 };
 use crate::vector::{self, ParseError};
 use std::iter::Peekable;
@@ -301,6 +301,17 @@ impl<'t> Parser<'t> {
     fn operand(&mut self, what: &str) -> Parsed<Operand> {
         let mut line = self.some_line()?;
         line.expect(what)?;
+        if line.rest.starts_with("spread") {
+            line.expect("spread")?;
+            let axes: [Vec<usize>; 2] = [line.list()?, line.list()?];
+            let turned = line.rest.starts_with("turned");
+            if turned {
+                line.expect("turned")?;
+            }
+            let access = line.access()?;
+            line.end()?;
+            return Ok(Operand::Spread(Spread { access, axes: axes.map(Into::into), turned }));
+        }
         if !line.rest.starts_with("made") {
             let access = line.access()?;
             return line.end().map(|()| Operand::Stored(access));

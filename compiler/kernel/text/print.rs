@@ -3,7 +3,7 @@
 use crate::graph::ops::Draw;
 use crate::kernel::{
     Access, Body, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Product, Program, Repeat,
-    RowValue, Split, Stage, State, Work,
+    RowValue, Split, Spread, Stage, State, Work,
 };
 use std::fmt;
 use tensc_runtime::along::Around;
@@ -189,11 +189,19 @@ fn sizes(around: &Around) -> String {
 fn operand(f: &mut fmt::Formatter<'_>, what: &str, operand: &Operand) -> fmt::Result {
     match operand {
         Operand::Stored(access) => writeln!(f, "  {what} {access}"),
+        Operand::Spread(Spread { access, axes: [first, second], turned }) => {
+            let (first, second, turned) = (list(first), list(second), turned_word(*turned));
+            writeln!(f, "  {what} spread {first} {second}{turned} {access}")
+        }
         Operand::Made(prologue) => {
-            writeln!(f, "  {what} made{}", if prologue.turned { " turned" } else { "" })?;
+            writeln!(f, "  {what} made{}", turned_word(prologue.turned))?;
             body(f, "prologue", &prologue.body)
         }
     }
+}
+
+fn turned_word(turned: bool) -> &'static str {
+    if turned { " turned" } else { "" }
 }
 
 fn body(f: &mut fmt::Formatter<'_>, what: &str, body: &Body) -> fmt::Result {

@@ -21,7 +21,7 @@ use super::touch::{
 use super::walk::{alike, apart, injective, points, range};
 use super::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Place, Product,
-    Program, Repeat, RowValue, Split, Work,
+    Program, Repeat, RowValue, Split, Spread, Work,
 };
 use crate::vector::{self, Inst, Stride, Type};
 use std::fmt;
@@ -313,13 +313,22 @@ fn in_bounds(program: &Program, access: &Access, extents: &[usize]) -> Result<()
 fn check_product(program: &Program, kernel: &Kernel, product: &Product) -> Result<(), String> {
     let float = matches!(product.dtype, DType::F32 | DType::F64);
     ensure!(float, "a product of {}", product.dtype);
-    for (operand, extents) in super::touch::operands(product) {
+    let sizes = [[product.m, product.k], [product.k, product.n]];
+    for ((operand, extents), sizes) in super::touch::operands(product).into_iter().zip(sizes) {
         ensure!(!extents.contains(&0), "a product with an empty axis");
         match operand {
             Operand::Stored(access) => {
                 ensure!(access.gather.is_none(), "a product does not gather operands");
                 let buffer = declared(program, access.buffer)?;
                 ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
+                in_bounds(program, access, &extents)?;
+            }
+            Operand::Spread(Spread { access, axes, .. }) => {
+                ensure!(access.gather.is_none(), "a product does not gather operands");
+                let buffer = declared(program, access.buffer)?;
+                ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
+                let whole = axes.iter().zip(sizes).all(|(axes, size)| points(axes) == size);
+                ensure!(whole, "b{}: axes of another size", access.buffer.0);
                 in_bounds(program, access, &extents)?;
             }
             Operand::Made(prologue) => {

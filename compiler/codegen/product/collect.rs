@@ -1,0 +1,235 @@
+//! Spread operands: panels collected from elements that several axes of memory lead to.
+//!
+//! Where an element is depends on its two positions in the matrix by a sum, so a table of offsets
+//! for the steps of a block of depth and one for its rows or columns say it for all: no address is
+//! computed for an element. The tables are written once a block.
+//!
+//! Neighbours: `loops` calls this where it would copy a panel; `x86::product_collect` has the wide
+//! code.
+
+use super::super::emit::{Emitter, Range};
+use super::super::lanes::{invariant, plain};
+use super::super::x86::product_collect::Collect;
+use super::Part;
+use super::loops::{Depth, Loops, Panels};
+use super::tiling::{Along, OFFSET, Side, Tiling};
+use crate::kernel::{Operand, Spread};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, types};
+
+impl Tiling {
+    /// Whether a side is collected.
+    pub fn spread(&self, side: Side) -> bool {
+        match side {
+            Side::Left => self.left_spread,
+            Side::Right => self.right_spread,
+        }
+    }
+
+    /// The functions that collect panels of a side.
+    pub fn collects(&self, side: Side, along: Along) -> Vec<Part> {
+        if !self.masked() {
+            return Vec::new();
+        }
+        let (_, edge) = self.widths(side);
+        let part = |last| Part::Collect(side, last, self.collect(side, along, last));
+        // Rows of all panels are alike, unless those of the last are shorter.
+        let shorter = side == Side::Left && along == Along::Across && edge > 0;
+        let full = !shorter || self.has_full(side);
+        full.then(|| part(false)).into_iter().chain(shorter.then(|| part(true))).collect()
+    }
+
+    /// What collects a panel of a side, one of the last or any other.
+    fn collect(&self, side: Side, along: Along, last: bool) -> Collect {
+        let (full, edge) = self.widths(side);
+        let elements = match along {
+            Along::Depth if side == Side::Right => self.turned_steps(),
+            Along::Depth => self.kc,
+            Along::Across if side == Side::Left && last => edge,
+            Along::Across => full,
+        };
+        Collect { isa: self.isa, size: self.size, row_bytes: (elements * self.size) as i64 }
+    }
+}
+
+impl Loops<'_> {
+    /// Writes the tables of a side, if it is spread: offsets in bytes of the steps of a block, and
+    /// of the rows or columns of these panels.
+    pub fn write_offsets(&self, e: &mut Emitter, side: Side, panels: Panels, depth: Depth) {
+        let (operand, all) = match side {
+            Side::Left => (&self.product.left, self.product.m),
+            Side::Right => (&self.product.right, self.product.n),
+        };
+        let Operand::Spread(Spread { access, axes, .. }) = operand else { return };
+        let strides = &access.strides[self.product.batch.len()..];
+        let (first, second) = strides.split_at(axes[0].len());
+        let [first, second] = [(&axes[0][..], first), (&axes[1][..], second)];
+        let (across, along) = match side {
+            Side::Left => (first, second),
+            Side::Right => (second, first),
+        };
+        let steps = e.b.ins().iadd_imm_s(e.scratch, self.scratch.offsets_at[side as usize] as i64);
+        self.write_table(e, along, (depth.from, depth.count), steps);
+        let (width, _) = self.t.widths(side);
+        let from = e.b.ins().imul_imm_s(panels.from, width as i64);
+        let to = e.b.ins().imul_imm_s(panels.to, width as i64);
+        let all = e.int(all as i64);
+        let to = e.b.ins().smin(to, all);
+        let count = e.b.ins().isub(to, from);
+        let table = self.across_table(e, side);
+        self.write_table(e, across, (from, count), table);
+    }
+
+    fn across_table(&self, e: &mut Emitter, side: Side) -> ir::Value {
+        e.b.ins().iadd_imm_s(e.scratch, self.scratch.across_at(side, self.t.kc) as i64)
+    }
+
+    /// Writes the offsets of `count` positions from `from` on, where the axis consists of these:
+    /// an odometer.
+    fn write_table(
+        &self,
+        e: &mut Emitter,
+        (extents, strides): (&[usize], &[i64]),
+        (from, count): (ir::Value, ir::Value),
+        table: ir::Value,
+    ) {
+        let size = self.t.size as i64;
+        let mut rest = from;
+        let mut state = vec![table, e.int(0)];
+        for (&extent, &stride) in extents.iter().zip(strides).rev() {
+            let digit = e.b.ins().urem_imm_u(rest, extent as i64);
+            rest = e.b.ins().udiv_imm_u(rest, extent as i64);
+            let bytes = e.b.ins().imul_imm_s(digit, stride * size);
+            state[1] = e.b.ins().iadd(state[1], bytes);
+            state.push(digit);
+        }
+        let range = Range { start: e.int(0), end: count, step: 1, nonempty: true };
+        e.count(range, &state, |e, _, state| {
+            let &[to, offset, ref digits @ ..] = state else { unreachable!("at least these") };
+            e.b.ins().store(plain(), offset, to, 0);
+            let to = e.b.ins().iadd_imm_s(to, OFFSET as i64);
+            let zero = e.int(0);
+            let (mut carry, mut offset) = (e.int(1), offset);
+            let mut next = Vec::with_capacity(state.len());
+            for ((&digit, &extent), &stride) in
+                digits.iter().zip(extents.iter().rev()).zip(strides.iter().rev())
+            {
+                // A digit that comes to its end starts again, and the next one moves.
+                let moved = e.b.ins().iadd(digit, carry);
+                let step = e.b.ins().imul_imm_s(carry, stride * size);
+                offset = e.b.ins().iadd(offset, step);
+                let ends = e.b.ins().icmp_imm_s(IntCC::Equal, moved, extent as i64);
+                let back = e.b.ins().iadd_imm_s(offset, -(stride * size * extent as i64));
+                offset = e.b.ins().select(ends, back, offset);
+                next.push(e.b.ins().select(ends, zero, moved));
+                carry = e.b.ins().uextend(types::I64, ends);
+            }
+            [to, offset].into_iter().chain(next).collect()
+        });
+    }
+
+    /// Collects the elements of a panel, of those whose tables are written, where it is packed.
+    pub fn collect(
+        &self,
+        e: &mut Emitter,
+        side: Side,
+        start: ir::Value,
+        written: Panels,
+        panel: ir::Value,
+        depth: Depth,
+        to: ir::Value,
+    ) {
+        let (along, panels) = match side {
+            Side::Left => (self.t.left_made, self.t.m_panels),
+            Side::Right => (self.t.right_made, self.t.n_panels),
+        };
+        let along = along.expect("the elements of this side are collected");
+        let (width, edge) = self.t.widths(side);
+        let steps = e.b.ins().iadd_imm_s(e.scratch, self.scratch.offsets_at[side as usize] as i64);
+        let steps = (steps, depth.count);
+        let table = self.across_table(e, side);
+        let before = e.b.ins().isub(panel, written.from);
+        let before = e.b.ins().imul_imm_s(before, (OFFSET * width) as i64);
+        let across = e.b.ins().iadd(table, before);
+        let across = (across, self.extent(e, panel, panels, (width, edge)));
+        self.full_or_edge(e, panel, panels, edge, |e, last| {
+            if side == Side::Right && along == Along::Depth {
+                return self.collect_turned(e, last, start, steps, across, to);
+            }
+            let (lanes, rows) =
+                if along == Along::Depth { (steps, across) } else { (across, steps) };
+            self.call_collect(e, side, last, start, lanes, rows, to);
+        });
+    }
+
+    /// Collects some steps of all columns side by side, turns them over, and goes on: what waits
+    /// to be turned stays in the first-level cache.
+    fn collect_turned(
+        &self,
+        e: &mut Emitter,
+        last: bool,
+        start: ir::Value,
+        (steps, depth): (ir::Value, ir::Value),
+        across: (ir::Value, ir::Value),
+        to: ir::Value,
+    ) {
+        let rows = e.b.ins().iadd_imm_s(e.scratch, self.scratch.rows_at as i64);
+        let some = self.t.turned_steps();
+        let step_bytes = (self.t.nr * self.t.size) as i64;
+        let range = Range { start: e.int(0), end: depth, step: some as i64, nonempty: true };
+        e.count(range, &[steps, to], |e, done, at| {
+            let (steps, to) = (at[0], at[1]);
+            let left = e.b.ins().isub(depth, done);
+            let most = e.int(some as i64);
+            let count = e.b.ins().smin(left, most);
+            self.call_collect(e, Side::Right, last, start, (steps, count), across, rows);
+            let depth = Depth { from: done, count, number: done };
+            self.copy_right(e, rows, (1, some as i64), depth, to, last);
+            let steps = e.b.ins().iadd_imm_s(steps, (OFFSET * some) as i64);
+            vec![steps, e.b.ins().iadd_imm_s(to, some as i64 * step_bytes)]
+        });
+    }
+
+    fn call_collect(
+        &self,
+        e: &mut Emitter,
+        side: Side,
+        last: bool,
+        start: ir::Value,
+        (lanes, count): (ir::Value, ir::Value),
+        (rows, number): (ir::Value, ir::Value),
+        to: ir::Value,
+    ) {
+        let of = |this: bool| {
+            let wanted = move |part: &Part| matches!(part, Part::Collect(s, l, _) if *s == side && *l == this);
+            self.parts.iter().find(|(part, _)| wanted(part)).map(|&(_, function)| function)
+        };
+        if let Some(function) = of(last).or_else(|| of(false)) {
+            e.b.ins().call(function, &[start, lanes, count, rows, number, to]);
+            return;
+        }
+        let along = if side == Side::Left { self.t.left_made } else { self.t.right_made };
+        let along = along.expect("the elements of this side are collected");
+        let Collect { size, row_bytes, .. } = self.t.collect(side, along, last);
+        let ty = if size == 8 { types::I64 } else { types::I32 };
+        let range = |e: &mut Emitter, end| Range { start: e.int(0), end, step: 1, nonempty: true };
+        let by_row = range(e, number);
+        e.count(by_row, &[rows, to], |e, _, at| {
+            let (row, to) = (at[0], at[1]);
+            let offset = e.b.ins().load(types::I64, plain(), row, 0);
+            let from = e.b.ins().iadd(start, offset);
+            let by_lane = range(e, count);
+            e.count(by_lane, &[lanes, to], |e, _, at| {
+                let (lane, to) = (at[0], at[1]);
+                let offset = e.b.ins().load(types::I64, plain(), lane, 0);
+                let from = e.b.ins().iadd(from, offset);
+                let x = e.b.ins().load(ty, invariant(), from, 0);
+                e.b.ins().store(plain(), x, to, 0);
+                let lane = e.b.ins().iadd_imm_s(lane, OFFSET as i64);
+                vec![lane, e.b.ins().iadd_imm_s(to, size as i64)]
+            });
+            let row = e.b.ins().iadd_imm_s(row, OFFSET as i64);
+            vec![row, e.b.ins().iadd_imm_s(to, row_bytes)]
+        });
+    }
+}
