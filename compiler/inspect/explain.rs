@@ -11,7 +11,7 @@ use crate::graph::{Graph, Origin, Via};
 use crate::kernel::fuse::{self, Note};
 use crate::kernel::{Call, Kernel, Program, Work, lower};
 use crate::rewrite::explain::Choice;
-use crate::rewrite::{self, Applied, LoopNote, Phase, Proof, Report, Rule, Step, rules};
+use crate::rewrite::{self, Applied, Limit, LoopNote, Phase, Proof, Report, Rule, Step, rules};
 use std::fmt::{self, Write};
 
 /// Everything there is to tell about one graph.
@@ -67,6 +67,14 @@ impl Explanation<'_> {
             "search           {nodes} terms in {classes} classes, after {}",
             counted(*iterations, "round")
         )?;
+        for phase in &self.report.phases {
+            let limit = match phase.limit {
+                Some(Limit::Nodes) => "terms",
+                Some(Limit::Rounds) => "rounds",
+                None => continue,
+            };
+            writeln!(f, "                 `{}` stopped at its limit of {limit}", phase.name)?;
+        }
         match &self.report.kept_input {
             Some(why) => writeln!(f, "\nThe graph stays as it is: {why}."),
             None => Ok(()),

@@ -33,6 +33,17 @@ pub struct PhaseReport {
     pub nodes: usize,
     /// How long it took.
     pub time: Duration,
+    /// What ended it before nothing was new.
+    pub limit: Option<Limit>,
+}
+
+/// A limit of a phase that saturates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// [`Options::nodes`](super::Options).
+    Nodes,
+    /// [`Options::iterations`](super::Options).
+    Rounds,
 }
 
 /// What was done to a loop before rewriting, or what became one.

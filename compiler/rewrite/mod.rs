@@ -34,13 +34,13 @@ mod site;
 mod tests;
 
 pub use cost::Machine;
-pub use explain::{Applied, Choice, LoopNote, Proof, Report, Step};
+pub use explain::{Applied, Choice, Limit, LoopNote, Proof, Report, Step};
 pub use rules::{Numerics, Phase, Rule};
 
 use crate::graph::{Graph, verify};
 use analysis::{Analysis, EGraph};
 use convert::{Loaded, Origins};
-use egg::{BackoffScheduler, Rewrite, Runner};
+use egg::{BackoffScheduler, Rewrite, Runner, StopReason};
 use explain::PhaseReport;
 use extract::Problem;
 use language::ENode;
@@ -51,9 +51,9 @@ use std::time::{Duration, Instant};
 pub struct Options {
     /// How far results may differ.
     pub numerics: Numerics,
-    /// E-nodes at which saturation stops.
+    /// E-nodes that a phase may add before it stops.
     pub nodes: usize,
-    /// Rounds of rules at which saturation stops.
+    /// Rounds of rules after which a phase stops.
     pub iterations: usize,
     /// Only these rules, where given.
     pub only: Option<Vec<&'static str>>,
@@ -139,20 +139,21 @@ fn saturated(graph: &Graph, options: &Options) -> (Graph, Report) {
     }
 }
 
-/// Runs the rules up to a phase until nothing changes or a limit is reached.
+/// Runs the rules up to a phase until nothing changes or a limit is reached. Each phase has limits
+/// of its own, so that what an earlier one finds in one part of a graph takes none from the others.
 fn saturate(loaded: &mut Loaded, phase: Phase, options: &Options, report: &mut Report) {
     let start = Instant::now();
-    let spent = report.iterations;
     let own = rules::all().any(|r| r.phase == phase && options.allows(r));
-    if !own || spent >= options.iterations || loaded.egraph.analysis.broken.is_some() {
+    if !own || loaded.egraph.analysis.broken.is_some() {
         return;
     }
     let root = loaded.root;
     let egraph = std::mem::replace(&mut loaded.egraph, EGraph::new(Analysis::default()));
+    let size = egraph.total_size();
     let runner = Runner::<ENode, Analysis>::new(Analysis::default())
         .with_egraph(egraph)
-        .with_node_limit(options.nodes)
-        .with_iter_limit(options.iterations - spent)
+        .with_node_limit(size.saturating_add(options.nodes))
+        .with_iter_limit(options.iterations)
         .with_time_limit(Duration::MAX)
         .with_scheduler(BackoffScheduler::default());
     let runner = with_rewrites(|rewrites| {
@@ -166,6 +167,11 @@ fn saturate(loaded: &mut Loaded, phase: Phase, options: &Options, report: &mut R
         iterations: runner.iterations.len(),
         nodes: runner.egraph.total_number_of_nodes(),
         time: start.elapsed(),
+        limit: match runner.stop_reason {
+            Some(StopReason::NodeLimit(_)) => Some(Limit::Nodes),
+            Some(StopReason::IterationLimit(_)) => Some(Limit::Rounds),
+            _ => None,
+        },
     });
     loaded.egraph = runner.egraph;
     loaded.root = root;
@@ -192,6 +198,7 @@ fn extract(
         iterations: 1,
         nodes: problem.classes.len(),
         time: start.elapsed(),
+        limit: None,
     });
 
     let start = Instant::now();
@@ -214,6 +221,7 @@ fn extract(
         iterations: 1,
         nodes: loaded.egraph.total_number_of_nodes(),
         time: start.elapsed(),
+        limit: None,
     });
     verify(&result).map_err(|broken| broken.to_string())?;
     let types = |g: &Graph| -> Vec<_> {

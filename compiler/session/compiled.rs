@@ -197,17 +197,16 @@ impl Compiled {
         &self.origins
     }
 
-    /// Whether compiling would cost more than it can give back: a handful of scalar operations,
-    /// such as a loop's bound, which the interpreter does in a microsecond.
+    /// Whether compiling would cost more than it can give back: a handful of operations on integers
+    /// and keys, such as a loop's bound, which the interpreter does in a microsecond. Floats are
+    /// compiled: rewriting may make them stabler, and their last bits may differ.
     pub(super) fn is_trivial(graph: &Graph) -> bool {
         const FEW: usize = 16;
         let scalar = |id: NodeId| {
             let node = graph.node(id);
-            node.ty.rank() == 0
-                && matches!(
-                    node.op,
-                    Op::Input(_) | Op::Const(_) | Op::Map(_) | Op::Convert(_) | Op::FoldKey
-                )
+            let exact = !node.ty.dtype.is_float()
+                && matches!(node.op, Op::Const(_) | Op::Map(_) | Op::Convert(_) | Op::FoldKey);
+            node.ty.rank() == 0 && (exact || matches!(node.op, Op::Input(_)))
         };
         graph.len() <= FEW && graph.nodes().all(scalar)
     }
