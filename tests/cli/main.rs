@@ -4,6 +4,7 @@ mod calls;
 mod dump;
 mod files;
 mod measure;
+mod stable;
 
 use std::fs;
 use std::io::Read;
