@@ -304,7 +304,7 @@ impl Compiler {
             calls.push(match *part {
                 product::Part::Micro(_, key) => self.micro_kernel(key)?,
                 product::Part::Turn(_, turn) => self.turn(turn)?,
-                product::Part::Collect(_, _, collect) => self.collect(collect)?,
+                product::Part::Collect(collect) => self.collect(collect)?,
                 product::Part::Make(side, last) => {
                     let parts = product::over_panel(program, product, tiling, side, last);
                     self.part(&format!("{}_prologue", kernel.name), parts)?

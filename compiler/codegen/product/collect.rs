@@ -32,11 +32,11 @@ impl Tiling {
             return Vec::new();
         }
         let (_, edge) = self.widths(side);
-        let part = |last| Part::Collect(side, last, self.collect(side, along, last));
-        // Rows of all panels are alike, unless those of the last are shorter.
-        let shorter = side == Side::Left && along == Along::Across && edge > 0;
-        let full = !shorter || self.has_full(side);
-        full.then(|| part(false)).into_iter().chain(shorter.then(|| part(true))).collect()
+        let some = [self.has_full(side).then_some(false), (edge > 0).then_some(true)];
+        let of = |last| Part::Collect(self.collect(side, along, last));
+        let mut parts: Vec<Part> = some.into_iter().flatten().map(of).collect();
+        parts.dedup();
+        parts
     }
 
     /// What collects a panel of a side, one of the last or any other.
@@ -200,17 +200,15 @@ impl Loops<'_> {
         (rows, number): (ir::Value, ir::Value),
         to: ir::Value,
     ) {
-        let of = |this: bool| {
-            let wanted = move |part: &Part| matches!(part, Part::Collect(s, l, _) if *s == side && *l == this);
-            self.parts.iter().find(|(part, _)| wanted(part)).map(|&(_, function)| function)
-        };
-        if let Some(function) = of(last).or_else(|| of(false)) {
+        let along = if side == Side::Left { self.t.left_made } else { self.t.right_made };
+        let along = along.expect("the elements of this side are collected");
+        let collect = self.t.collect(side, along, last);
+        let this = |&&(part, _): &&(Part, _)| part == Part::Collect(collect);
+        if let Some(&(_, function)) = self.parts.iter().find(this) {
             e.b.ins().call(function, &[start, lanes, count, rows, number, to]);
             return;
         }
-        let along = if side == Side::Left { self.t.left_made } else { self.t.right_made };
-        let along = along.expect("the elements of this side are collected");
-        let Collect { size, row_bytes, .. } = self.t.collect(side, along, last);
+        let Collect { size, row_bytes, .. } = collect;
         let ty = if size == 8 { types::I64 } else { types::I32 };
         let range = |e: &mut Emitter, end| Range { start: e.int(0), end, step: 1, nonempty: true };
         let by_row = range(e, number);

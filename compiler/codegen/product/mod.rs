@@ -59,8 +59,8 @@ pub(super) enum Part {
     Turn(bool, Turn),
     /// Makes the elements of a panel of a side; whether its vectors are the last and fewer ones.
     Make(Side, bool),
-    /// Collects the elements of a panel of a side; whether its rows are the last and fewer ones.
-    Collect(Side, bool, Collect),
+    /// Collects the elements of a panel.
+    Collect(Collect),
     /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
     Finish(bool),
     /// Does what follows, the kernel of this number, to some rows.

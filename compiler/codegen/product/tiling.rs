@@ -472,19 +472,25 @@ pub fn strides(access: &Access) -> (i64, i64) {
 pub fn operand_strides(operand: &Operand, columns: usize) -> (i64, i64) {
     match operand {
         Operand::Stored(access) => strides(access),
-        Operand::Made(Prologue { turned: true, .. })
-        | Operand::Spread(Spread { turned: true, .. }) => (1, columns as i64),
-        Operand::Made(_) | Operand::Spread(_) => (columns as i64, 1),
+        Operand::Made(Prologue { turned, .. }) | Operand::Spread(Spread { turned, .. }) => {
+            if *turned {
+                (1, columns as i64)
+            } else {
+                (columns as i64, 1)
+            }
+        }
     }
 }
 
-fn made(operand: &Operand, straight: Along, turned: Along) -> Option<Along> {
-    let is_turned = match operand {
-        Operand::Stored(_) => return None,
-        Operand::Made(prologue) => prologue.turned,
-        Operand::Spread(spread) => spread.turned,
-    };
-    Some(if is_turned { turned } else { straight })
+/// Along which axis the elements of an operand are made or collected: `one`, or the other one if
+/// it is turned.
+fn made(operand: &Operand, one: Along, other: Along) -> Option<Along> {
+    match operand {
+        Operand::Stored(_) => None,
+        Operand::Made(Prologue { turned, .. }) | Operand::Spread(Spread { turned, .. }) => {
+            Some(if *turned { other } else { one })
+        }
+    }
 }
 
 /// Slots of the body that has the most.
@@ -525,8 +531,8 @@ const COPY: usize = 8;
 /// not matter which sets the rows fall into, unless it is one.
 const FEW_COLUMNS: usize = 64;
 
-/// Whether A cannot be read where it is: it is made or spread, or so long that distances within a panel are
-/// no displacements of 32 bits.
+/// Whether A cannot be read where it is: it is made or spread, or so long that distances within a
+/// panel are no displacements of 32 bits.
 fn must_pack_left(product: &Product) -> bool {
     let Operand::Stored(left) = &product.left else { return true };
     let (row, column) = strides(left);

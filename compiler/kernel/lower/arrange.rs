@@ -31,9 +31,6 @@ struct Axis {
 /// Lanes of a vector, roughly; the choice of the lane axis needs no better number.
 const VECTOR: usize = 8;
 
-/// Distance in elements from which on lanes are in pages of their own, more or less.
-const APART: u64 = 512;
-
 /// Arranges a space without empty axes. `memory[i]` says whether walk `i` is one of memory; the
 /// others constrain merging but cost nothing.
 pub fn arrange(space: &[usize], reduced: &[bool], walks: &[Walk], memory: &[bool]) -> Arranged {
@@ -118,9 +115,8 @@ fn choose_lane(axes: &[Axis], walks: &[Walk], memory: &[bool]) -> Option<usize> 
             .map(|(w, _)| match w.strides[lane] {
                 0 => 0.25,
                 1 => 1.0,
-                // Each lane is moved on its own, and the more pages they are in the longer it takes.
-                stride if stride.unsigned_abs() < APART => 1.5 * VECTOR as f64,
-                _ => 3.0 * VECTOR as f64,
+                // Each lane is moved on its own, and the farther apart the longer it takes.
+                stride => VECTOR as f64 * (1.5 + f64::from(stride.unsigned_abs().ilog2()) / 8.0),
             })
             .sum();
         let rows = total / extent as f64;
