@@ -55,21 +55,27 @@ const DECAYED: &[(&str, &str)] =
     &[("b1", "beta1"), ("b2", "beta2"), ("eps", "eps"), ("wd", "decay")];
 const SUMS: &[(&str, &str)] = &[("eps", "eps"), ("initial_accumulator_value", "init.start")];
 const SQUARES: &[(&str, &str)] = &[("rho", "rho"), ("eps", "eps")];
+const CENTRED: &[(&str, &str)] =
+    &[("rho", "rho"), ("eps", "eps"), ("momentum", "mu"), ("centered", "")];
 
 /// `*` stands for either library. Rows above win.
-const RULES: [Rule; 22] = [
+const RULES: &[Rule] = &[
+    rule("torch", "rmsprop centered", ["rmsprop_centred_torch", "Rmsprop"], CENTRED),
+    rule("keras", "rmsprop centered", ["rmsprop_centred", "Rmsprop"], CENTRED),
+    rule("torch", "rmsprop momentum", ["rmsprop_momentum_torch", "Rmsprop"], CENTRED),
+    rule("keras", "rmsprop momentum", ["rmsprop_momentum", "Rmsprop"], CENTRED),
     rule("torch", "rmsprop", ["rmsprop_torch", "Rmsprop"], SQUARES),
     rule("*", "rmsprop", ["rmsprop", "Rmsprop"], SQUARES),
-    rule(
-        "keras",
-        "rmsprop centered",
-        ["rmsprop_centred", "Rmsprop"],
-        &[("rho", "rho"), ("eps", "eps"), ("momentum", "mu"), ("centered", "")],
-    ),
     rule("keras", "adagrad", ["adagrad_keras", "Adagrad"], SUMS),
     rule("*", "adagrad", ["adagrad", "Adagrad"], SUMS),
     rule("*", "adadelta", ["adadelta", "Adadelta"], SQUARES),
     rule("*", "sgd", ["sgd", ""], &[]),
+    rule(
+        "torch",
+        "momentum damped",
+        ["momentum_damped", "Momentum"],
+        &[("momentum", "mu"), ("dampening", "dampening")],
+    ),
     rule("*", "momentum", ["momentum", "Momentum"], &[("momentum", "mu")]),
     rule("*", "nesterov", ["nesterov", "Nesterov"], &[("momentum", "mu"), ("nesterov", "")]),
     rule("*", "adam", ["adam", "Adam"], MEANS),
@@ -98,7 +104,8 @@ const RULES: [Rule; 22] = [
         &[("eta_minus", "less"), ("eta_plus", "more"), ("step_min", "least"), ("step_max", "most")],
     ),
     rule("*", "lion", ["lion", "Lion"], &[("b1", "beta1"), ("b2", "beta2"), ("wd", "decay")]),
-    rule("keras", "lamb", ["lamb", "Lamb"], DECAYED),
+    // Keras' parameters decay before the step, whose length does not see it.
+    rule("keras", "lamb", ["lamb", "Lamb"], MEANS),
     rule(
         "keras",
         "ftrl",
@@ -109,13 +116,82 @@ const RULES: [Rule; 22] = [
             ("l1", "l1"),
             ("l2", "l2"),
             ("shrinkage", "shrinkage"),
+            ("l2_shrinkage_regularization_strength", "shrinkage"),
+            ("beta", "beta"),
         ],
     ),
-    rule("keras", "adafactor", ["adafactor", "Adafactor"], &[]),
+    rule(
+        "keras",
+        "adafactor",
+        ["adafactor", "Adafactor"],
+        &[
+            ("beta_2_decay", "decay"),
+            ("eps1", "eps1"),
+            ("eps2", "eps2"),
+            ("clip_threshold", "limit"),
+            // The step is the smaller of both all the same.
+            ("relative_step", ""),
+        ],
+    ),
+    rule(
+        "torch",
+        "adafactor",
+        ["adafactor_torch", "Adafactor"],
+        &[
+            ("beta2_decay", "power"),
+            ("eps1", "eps1"),
+            ("eps2", "eps2"),
+            ("d", "limit"),
+            ("wd", "decay"),
+        ],
+    ),
+    rule(
+        "torch",
+        "asgd",
+        ["asgd", "Asgd"],
+        &[("lambd", "decay"), ("alpha", "power"), ("t0", "start")],
+    ),
+    rule(
+        "keras",
+        "muon",
+        ["muon", "Muon"],
+        &[
+            ("momentum", "mu"),
+            ("b1", "beta1"),
+            ("b2", "beta2"),
+            ("eps", "eps"),
+            ("rms_rate", "rms"),
+            ("ns_steps", "turns"),
+            ("nesterov", "nesterov"),
+            ("muon_a", "a"),
+            ("muon_b", "b"),
+            ("muon_c", "c"),
+            ("wd", "decay"),
+            ("adam_weight_decay", "adam_decay"),
+            ("adam_lr_ratio", "adam_rate"),
+        ],
+    ),
+    rule(
+        "keras",
+        "schedule_free_adamw",
+        ["schedule_free_adamw", "ScheduleFree"],
+        &[
+            ("b1", "beta1"),
+            ("b2", "beta2"),
+            ("eps", "eps"),
+            ("wd", "decay"),
+            ("warmup_steps", "warm"),
+        ],
+    ),
 ];
 
 /// How the libraries call what the collection has shorter names for.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 14] = [
+    ("adam_beta_1", "b1"),
+    ("adam_beta_2", "b2"),
+    ("epsilon_1", "eps1"),
+    ("epsilon_2", "eps2"),
+    ("learning_rate", "lr"),
     ("beta1", "b1"),
     ("beta_1", "b1"),
     ("beta2", "b2"),
@@ -126,6 +202,9 @@ const NAMES: [(&str, &str); 9] = [
     ("l2_regularization_strength", "l2"),
     ("weight_decay", "wd"),
 ];
+
+/// Hyperparameters that ask for nothing where they are 0.
+const ZERO_IS_OFF: [&str; 4] = ["momentum", "dampening", "lr_decay", "wd"];
 
 /// A loss over parameters `p`, and the arrays it is of.
 struct Problem {
@@ -210,19 +289,35 @@ impl Meta {
         let told = std::mem::take(&mut self.hyper);
         for (name, value) in told {
             let short = NAMES.iter().find(|(long, _)| *long == name).map(|(_, short)| *short);
+            let name = short.map_or(name, str::to_string);
             // What is off or left out asks for nothing.
-            if !value.is_null() && value != Value::Bool(false) {
-                self.hyper.insert(short.map_or(name, str::to_string), value);
+            let zero = ZERO_IS_OFF.contains(&name.as_str()) && value.as_f64() == Some(0.0);
+            let off = value == Value::Bool(false) && self.rule != "muon";
+            match value {
+                Value::Array(pair) if name == "eps" && pair.len() == 2 => {
+                    let named = ["eps1", "eps2"].map(str::to_string).into_iter().zip(pair);
+                    self.hyper.extend(named.filter(|(_, value)| !value.is_null()));
+                }
+                value if value.is_null() || off || zero => {}
+                value => drop(self.hyper.insert(name, value)),
             }
         }
         let has = |name: &str| self.hyper.contains_key(name);
         let rule = match self.rule.as_str() {
-            "sgd" if has("nesterov") => "nesterov",
+            "sgd" | "momentum" if has("nesterov") => "nesterov",
+            "sgd" | "momentum" if has("dampening") => "momentum damped",
             "sgd" if has("momentum") => "momentum",
             "rmsprop" if has("centered") => "rmsprop centered",
+            "rmsprop" if has("momentum") => "rmsprop momentum",
             "adam" | "adamw" if has("amsgrad") => "amsgrad",
             other => other,
         };
+        // PyTorch's word; `alpha` is a power in its `asgd`.
+        if self.rule == "rmsprop"
+            && let Some(rho) = self.hyper.remove("alpha")
+        {
+            self.hyper.insert("rho".to_string(), rho);
+        }
         if self.rule == "adamw" {
             self.hyper.insert("decoupled_weight_decay".to_string(), Value::Bool(true));
         }
@@ -307,8 +402,9 @@ impl<'a> Run<'a> {
             let (gradient, loss) = (graded.split_off(1), graded.remove(0));
             let used = driven.map_or(&gradient, |truth| &truth[step].gradient);
             let function = if step == 0 { "first" } else { "next" };
+            let t = Tensor::scalar(step as i64);
             let arguments: Vec<&Tensor> =
-                parameters.iter().chain(used).chain(&state).chain([&lr]).collect();
+                parameters.iter().chain(used).chain(&state).chain([&lr, &t]).collect();
             parameters = self.program.call(session, function, &arguments)?;
             state = parameters.split_off(count);
             steps.push(Step { loss, gradient, parameters: parameters.clone() });
@@ -358,8 +454,10 @@ fn before(meta: &Meta, name: &str, value: &Value) -> Option<String> {
     Some(match (meta.engine.as_str(), name) {
         (_, "wd") if decoupled => format!("let p = p - lr * {value} * p"),
         ("torch", "wd") => format!("let g = g + {value} * p"),
+        ("torch", "lr_decay") => format!("let lr = schedule.inverse_time(t, lr, 1, {value})"),
         ("torch", "maximize") => "let g = -g".to_string(),
-        (_, "decoupled_weight_decay" | "foreach" | "fused") => String::new(),
+        (_, "decoupled_weight_decay") => String::new(),
+        ("torch", "foreach" | "fused" | "capturable" | "differentiable") => String::new(),
         ("keras", "clipnorm") => format!("let g = clip.by_norm(g, {value})"),
         ("keras", "clipvalue") => format!("let g = clip.by_value(g, {value})"),
         ("keras", "global_clipnorm") => format!("let g = clip.by_global_norm(g, f64({value}))"),
@@ -401,7 +499,7 @@ fn source(
     let named: String = problem.data.iter().map(|name| format!(", {name}")).collect();
     let (module, state, loss) = (rule.module, rule.state, problem.loss);
     let head = format!(
-        "import std.optim.{module}\nimport std.optim.clip\n\
+        "import std.optim.{module}\nimport std.optim.{{clip, schedule}}\n\
          import std.loss.sparse_cross_entropy\n\n\
          struct P {{ {} }}\n\nfn loss(p: P{typed}) -> f64 = {loss}\n\n\
          fn graded(p: P{typed}) = value_and_grad(loss)(p{named})\n\n",
@@ -411,15 +509,16 @@ fn source(
     if state.is_empty() {
         let of = |name: &str| {
             let step = format!("{module}.step(p, g, lr{hyper})");
-            format!("fn {name}(p: P, g: P, lr: f64) = {{\n{lets}    {step}\n}}\n")
+            format!("fn {name}(p: P, g: P, lr: f64, t: i64) = {{\n{lets}    {step}\n}}\n")
         };
         return Ok(format!("{head}{}\n{}", of("first"), of("next")));
     }
     let step = format!("{lets}    {module}.step(p, g, s, lr{hyper})\n}}\n");
     Ok(format!(
         "import std.optim.{state_module}.{state}\n{head}\
-         fn first(p: P, g: P, lr: f64) = {{\n    let s = {module}.init(p{initial})\n{step}\n\
-         fn next(p: P, g: P, s: {state}[P], lr: f64) = {{\n{step}",
+         fn first(p: P, g: P, lr: f64, t: i64) = {{\n\
+             let s = {module}.init(p{initial})\n{step}\n\
+         fn next(p: P, g: P, s: {state}[P], lr: f64, t: i64) = {{\n{step}",
         state_module = if module == "adamw" { "adam" } else { module },
     ))
 }
