@@ -127,7 +127,7 @@ impl NullaryFnOnce for Matrix {
                 vec![match op {
                     Linear::Det => pivots.fold(sign, |product, p| product * p),
                     Linear::DetSign => pivots.fold(sign, |product, p| product * signum(p)),
-                    _ => pivots.map(|p| p.abs().ln()).sum(),
+                    _ => pivots.fold(0.0, |sum, p| sum + p.abs().ln()),
                 }]
             }
         }
@@ -266,6 +266,7 @@ mod tests {
         assert!(of(Linear::Cholesky, &[1.0, 2.0, 2.0, 1.0], &[], 2)[0].is_nan());
         assert_eq!(of(Linear::Det, &[1.0, 2.0, 2.0, 4.0], &[], 2), [0.0]);
         assert_eq!(of(Linear::Det, &[], &[], 0), [1.0]);
+        assert!(of(Linear::LogAbsDet, &[], &[], 0)[0].is_sign_positive());
     }
 
     #[test]
