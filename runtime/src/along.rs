@@ -88,24 +88,36 @@ impl Running {
 /// Running combinations of `x` along the axis. State is kept in `f64` and rounded at each element;
 /// integers wrap.
 pub fn running<T: Element>(op: Running, x: &[T], around: Around, out: &mut [T], pool: &Pool) {
-    // Each has loops of its own, in which what it does is known.
+    // Each has loops of its own: threads call them through a pointer, so that what it does has to
+    // be in their type.
+    macro_rules! scans {
+        ($running:expr) => {
+            scans(x, around, out, pool, |s, x| $running.next(s, x), |s, x| $running.next_int(s, x))
+        };
+    }
     match op {
-        Running::Sum => scans(Running::Sum, x, around, out, pool),
-        Running::Prod => scans(Running::Prod, x, around, out, pool),
-        Running::Max => scans(Running::Max, x, around, out, pool),
-        Running::Min => scans(Running::Min, x, around, out, pool),
-        Running::LogSumExp => scans(Running::LogSumExp, x, around, out, pool),
+        Running::Sum => scans!(Running::Sum),
+        Running::Prod => scans!(Running::Prod),
+        Running::Max => scans!(Running::Max),
+        Running::Min => scans!(Running::Min),
+        Running::LogSumExp => scans!(Running::LogSumExp),
     }
 }
 
-#[inline(always)]
-fn scans<T: Element>(op: Running, x: &[T], around: Around, out: &mut [T], pool: &Pool) {
+fn scans<T: Element>(
+    x: &[T],
+    around: Around,
+    out: &mut [T],
+    pool: &Pool,
+    next: impl Fn(f64, f64) -> f64 + Copy + Sync,
+    next_int: impl Fn(i64, i64) -> i64 + Copy + Sync,
+) {
     rows(around, out, pool, |row, out| {
         let x = &x[row * around.n * around.inner..][..out.len()];
         if T::DTYPE.is_float() {
-            scan(x, around, out, T::to_f64, T::from_f64, |so_far, x| op.next(so_far, x));
+            scan(x, around, out, T::to_f64, T::from_f64, next);
         } else {
-            scan(x, around, out, T::to_i64, T::from_i64, |so_far, x| op.next_int(so_far, x));
+            scan(x, around, out, T::to_i64, T::from_i64, next_int);
         }
     });
 }
