@@ -146,13 +146,7 @@ pub fn fill_uniform_f64(key: Key, first: u64, out: &mut [f64]) {
 
 /// `out[i] = normal_f32(key, first + i)`.
 pub fn fill_normal_f32(key: Key, first: u64, out: &mut [f32]) {
-    let mut x = [0.0; PART];
-    for (out, first) in out.chunks_mut(PART).zip((first..).step_by(PART)) {
-        let x = &mut x[..out.len()];
-        from_words(key, first, x, open_f32);
-        Arch::new().dispatch(Quantiles(x));
-        out.iter_mut().zip(x).for_each(|(out, x)| *out = *x as f32);
-    }
+    Arch::new().dispatch(Normals { key, first, out });
 }
 
 /// `out[i] = normal_f64(key, first + i)`.
@@ -235,6 +229,29 @@ impl NullaryFnOnce for Fill<'_> {
             for (i, word) in part.iter_mut().enumerate() {
                 *word = blocks[i % 4][i / 4];
             }
+        }
+    }
+}
+
+/// `out[i] = normal_f32(key, first + i)`.
+struct Normals<'a> {
+    key: Key,
+    first: u64,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Normals<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (mut bits, mut x) = ([0; PART], [0.0; PART]);
+        for (out, first) in self.out.chunks_mut(PART).zip((self.first..).step_by(PART)) {
+            let (bits, x) = (&mut bits[..out.len()], &mut x[..out.len()]);
+            Fill { key: self.key, first, out: bits }.call();
+            x.iter_mut().zip(bits).for_each(|(x, word)| *x = open_f32(*word));
+            Quantiles(x).call();
+            out.iter_mut().zip(x).for_each(|(out, x)| *out = *x as f32);
         }
     }
 }

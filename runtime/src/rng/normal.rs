@@ -32,9 +32,17 @@ impl NullaryFnOnce for Quantiles<'_> {
     fn call(self) {
         let p = self.0;
         let (mut tails, mut places, mut count) = ([0.5; TOGETHER], [0u8; TOGETHER], 0);
-        for (place, &p) in p.iter().enumerate() {
-            (tails[count], places[count]) = (p, place as u8);
-            count += usize::from((p - 0.5).abs() > CENTRAL);
+        let mut in_tail = [0u8; TOGETHER];
+        let marks = in_tail.iter_mut().zip(&*p);
+        marks.for_each(|(mark, p)| *mark = u8::from((p - 0.5).abs() > CENTRAL));
+        for (first, eight) in (0..).step_by(8).zip(in_tail.as_chunks::<8>().0) {
+            let mut marks = u64::from_le_bytes(*eight);
+            while marks != 0 {
+                let place = first + marks.trailing_zeros() as usize / 8;
+                (tails[count], places[count]) = (p[place], place as u8);
+                count += 1;
+                marks &= marks - 1;
+            }
         }
         p.iter_mut().for_each(|p| *p = in_the_centre(*p));
         let tails = &mut tails[..count];
