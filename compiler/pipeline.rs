@@ -135,6 +135,7 @@ pub fn compile(
         driver.program(FUSE, &program);
         driver.observer.joined(notes);
         kernel::tile(&mut program);
+        kernel::join_borders(&mut program);
     }
     kernel::schedule(&mut program);
     kernel::plan(&mut program);

@@ -11,9 +11,10 @@
 //! each buffer is written before it is read; row buffers do not outlive a row.
 //!
 //! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `tile` cuts transposes,
-//! `plan` places buffers, `reference` executes programs naively, `text` prints and parses them;
+//! `border` writes the ends of rows with them, `plan` places buffers, `reference` executes programs naively, `text` prints and parses them;
 //! `codegen` emits them.
 
+mod border;
 pub mod cost;
 pub mod fuse;
 pub mod lower;
@@ -27,6 +28,7 @@ pub mod touch;
 pub mod verify;
 pub mod walk;
 
+pub use border::join_borders;
 pub use cost::{schedule, work_ns};
 pub use fuse::fuse;
 pub use lower::lower;

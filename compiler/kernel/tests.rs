@@ -91,6 +91,7 @@ fn check(graph: &Graph, inputs: &[Tensor]) -> Program {
     let fused = || {
         let mut program = fuse(lower(graph));
         tile(&mut program);
+        join_borders(&mut program);
         program
     };
     for mut program in [lower(graph), fused()] {

@@ -347,14 +347,24 @@ fn interval(
 
 /// Whether class `maximum` is the largest of `x` along some axes, repeated along them.
 fn is_maximum_of(egraph: &EGraph, maximum: Id, x: Id) -> bool {
-    let x = egraph.find(x);
-    let reduces = |id: Id| {
-        egraph[id]
-            .nodes
-            .iter()
-            .any(|n| n.kind() == Kind::Reduce(ReduceOp::Max) && egraph.find(n.children[0]) == x)
+    let repeated = |n: &ENode| match n.op() {
+        Some(Op::Broadcast { axes, .. }) => is_largest_over_others(egraph, n.children[0], x, axes),
+        _ => false,
     };
-    egraph[maximum].nodes.iter().any(|n| n.kind() == Kind::Broadcast && reduces(n.children[0]))
+    egraph[maximum].nodes.iter().any(repeated)
+}
+
+/// Whether class `largest` is the largest of `x` along all axes but these.
+pub fn is_largest_over_others(egraph: &EGraph, largest: Id, x: Id, kept: &[u8]) -> bool {
+    let x = egraph.find(x);
+    let rank = egraph[x].data.ty.rank() as u8;
+    egraph[largest].nodes.iter().any(|n| match n.op() {
+        Some(Op::Reduce(ReduceOp::Max, axes)) => {
+            egraph.find(n.children[0]) == x
+                && (0..rank).filter(|axis| !axes.contains(axis)).eq(kept.iter().copied())
+        }
+        _ => false,
+    })
 }
 
 fn uniform(op: &Op, operands: &[&Facts]) -> u16 {

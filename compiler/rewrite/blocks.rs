@@ -154,8 +154,10 @@ struct Step<'s, 'g> {
     sweep: &'s Sweep,
     graph: &'s Graph,
     b: &'s Builder<'g>,
-    /// What stands for a node in a step.
+    /// What stands for a node in a step, or for the part of it that a step has.
     made: FxHashMap<NodeId, NodeId>,
+    /// What stands for all of a node from before the loop.
+    whole: FxHashMap<NodeId, NodeId>,
     /// For each input of the step after its states: the node outside, and whether it is cut.
     inputs: Vec<(NodeId, bool)>,
 }
@@ -207,8 +209,9 @@ impl Sweep {
         for (number, &sum) in sums.iter().enumerate() {
             states.push(s.input(format!("state.{number}"), self.partial_ty(graph, sum)));
         }
+        let (made, inputs) = (FxHashMap::default(), Vec::new());
         let mut step =
-            Step { sweep: self, graph, b: &s, made: FxHashMap::default(), inputs: vec![] };
+            Step { sweep: self, graph, b: &s, made, whole: FxHashMap::default(), inputs };
         for (list, is_cut) in [(&cut, true), (&whole, false)] {
             for &node in list {
                 let ty = match is_cut {
@@ -218,7 +221,8 @@ impl Sweep {
                 let what = if is_cut { "slice" } else { "whole" };
                 let input = s.input(format!("{what}.{}", step.inputs.len()), ty);
                 step.inputs.push((node, is_cut));
-                step.made.insert(node, input);
+                let stands = if is_cut { &mut step.made } else { &mut step.whole };
+                stands.insert(node, input);
             }
         }
         for &id in &self.nodes {
@@ -231,7 +235,7 @@ impl Sweep {
         for (number, id) in leaving.iter().enumerate() {
             s.output(format!("element.{number}"), step.made[id]);
         }
-        let Step { made: _, inputs, .. } = step;
+        let Step { inputs, .. } = step;
         drop(s);
         Some(self.outer(graph, step_graph, &sums, &leaving, &inputs))
     }
@@ -461,18 +465,17 @@ impl Step<'_, '_> {
 
     fn operand(&self, node: NodeId, axis: Option<usize>) -> NodeId {
         let (graph, b) = (self.graph, self.b);
+        let before = self.sweep.parts[node.index()] == Part::Before;
         match axis {
-            Some(axis)
-                if self.sweep.parts[node.index()] == Part::Before
-                    && is_repeated(graph, node, axis) =>
-            {
+            None if before => self.whole[&node],
+            Some(axis) if before && is_repeated(graph, node, axis) => {
                 let Op::Broadcast { axes, .. } = graph.op(node) else { unreachable!("repeated") };
                 let to: SmallVec<[usize; 4]> = axes
                     .iter()
                     .map(|&a| usize::from(a) + usize::from(usize::from(a) > axis))
                     .collect();
                 let shape = self.sweep.cut_ty(graph.ty(node), axis).shape;
-                b.broadcast(self.made[&graph.operands(node)[0]], &shape, &to)
+                b.broadcast(self.whole[&graph.operands(node)[0]], &shape, &to)
             }
             _ => self.made[&node],
         }

@@ -559,8 +559,13 @@ fn is_one_hot(site: &Site<'_>, mask: Id, axis: u8) -> bool {
     })
 }
 
-/// Whether the elements are the positions along `axis`.
+/// Whether the elements are the positions along `axis`, all of which their type holds.
 fn is_position(site: &Site<'_>, x: Id, axis: u8) -> bool {
+    let facts = site.facts(x);
+    let last = extent(&facts.ty.shape[usize::from(axis)]) - 1;
+    if facts.interval.high < last as f64 {
+        return false;
+    }
     let counts =
         |n: &ENode, along: u8| matches!(n.op(), Some(Op::Iota { axis, .. }) if *axis == along);
     site.nodes(x, Kind::Iota).any(|n| counts(n, axis))

@@ -3,6 +3,7 @@
 //! These rows are about accuracy, not speed: what they replace is *superseded*, and extraction
 //! takes it only where nothing else is left, whatever the cost.
 
+use super::super::analysis::is_largest_over_others;
 use super::super::language::{ENode, Kind};
 use super::super::site::{Ref, Site};
 use super::algebra::ALWAYS;
@@ -148,15 +149,16 @@ fn shift(site: &mut Site<'_>, x: Id, axes: &[u8]) -> Option<(Ref, Ref)> {
 
 /// Whether `x` is some `y` minus a largest of `y`, perhaps made finite.
 fn is_shifted(site: &Site<'_>, x: Id) -> bool {
-    let largest = |id: Id, y: Id| {
-        site.nodes(id, Kind::Reduce(ReduceOp::Max)).any(|n| site.same(n.children[0], y))
-    };
-    let shift = |id: Id, y: Id| {
-        largest(id, y)
-            || site.nodes(id, Kind::Map(MapOp::Select)).any(|n| largest(n.children[1], y))
+    let shift = |id: Id, y: Id, kept: &[u8]| {
+        let largest = |id: Id| is_largest_over_others(site.egraph(), id, y, kept);
+        largest(id) || site.nodes(id, Kind::Map(MapOp::Select)).any(|n| largest(n.children[1]))
     };
     site.nodes(x, Kind::Map(MapOp::Sub)).any(|n| {
         let (y, shifts) = (n.children[0], n.children[1]);
-        shift(shifts, y) || site.nodes(shifts, Kind::Broadcast).any(|b| shift(b.children[0], y))
+        let repeated = |b: &ENode| match b.op() {
+            Some(Op::Broadcast { axes, .. }) => shift(b.children[0], y, axes),
+            _ => false,
+        };
+        shift(shifts, y, &[]) || site.nodes(shifts, Kind::Broadcast).any(repeated)
     })
 }

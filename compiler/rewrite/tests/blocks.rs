@@ -62,6 +62,26 @@ fn rows_may_leave_the_loop_and_go_on() {
     check(&graph, &inputs, Numerics::default());
 }
 
+/// A vector that a square table is multiplied by, and that the product is compared with row by row.
+#[test]
+fn what_is_read_by_rows_may_be_read_as_a_whole_too() {
+    let mut graph = Graph::new();
+    let b = Builder::new(&mut graph);
+    let ty = |sizes: &[i64]| TensorType::new(DType::F64, sizes.iter().map(|&n| Dim::Const(n)));
+    let (x, w) = (b.input("x", ty(&[384, 384])), b.input("w", ty(&[384])));
+    let z = b.matmul(x, w);
+    let repeated = b.broadcast(w, &b.ty(x).shape, &[0]);
+    let lengths = b.reduce(ReduceOp::Sum, b.mul(x, repeated), &[1]);
+    let off = b.add(b.sub(z, w), lengths);
+    b.output("y", b.matmul(b.matrix_transpose(x), off));
+    drop(b);
+    let draw =
+        |seed: u64, shape: &[usize]| Draws::Between(-1.0, 1.0).tensor(DType::F64, shape, seed);
+    let inputs = [draw(1, &[384, 384]), draw(2, &[384])];
+    assert!(blocks::cut(&graph, &mut Vec::new()).is_some());
+    check(&graph, &inputs, Numerics::default());
+}
+
 #[test]
 fn rows_with_more_axes_are_cut_too() {
     let (graph, inputs) = with_table(2048, |b, [x, y, w]| {
