@@ -29,8 +29,9 @@ pub fn join_borders(program: &mut Program) {
         let buffer = stored.buffer;
         let mut others = touching.of(buffer).iter();
         let rows = others.find_map(|&(rows, writes)| {
-            let is_free = writes && rows != at && !gone[rows];
-            let stage = is_free.then(|| border_of(constant, &program.kernels[rows], buffer));
+            let kernel = &program.kernels[rows];
+            let is_other = writes && rows != at && constant_map(kernel).is_none();
+            let stage = is_other.then(|| border_of(constant, kernel, buffer));
             Some((rows, stage??))
         });
         let Some((rows, stage)) = rows else { continue };
@@ -50,6 +51,9 @@ pub fn join_borders(program: &mut Program) {
 /// The nest of a kernel that stores one constant everywhere, and where it does.
 fn constant_map(kernel: &Kernel) -> Option<(&Nest, &Access)> {
     let (nest, stage) = map(kernel)?;
+    if nest.stages.len() > 1 {
+        return None;
+    }
     let [Inst::Const(_), Inst::Store(..)] = stage.body.program.insts[..] else { return None };
     let [stored] = &stage.body.slots[..] else { return None };
     (stage.reduce.is_empty() && kernel.after.is_empty()).then_some((nest, stored))

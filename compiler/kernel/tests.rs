@@ -4,7 +4,8 @@ mod broken;
 mod memory;
 
 use super::reference::{execute, execute_donated};
-use super::{Nest, Place, Program, Work, fuse, lower, plan, schedule, text, tile, verify};
+use super::verify;
+use super::{Nest, Place, Program, Work, fuse, join_borders, lower, plan, schedule, text, tile};
 use crate::graph::fused::ReduceOp;
 use crate::graph::interpret::interpret;
 use crate::graph::ops::{Draws, ROWS, Sample};
@@ -270,6 +271,22 @@ output \"y\" = %3
     let program = check(&graph, &values(&graph, 3));
     let copies = program.buffers.iter().filter(|b| b.place == Place::Arena);
     assert_eq!(copies.map(|b| b.elements).collect::<Vec<_>>(), [18 * (512 + 16)]);
+}
+
+/// What surrounds an image is written with its rows, but for the rows above and below.
+#[test]
+fn ends_of_rows_are_written_with_them() {
+    let text = "\
+%0: f32[6, 5, 7] = input \"x\"
+%1: f32 = const 0.5
+%2: f32[6, 8, 10] = pad(%0, %1) {low: [0, 1, 2], high: [0, 2, 1], interior: [0, 0, 0]}
+output \"y\" = %2
+";
+    insta::assert_snapshot!(outlined(text), @r"
+    pad: nest of 1
+    pad: nest of 1
+    pad: nest of 3
+    ");
 }
 
 #[test]

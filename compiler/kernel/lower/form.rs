@@ -141,7 +141,7 @@ impl<'c> Groups<'c> {
             order.sort_by_key(|&axis| Reverse(view.walk.strides[axis].abs()));
             if usable(view) { Way::Stored } else { Way::Copied(Layout::dense(order)) }
         };
-        let left_as = |sum: &[usize]| Way::Copied(self.left_layout(left, sum, dtype));
+        let left_as = |sum: &[usize]| Way::Copied(self.left_layout(left, sum, result, dtype));
         let right_as = |sum: &[usize]| Way::Copied(self.right_layout(right, sum, result, dtype));
         let candidates = [
             (as_is(left), as_is(right), &by_left),
@@ -172,12 +172,15 @@ impl<'c> Groups<'c> {
         unreachable!("operands that are copied in canonical order have a canonical form")
     }
 
-    /// Batches, rows, summed axes: a row-major left matrix; or a column-major one.
-    fn left_layout(&self, left: &View, sum: &[usize], dtype: DType) -> Layout {
+    /// Batches, rows, summed axes: a row-major left matrix; or a column-major one, if the result has
+    /// all rows in a row.
+    fn left_layout(&self, left: &View, sum: &[usize], result: &View, dtype: DType) -> Layout {
         let c = self.contraction;
         let sum: Axes = sum.iter().map(|&i| c.left_sum[i]).collect();
         let rows = &self.left_free;
-        let turned = run(left, rows) > run(left, &sum);
+        let first = c.left_batch.len();
+        let one = joined(result, first..first + rows.len()) == first;
+        let turned = one && run(left, rows) > run(left, &sum);
         let matrix: [&[u8]; 2] = if turned { [&sum[..], rows] } else { [rows, &sum[..]] };
         Layout::of_matrices(left, &c.left_batch, matrix, dtype)
     }

@@ -182,7 +182,10 @@ fn check_stores(program: &Program, kernel: &Kernel) -> Result<(), String> {
             if i == j || other.buffer != write.buffer {
                 continue;
             }
-            ensure!(!other.writes, "b{buffer} is stored to in two places");
+            if other.writes {
+                ensure!(are_apart(write, other), "b{buffer} is stored to in two places");
+                continue;
+            }
             ensure!(other.site > write.site, "b{buffer} is read before it is written");
             let in_step = row && within(other, write)
                 || same_elements(other, write) && later_stage(other.site, write.site);
@@ -316,19 +319,15 @@ fn check_product(program: &Program, kernel: &Kernel, product: &Product) -> Resul
     let sizes = [[product.m, product.k], [product.k, product.n]];
     for ((operand, extents), sizes) in super::touch::operands(product).into_iter().zip(sizes) {
         ensure!(!extents.contains(&0), "a product with an empty axis");
+        if let Operand::Spread(Spread { axes, .. }) = operand {
+            let whole = axes.iter().zip(sizes).all(|(axes, size)| points(axes) == size);
+            ensure!(whole, "an operand is spread over axes of another size");
+        }
         match operand {
-            Operand::Stored(access) => {
+            Operand::Stored(access) | Operand::Spread(Spread { access, .. }) => {
                 ensure!(access.gather.is_none(), "a product does not gather operands");
                 let buffer = declared(program, access.buffer)?;
                 ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
-                in_bounds(program, access, &extents)?;
-            }
-            Operand::Spread(Spread { access, axes, .. }) => {
-                ensure!(access.gather.is_none(), "a product does not gather operands");
-                let buffer = declared(program, access.buffer)?;
-                ensure!(buffer.dtype == product.dtype, "b{} is {}", access.buffer.0, buffer.dtype);
-                let whole = axes.iter().zip(sizes).all(|(axes, size)| points(axes) == size);
-                ensure!(whole, "b{}: axes of another size", access.buffer.0);
                 in_bounds(program, access, &extents)?;
             }
             Operand::Made(prologue) => {
