@@ -23,26 +23,27 @@ pub fn join_borders(program: &mut Program) {
         }
     }
     let touching = Touching::new(program);
+    let join = |(at, kernel): (usize, &Kernel)| {
+        let (constant, stored) = constant_map(kernel)?;
+        let mut others = touching.of(stored.buffer).iter().filter(|(_, writes)| *writes);
+        others.find_map(|&(rows, _)| {
+            let stage = border_of(constant, &program.kernels[rows], stored.buffer)?;
+            Some((at, rows, stage))
+        })
+    };
+    let joins: Vec<_> = program.kernels.iter().enumerate().filter_map(join).collect();
     let mut gone = vec![false; program.kernels.len()];
-    for at in 0..program.kernels.len() {
-        let Some((constant, stored)) = constant_map(&program.kernels[at]) else { continue };
-        let buffer = stored.buffer;
-        let mut others = touching.of(buffer).iter();
-        let rows = others.find_map(|&(rows, writes)| {
-            let kernel = &program.kernels[rows];
-            let is_other = writes && rows != at && constant_map(kernel).is_none();
-            let stage = is_other.then(|| border_of(constant, kernel, buffer));
-            Some((rows, stage??))
-        });
-        let Some((rows, stage)) = rows else { continue };
+    for (at, rows, stage) in joins {
+        gone[at] = true;
         let origins = std::mem::take(&mut program.kernels[at].origins);
         let kernel = &mut program.kernels[rows];
         let Work::Nest(nest) = &mut kernel.work else { unreachable!("rows are a nest's") };
         nest.stages.push(stage);
-        let news = origins.into_iter().filter(|origin| !kernel.origins.contains(origin));
-        let news: Vec<_> = news.collect();
-        kernel.origins.extend(news);
-        gone[at] = true;
+        for origin in origins {
+            if !kernel.origins.contains(&origin) {
+                kernel.origins.push(origin);
+            }
+        }
     }
     let mut gone = gone.into_iter();
     program.kernels.retain(|_| !gone.next().expect("one flag a kernel"));
@@ -66,9 +67,13 @@ fn map(kernel: &Kernel) -> Option<(&Nest, &Stage)> {
     matches!(stage.fold, Fold::None).then_some((nest, stage))
 }
 
-/// The stage that stores the constant beside each row of a kernel, if that is where it belongs.
+/// The stage that stores the constant beside each row of a kernel, if that is where it belongs: not
+/// beside rows that are a constant too.
 fn border_of(constant: &Nest, rows: &Kernel, buffer: BufferId) -> Option<Stage> {
     let (nest, stage) = map(rows)?;
+    if constant_map(rows).is_some() {
+        return None;
+    }
     let row = stage.body.stores().find(|access| access.buffer == buffer)?;
     let [outer @ .., 1] = &row.strides[..] else { return None };
     if !stage.reduce.is_empty() || nest.outer.is_empty() {

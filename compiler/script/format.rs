@@ -62,26 +62,28 @@ pub fn format_tensor(tensor: &Tensor, precision: Option<usize>) -> String {
 }
 
 fn format_entries(tensor: &Tensor, entry: &dyn Fn(Scalar) -> String) -> String {
-    let elements: Vec<Scalar> = with_element!(tensor.dtype(), T => {
-        tensor.as_slice::<T>().iter().map(|x| Scalar::new(*x)).collect()
-    });
-    let mut out = String::new();
     // Rows without elements are as long to read as others.
     let places = tensor.shape().iter().fold(1usize, |n, &size| n.saturating_mul(size.max(1)));
     let longest = if places < WHOLE { usize::MAX } else { 2 * EDGE + 1 };
-    write_axes(&mut out, &elements, tensor.shape(), longest, entry);
+    let mut out = String::new();
+    with_element!(tensor.dtype(), T => {
+        let elements = tensor.as_slice::<T>();
+        let entry = |at: usize| entry(Scalar::new(elements[at]));
+        write_axes(&mut out, 0, tensor.shape(), longest, &entry);
+    });
     out
 }
 
+/// Writes the elements from `first` on as nested lists of this shape.
 fn write_axes(
     out: &mut String,
-    elements: &[Scalar],
+    first: usize,
     shape: &[usize],
     longest: usize,
-    entry: &dyn Fn(Scalar) -> String,
+    entry: &dyn Fn(usize) -> String,
 ) {
     let Some((&size, inner)) = shape.split_first() else {
-        out.push_str(&entry(elements[0]));
+        out.push_str(&entry(first));
         return;
     };
     let row: usize = inner.iter().product();
@@ -94,7 +96,7 @@ fn write_axes(
         if i > 0 {
             out.push_str(", ");
         }
-        write_axes(out, &elements[i * row..(i + 1) * row], inner, longest, entry);
+        write_axes(out, first + i * row, inner, longest, entry);
     }
     out.push(']');
 }

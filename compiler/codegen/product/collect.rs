@@ -52,36 +52,73 @@ impl Tiling {
     }
 }
 
+/// Offsets in bytes, as many as there are.
+#[derive(Clone, Copy)]
+struct Offsets {
+    table: ir::Value,
+    count: ir::Value,
+}
+
+/// The tables of a side: of the steps of a block of depth, and of the rows or columns of panels.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    side: Side,
+    along: Along,
+    /// The element that offsets count from.
+    start: ir::Value,
+    steps: Offsets,
+    /// Of the panels from `first` on.
+    across: ir::Value,
+    first: ir::Value,
+}
+
+/// What a call collects: lanes of rows.
+#[derive(Clone, Copy)]
+struct Piece {
+    start: ir::Value,
+    lanes: Offsets,
+    rows: Offsets,
+    to: ir::Value,
+}
+
 impl Loops<'_> {
-    /// Writes the tables of a side, if it is spread: offsets in bytes of the steps of a block, and
-    /// of the rows or columns of these panels.
-    pub fn write_offsets(&self, e: &mut Emitter, side: Side, panels: Panels, depth: Depth) {
-        let (operand, all) = match side {
-            Side::Left => (&self.product.left, self.product.m),
-            Side::Right => (&self.product.right, self.product.n),
+    /// Writes the tables of a side that is spread and starts there, for these panels.
+    pub fn write_tables(
+        &self,
+        e: &mut Emitter,
+        side: Side,
+        start: ir::Value,
+        panels: Panels,
+        depth: Depth,
+    ) -> Tables {
+        let (operand, all, along) = match side {
+            Side::Left => (&self.product.left, self.product.m, self.t.left_made),
+            Side::Right => (&self.product.right, self.product.n, self.t.right_made),
         };
-        let Operand::Spread(Spread { access, axes, .. }) = operand else { return };
+        let Operand::Spread(Spread { access, axes, .. }) = operand else {
+            unreachable!("this side is spread")
+        };
         let strides = &access.strides[self.product.batch.len()..];
         let (first, second) = strides.split_at(axes[0].len());
         let [first, second] = [(&axes[0][..], first), (&axes[1][..], second)];
-        let (across, along) = match side {
+        let (rows_or_columns, steps) = match side {
             Side::Left => (first, second),
             Side::Right => (second, first),
         };
-        let steps = e.b.ins().iadd_imm_s(e.scratch, self.scratch.offsets_at[side as usize] as i64);
-        self.write_table(e, along, (depth.from, depth.count), steps);
+        let place = |e: &mut Emitter, at: usize| e.b.ins().iadd_imm_s(e.scratch, at as i64);
+        let table = place(e, self.scratch.offsets_at[side as usize]);
+        self.write_table(e, steps, (depth.from, depth.count), table);
+        let steps = Offsets { table, count: depth.count };
         let (width, _) = self.t.widths(side);
         let from = e.b.ins().imul_imm_s(panels.from, width as i64);
         let to = e.b.ins().imul_imm_s(panels.to, width as i64);
         let all = e.int(all as i64);
         let to = e.b.ins().smin(to, all);
         let count = e.b.ins().isub(to, from);
-        let table = self.across_table(e, side);
-        self.write_table(e, across, (from, count), table);
-    }
-
-    fn across_table(&self, e: &mut Emitter, side: Side) -> ir::Value {
-        e.b.ins().iadd_imm_s(e.scratch, self.scratch.across_at(side, self.t.kc) as i64)
+        let across = place(e, self.scratch.across_at(side, self.t.kc));
+        self.write_table(e, rows_or_columns, (from, count), across);
+        let along = along.expect("what is spread is collected along an axis");
+        Tables { side, along, start, steps, across, first: panels.from }
     }
 
     /// Writes the offsets of `count` positions from `from` on, where the axis consists of these:
@@ -128,96 +165,69 @@ impl Loops<'_> {
         });
     }
 
-    /// Collects the elements of a panel, of those whose tables are written, where it is packed.
-    pub fn collect(
-        &self,
-        e: &mut Emitter,
-        side: Side,
-        start: ir::Value,
-        written: Panels,
-        panel: ir::Value,
-        depth: Depth,
-        to: ir::Value,
-    ) {
-        let (along, panels) = match side {
-            Side::Left => (self.t.left_made, self.t.m_panels),
-            Side::Right => (self.t.right_made, self.t.n_panels),
-        };
-        let along = along.expect("the elements of this side are collected");
+    /// Collects the elements of a panel, of those that the tables are of, where it is packed.
+    pub fn collect(&self, e: &mut Emitter, of: &Tables, panel: ir::Value, to: ir::Value) {
+        let &Tables { side, along, start, steps, across, first } = of;
+        let panels = if side == Side::Left { self.t.m_panels } else { self.t.n_panels };
         let (width, edge) = self.t.widths(side);
-        let steps = e.b.ins().iadd_imm_s(e.scratch, self.scratch.offsets_at[side as usize] as i64);
-        let steps = (steps, depth.count);
-        let table = self.across_table(e, side);
-        let before = e.b.ins().isub(panel, written.from);
+        let before = e.b.ins().isub(panel, first);
         let before = e.b.ins().imul_imm_s(before, (OFFSET * width) as i64);
-        let across = e.b.ins().iadd(table, before);
-        let across = (across, self.extent(e, panel, panels, (width, edge)));
-        self.full_or_edge(e, panel, panels, edge, |e, last| {
-            if side == Side::Right && along == Along::Depth {
-                return self.collect_turned(e, last, start, steps, across, to);
-            }
-            let (lanes, rows) =
-                if along == Along::Depth { (steps, across) } else { (across, steps) };
-            self.call_collect(e, side, last, start, lanes, rows, to);
+        let table = e.b.ins().iadd(across, before);
+        let across = Offsets { table, count: self.extent(e, panel, panels, (width, edge)) };
+        let (lanes, rows) = if along == Along::Depth { (steps, across) } else { (across, steps) };
+        let piece = Piece { start, lanes, rows, to };
+        self.full_or_edge(e, panel, panels, edge, |e, last| match (side, along) {
+            (Side::Right, Along::Depth) => self.collect_turned(e, last, piece),
+            _ => self.call_collect(e, self.t.collect(side, along, last), piece),
         });
     }
 
     /// Collects some steps of all columns side by side, turns them over, and goes on: what waits
     /// to be turned stays in the first-level cache.
-    fn collect_turned(
-        &self,
-        e: &mut Emitter,
-        last: bool,
-        start: ir::Value,
-        (steps, depth): (ir::Value, ir::Value),
-        across: (ir::Value, ir::Value),
-        to: ir::Value,
-    ) {
-        let rows = e.b.ins().iadd_imm_s(e.scratch, self.scratch.rows_at as i64);
+    fn collect_turned(&self, e: &mut Emitter, last: bool, piece: Piece) {
+        let Piece { lanes: Offsets { table, count: depth }, to, .. } = piece;
+        let collect = self.t.collect(Side::Right, Along::Depth, last);
+        let side_by_side = e.b.ins().iadd_imm_s(e.scratch, self.scratch.rows_at as i64);
         let some = self.t.turned_steps();
-        let step_bytes = (self.t.nr * self.t.size) as i64;
+        let some_bytes = (some * self.t.nr * self.t.size) as i64;
         let range = Range { start: e.int(0), end: depth, step: some as i64, nonempty: true };
-        e.count(range, &[steps, to], |e, done, at| {
-            let (steps, to) = (at[0], at[1]);
+        e.count(range, &[table, to], |e, done, at| {
+            let (table, to) = (at[0], at[1]);
             let left = e.b.ins().isub(depth, done);
             let most = e.int(some as i64);
             let count = e.b.ins().smin(left, most);
-            self.call_collect(e, Side::Right, last, start, (steps, count), across, rows);
+            let lanes = Offsets { table, count };
+            self.call_collect(e, collect, Piece { lanes, to: side_by_side, ..piece });
             let depth = Depth { from: done, count, number: done };
-            self.copy_right(e, rows, (1, some as i64), depth, to, last);
-            let steps = e.b.ins().iadd_imm_s(steps, (OFFSET * some) as i64);
-            vec![steps, e.b.ins().iadd_imm_s(to, some as i64 * step_bytes)]
+            self.copy_right(e, side_by_side, (1, some as i64), depth, to, last);
+            let table = e.b.ins().iadd_imm_s(table, (OFFSET * some) as i64);
+            vec![table, e.b.ins().iadd_imm_s(to, some_bytes)]
         });
     }
 
-    fn call_collect(
-        &self,
-        e: &mut Emitter,
-        side: Side,
-        last: bool,
-        start: ir::Value,
-        (lanes, count): (ir::Value, ir::Value),
-        (rows, number): (ir::Value, ir::Value),
-        to: ir::Value,
-    ) {
-        let along = if side == Side::Left { self.t.left_made } else { self.t.right_made };
-        let along = along.expect("the elements of this side are collected");
-        let collect = self.t.collect(side, along, last);
+    fn call_collect(&self, e: &mut Emitter, collect: Collect, piece: Piece) {
+        let Piece { start, lanes, rows, to } = piece;
         let this = |&&(part, _): &&(Part, _)| part == Part::Collect(collect);
         if let Some(&(_, function)) = self.parts.iter().find(this) {
-            e.b.ins().call(function, &[start, lanes, count, rows, number, to]);
+            let arguments = [start, lanes.table, lanes.count, rows.table, rows.count, to];
+            e.b.ins().call(function, &arguments);
             return;
         }
         let Collect { size, row_bytes, .. } = collect;
         let ty = if size == 8 { types::I64 } else { types::I32 };
-        let range = |e: &mut Emitter, end| Range { start: e.int(0), end, step: 1, nonempty: true };
-        let by_row = range(e, number);
-        e.count(by_row, &[rows, to], |e, _, at| {
+        let all = |e: &mut Emitter, of: Offsets| Range {
+            start: e.int(0),
+            end: of.count,
+            step: 1,
+            nonempty: true,
+        };
+        let range = all(e, rows);
+        e.count(range, &[rows.table, to], |e, _, at| {
             let (row, to) = (at[0], at[1]);
             let offset = e.b.ins().load(types::I64, plain(), row, 0);
             let from = e.b.ins().iadd(start, offset);
-            let by_lane = range(e, count);
-            e.count(by_lane, &[lanes, to], |e, _, at| {
+            let range = all(e, lanes);
+            e.count(range, &[lanes.table, to], |e, _, at| {
                 let (lane, to) = (at[0], at[1]);
                 let offset = e.b.ins().load(types::I64, plain(), lane, 0);
                 let from = e.b.ins().iadd(from, offset);

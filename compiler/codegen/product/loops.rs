@@ -175,16 +175,19 @@ impl Loops<'_> {
 
     fn pack_left(&self, e: &mut Emitter, batch: &Batch, rows: Panels, depth: Depth) {
         let size = self.t.size;
-        self.write_offsets(e, Side::Left, rows, depth);
+        if let First::Spread(start) = batch.left {
+            let tables = self.write_tables(e, Side::Left, start, rows, depth);
+            return e.each(rows.range(1), |e, panel| {
+                let to = self.packed_left(e, rows, panel);
+                self.collect(e, &tables, panel, to);
+            });
+        }
         e.each(rows.range(1), |e, panel| {
             let to = self.packed_left(e, rows, panel);
-            let (start, (row, column)) = match &batch.left {
-                First::Made(slots) => return self.make(e, Side::Left, slots, panel, depth, to),
-                First::Spread(start) => {
-                    return self.collect(e, Side::Left, *start, rows, panel, depth, to);
-                }
-                First::Stored(start, strides) => (*start, *strides),
-            };
+            if let First::Made(slots) = &batch.left {
+                return self.make(e, Side::Left, slots, panel, depth, to);
+            }
+            let (start, (row, column)) = batch.left.in_memory();
             let from = self.corner(e, start, panel, row * self.t.mr as i64, depth, column);
             self.full_or_edge(e, panel, self.t.m_panels, self.t.m_edge, |e, edge| {
                 let width = if edge { self.t.m_edge } else { self.t.mr };
@@ -217,11 +220,11 @@ impl Loops<'_> {
                 });
             }
             First::Spread(start) => {
-                self.write_offsets(e, Side::Right, columns, depth);
+                let tables = self.write_tables(e, Side::Right, *start, columns, depth);
                 return e.each(columns.range(1), |e, panel| {
                     let number = e.b.ins().isub(panel, columns.from);
                     let to = self.packed_right(e, number);
-                    self.collect(e, Side::Right, *start, columns, panel, depth, to);
+                    self.collect(e, &tables, panel, to);
                 });
             }
             First::Stored(start, strides) => (*start, *strides),

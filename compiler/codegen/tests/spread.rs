@@ -64,7 +64,7 @@ impl Conv {
         let out = maker.output(self.dtype, batch * m * n);
         let (b, ty) = (Builder::new(), Type::of(self.dtype));
         let sum = b.param(ty);
-        let sum = if m % 2 == 0 { sum } else { b.add(sum, b.f(ty, 0.5)) };
+        let sum = if m.is_multiple_of(2) { sum } else { b.add(sum, b.f(ty, 0.5)) };
         b.store(b.slot(self.dtype, Stride::Unit), sum);
         let strides: Vec<i64> = match batch {
             1 => vec![int(n), 1],
