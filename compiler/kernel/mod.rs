@@ -11,8 +11,8 @@
 //! each buffer is written before it is read; row buffers do not outlive a row.
 //!
 //! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `tile` cuts transposes,
-//! `border` writes the ends of rows with them, `plan` places buffers, `reference` executes programs naively, `text` prints and parses them;
-//! `codegen` emits them.
+//! `border` writes the ends of rows with them, `plan` places buffers, `reference` executes
+//! programs naively, `text` prints and parses them; `codegen` emits them.
 
 mod border;
 pub mod cost;

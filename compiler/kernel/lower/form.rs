@@ -172,8 +172,8 @@ impl<'c> Groups<'c> {
         unreachable!("operands that are copied in canonical order have a canonical form")
     }
 
-    /// Batches, rows, summed axes: a row-major left matrix; or a column-major one, if the result has
-    /// all rows in a row.
+    /// Batches, rows, summed axes: a row-major left matrix; or a column-major one, if all rows are
+    /// one axis of the result.
     fn left_layout(&self, left: &View, sum: &[usize], result: &View, dtype: DType) -> Layout {
         let c = self.contraction;
         let sum: Axes = sum.iter().map(|&i| c.left_sum[i]).collect();
