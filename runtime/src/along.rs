@@ -55,6 +55,7 @@ impl Running {
     }
 
     /// The next value of floats.
+    #[inline(always)]
     pub fn next(self, so_far: f64, x: f64) -> f64 {
         match self {
             Running::Sum => so_far + x,
@@ -74,6 +75,7 @@ impl Running {
     }
 
     /// The next value of integers, which wrap.
+    #[inline(always)]
     pub fn next_int(self, so_far: i64, x: i64) -> i64 {
         match self {
             Running::Sum => so_far.wrapping_add(x),
