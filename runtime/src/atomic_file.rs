@@ -2,8 +2,10 @@
 //!
 //! The bytes go to a temporary file in the same directory, are flushed to the disk, and the
 //! temporary file takes the name in one step. Where anything fails the temporary file is removed
-//! and what was there before stays as it was. Everything that `tensc` writes goes through here, but
-//! for the log of a run, which is appended to.
+//! and what was there before stays as it was. Where the system has files without a name, the
+//! temporary one gets a name when it is whole, so that a process that is stopped leaves nothing.
+//! Everything that `tensc` writes goes through here, but for the log of a run, which is appended
+//! to.
 //!
 //! Two things a Unix user expects are kept: a symbolic link is written *through*, and a device or
 //! a pipe (`/dev/stdout`) is written *to*, never replaced.
@@ -67,14 +69,28 @@ fn write_and_rename<E: From<io::Error>>(
     let directory = directory_of(target);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tensc-").suffix(".part");
-    // Opened here, so that a failure speaks of no path: the user knows the file by another name.
-    let open = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
-    let temporary = builder.make_in(&directory, open)?;
-    fill_and_flush(temporary.as_file(), fill)?;
-    if let Some(old) = before {
-        temporary.as_file().set_permissions(old.permissions())?;
-    }
-    temporary.as_file().sync_all()?;
+    let whole = |file: &File| -> Result<(), E> {
+        fill_and_flush(file, fill)?;
+        if let Some(old) = before {
+            file.set_permissions(old.permissions())?;
+        }
+        Ok(file.sync_all()?)
+    };
+    let temporary = match unnamed::create(&directory) {
+        Some(file) => {
+            whole(&file)?;
+            builder.make_in(&directory, |path| unnamed::name(&file, path))?.into_temp_path()
+        }
+        None => {
+            // Opened here, so that a failure speaks of no path: the user knows the file by another
+            // name.
+            let open =
+                |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+            let temporary = builder.make_in(&directory, open)?;
+            whole(temporary.as_file())?;
+            temporary.into_temp_path()
+        }
+    };
     temporary.persist(target).map_err(|e| e.error)?;
     // The new name must reach the disk too. Some file systems cannot sync a directory; the file
     // is whole all the same, so that is no failure.
@@ -82,6 +98,50 @@ fn write_and_rename<E: From<io::Error>>(
         let _ = handle.sync_all();
     }
     Ok(())
+}
+
+/// Files without a name.
+#[cfg(target_os = "linux")]
+mod unnamed {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::{Path, PathBuf};
+
+    /// A file in a directory that has no name; `None` where there is no such thing, or no way to
+    /// name it later.
+    pub fn create(directory: &Path) -> Option<File> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).custom_flags(libc::O_TMPFILE).open(directory);
+        file.ok().filter(|file| open_at(file).exists())
+    }
+
+    /// Gives a file a name that nothing has.
+    pub fn name(file: &File, path: &Path) -> io::Result<()> {
+        Ok(linkat(CWD, open_at(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    fn open_at(file: &File) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    }
+}
+
+/// Elsewhere there are none.
+#[cfg(not(target_os = "linux"))]
+mod unnamed {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    pub fn create(_: &Path) -> Option<File> {
+        None
+    }
+
+    pub fn name(_: &File, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A device or pipe gets its bytes only when all of them are known to be there.
@@ -135,6 +195,24 @@ mod tests {
         let path = dir.path().join("a.bin");
         write_atomically(&path, |out| out.write_all(&[7; 200_000])).unwrap();
         assert_eq!(fs::read(&path).unwrap(), vec![7; 200_000]);
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    /// A process that is stopped while it writes removes nothing.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn while_it_is_written_the_file_has_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        if unnamed::create(dir.path()).is_none() {
+            return;
+        }
+        write_atomically(&path, |out| {
+            out.write_all(&[7; 200_000])?;
+            assert!(names(dir.path()).is_empty());
+            io::Result::Ok(())
+        })
+        .unwrap();
         assert_eq!(names(dir.path()), ["a.bin"]);
     }
 
