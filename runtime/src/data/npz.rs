@@ -14,6 +14,8 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+const OTHER_PACKING: &str = "a member is packed in a way that is not read: store or deflate it";
+
 /// Those arrays whose names are `wanted`, in the order of the archive's directory.
 pub(super) fn load(
     input: &Input<'_>,
@@ -68,9 +70,18 @@ pub(super) fn write(out: &mut Aside<'_>, tensors: &[(&str, &Tensor)]) -> Result<
 
 fn said(origin: Origin<'_>, error: ZipError) -> DataError {
     match error {
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
+            origin.unsupported("its members are locked by a password")
+        }
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
+            origin.unsupported(OTHER_PACKING)
+        }
+        ZipError::Io(e) if e.kind() == io::ErrorKind::Unsupported => {
+            origin.unsupported(OTHER_PACKING)
+        }
         ZipError::Io(e) => origin.reading(e),
-        ZipError::UnsupportedArchive(what) => origin.unsupported(what),
-        other => origin.malformed(other.to_string()),
+        // The words of the archive's reader are about its own parts.
+        _ => origin.malformed("its directory of members is damaged, or cut off"),
     }
 }
 
