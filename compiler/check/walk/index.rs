@@ -6,7 +6,7 @@
 
 use super::comprehend::Form;
 use super::{Eval, Walk};
-use crate::check::builtin::checked;
+use crate::check::builtin::{checked, strictly_checked};
 use crate::check::value::{Leaf, SizeOrigin, SizeSource, Static, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
@@ -121,6 +121,14 @@ impl<'w> Walk<'w> {
                     let size = self.node_ty(x).shape[axis].clone();
                     let index = self.node(leaf);
                     let index = checked(self, index, &size, form.span)?;
+                    left.push(Item::Gather(index, form.span));
+                    views.push(None);
+                }
+                // What an arm does not take may be out of range, which a view may not.
+                Item::Form(form, leaf) if self.both_ways && self.may_leave(&form, x, axis) => {
+                    let size = self.node_ty(x).shape[axis].clone();
+                    let index = self.node(leaf);
+                    let index = strictly_checked(self, index, &size, form.span)?;
                     left.push(Item::Gather(index, form.span));
                     views.push(None);
                 }

@@ -252,6 +252,21 @@ impl<'w> Walk<'w> {
         })
     }
 
+    /// Whether a form may leave an axis, where it is known how far all its indices run.
+    pub(in crate::check::walk) fn may_leave(&self, form: &Form, x: NodeId, axis: usize) -> bool {
+        let range = |index: u32| {
+            let index = self.levels[index as usize].index.as_ref()?;
+            Some(index.range.as_ref()?.size.clone())
+        };
+        if form.terms.keys().any(|&index| range(index).is_none()) {
+            return false;
+        }
+        let size = self.node_ty(x).shape[axis].clone();
+        let (least, greatest) = form.bounds(&|index| range(index).expect("seen above"));
+        let room = size - greatest;
+        !(least.known().is_some_and(|n| n >= 0) && room.known().is_some_and(|n| n > 0))
+    }
+
     /// The node of the graph around that an input just brings in.
     pub(in crate::check::walk) fn imported_from(
         &self,
