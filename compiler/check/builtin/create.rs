@@ -4,7 +4,7 @@ use super::{Args, Builtin, Run};
 use crate::check::types::Type;
 use crate::check::value::{Callable, Lambda, Static, Value};
 use crate::check::walk::{Bound, Eval, Walk, steps};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::diag::{Span, codes};
 use crate::graph::fused::ReduceOp;
 use crate::graph::ops::Draw;
 use crate::graph::{Dim, MapOp, NodeId, Op, TensorType};
@@ -381,10 +381,7 @@ fn integers<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize, what: &str) -> Eval
 fn key_arg<'w>(w: &mut Walk<'w>, args: &Args<'w>, i: usize) -> Eval<NodeId> {
     let (value, at) = args.get(i);
     if let Value::Static(_) = value {
-        let text = w.text(at);
-        let message = "a key was expected here";
-        let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, message);
-        return Err(w.report(diagnostic.help(format!("make one from a seed: key({text})"))));
+        return Err(w.no_key(at));
     }
     integers(w, args, i, "a key")
 }

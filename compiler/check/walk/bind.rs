@@ -328,6 +328,7 @@ impl<'w> Walk<'w> {
             unknown |= value.is_error();
             let value = match value.is_error() {
                 true => Err(self.reported()),
+                false if is_written_number(arg, &value) && takes_key(param) => Err(self.no_key(at)),
                 false if param.is_static => self.static_argument(param, value, at),
                 // What an argument before this one would have told is not known.
                 false if unknown => Ok(value),
@@ -466,4 +467,17 @@ fn signature(name: &str, slots: &[Slot<'_>]) -> String {
     };
     let parameters: Vec<String> = slots.iter().map(parameter).collect();
     format!("it is {name}({})", parameters.join(", "))
+}
+
+/// Whether a known number was written as an argument. One that comes from outside may be a key.
+fn is_written_number(arg: &Argument<'_>, value: &Value<'_>) -> bool {
+    matches!((&arg.given, value), (Given::Written(_), Value::Static(_)))
+}
+
+/// Whether a parameter is declared to be one key.
+fn takes_key(param: &ast::Param) -> bool {
+    let Some(ast::TypeKind::Named { path, args }) = param.ty.as_ref().map(|ty| &ty.kind) else {
+        return false;
+    };
+    args.is_empty() && path.as_name().is_some_and(|name| name.name == "key")
 }

@@ -300,6 +300,13 @@ impl<'w> Walk<'w> {
         lacks_an_axis(&one.shape, &other.shape).then(|| format!("{open}, keep = true)"))
     }
 
+    /// A number that is known stands where a key must.
+    pub(crate) fn no_key(&mut self, at: Span) -> Reported {
+        let text = self.text(at);
+        let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, "a key was expected here");
+        self.report(diagnostic.help(format!("make one from a seed: key({text})")))
+    }
+
     /// What is written behind a place.
     pub(crate) fn text_after(&self, span: Span) -> &str {
         &self.sources.get(span.source).text[span.end as usize..]

@@ -49,8 +49,14 @@ impl<'w> Walk<'w> {
         for (i, (field, init)) in def.decl.fields.iter().zip(&inits).enumerate() {
             let all = bindings.or(&hints);
             let ty = self.try_ground(def.module, &all, &field.ty).ok();
+            // What nothing has told yet is asked to be as by default.
+            let asked = || {
+                let known = all.clone().or_default(&def.decl.generics);
+                self.try_ground(def.module, &known, &field.ty).ok()
+            };
+            let asked = ty.clone().or_else(asked);
             let (value, at) = match (init, &rest) {
-                (Some(init), _) => (self.expr(&init.value, ty.as_ref()), init.value.span),
+                (Some(init), _) => (self.expr(&init.value, asked.as_ref()), init.value.span),
                 (None, Some((Value::Struct(other, _, values), at))) if *other == id => {
                     (values[i].clone(), *at)
                 }
@@ -77,7 +83,7 @@ impl<'w> Walk<'w> {
         if failed {
             return Err(self.reported());
         }
-        let all = bindings.or(&hints);
+        let all = bindings.or(&hints).or_default(&def.decl.generics);
         let args = self.all_bound(&all, &def.decl.name.name, path.span)?;
         let values: Vec<Value<'w>> = values.into_iter().flatten().collect();
         Ok(Value::Struct(id, args.into(), values.into()))
