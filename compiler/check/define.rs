@@ -7,7 +7,7 @@
 
 use super::Given;
 use super::typed::{Function, Tree};
-use super::types::{Bindings, Generic, Type, Unifier};
+use super::types::{Bindings, Generic, Instance, Type, Unifier, is_stack, stack_args};
 use super::value::{Callable, Leaf, SizeOrigin, Static, Value};
 use super::walk::{Argument, Declared, Eval, Reported, Walk, without_dead_nodes};
 use super::world::{DTypeBound, FnDef, FnId, GenericSort, ModuleId};
@@ -168,6 +168,11 @@ fn type_of(
             };
             Some(Type::Record(types.iter().map(part).collect::<Option<_>>()?))
         }
+        (ast::TypeKind::Named { path, args }, _) if is_stack(path) => {
+            let (_, one) = stack_args(args, ty.span).ok()?;
+            let (size, tree) = unstacked(tree)?;
+            Some(type_of(walk, module, &one, &tree)?.stacked(&size))
+        }
         (ast::TypeKind::Named { path, .. }, Tree::Record { fields, .. }) => {
             let Some(id) = walk.world.resolve_struct(module, path) else {
                 // A file with the name of its only tensor stands for that.
@@ -183,10 +188,22 @@ fn type_of(
             }
             let bindings = bindings.or_default(&inner.decl.generics);
             let args: Option<Vec<Generic>> = bindings.0.into_iter().map(|b| b.value).collect();
-            Some(Type::Struct(id, args?.into()))
+            Some(Type::Struct(Instance::new(id, args?)))
         }
         _ => None,
     }
+}
+
+/// How many a tree is a stack of, and the types of the leaves of one.
+fn unstacked(tree: &Tree<TensorType>) -> Option<(Dim, Tree<TensorType>)> {
+    let mut sizes: Vec<Dim> = Vec::new();
+    let one = tree.try_map(&mut |ty: &TensorType| {
+        let (size, rest) = ty.shape.split_first()?;
+        sizes.push(size.clone());
+        Some(TensorType::new(ty.dtype, rest.iter().cloned()))
+    })?;
+    let size = sizes.first()?.clone();
+    sizes.iter().all(|other| *other == size).then_some((size, one))
 }
 
 /// Names for a function's sizes, samples for the rest; `where` ties sizes together.
@@ -364,8 +381,8 @@ pub(crate) fn value_tree<'w>(walk: &Walk<'w>, value: &Value<'w>) -> Option<Tree<
             let field = |(n, v): &(String, Value<'w>)| Some((n.clone(), value_tree(walk, v)?));
             Tree::Record { name: None, fields: fields.iter().map(field).collect::<Option<_>>()? }
         }
-        Value::Struct(def, _, parts) => {
-            let decl = &walk.world.structure(*def).decl;
+        Value::Struct(of, parts) => {
+            let decl = &walk.world.structure(of.def).decl;
             let field = |(f, v): (&ast::StructField, &Value<'w>)| {
                 Some((f.name.name.clone(), value_tree(walk, v)?))
             };
@@ -418,8 +435,8 @@ fn tree_of<'w>(
                     .map(|(n, v)| Some((n.clone(), types(walk, graph, v)?)))
                     .collect::<Option<_>>()?,
             },
-            Value::Struct(def, _, parts) => {
-                let decl = &walk.world.structure(*def).decl;
+            Value::Struct(of, parts) => {
+                let decl = &walk.world.structure(of.def).decl;
                 Tree::Record {
                     name: Some(decl.name.name.clone()),
                     fields: decl

@@ -55,6 +55,21 @@ impl<T> Tree<T> {
         walk(self, root.to_string(), &mut out);
         out
     }
+
+    /// The tree of the images of its leaves; `None` where a leaf has none.
+    pub(crate) fn try_map<U>(&self, f: &mut dyn FnMut(&T) -> Option<U>) -> Option<Tree<U>> {
+        Some(match self {
+            Tree::Leaf(leaf) => Tree::Leaf(f(leaf)?),
+            Tree::Tuple(items) => {
+                Tree::Tuple(items.iter().map(|item| item.try_map(f)).collect::<Option<_>>()?)
+            }
+            Tree::Record { name, fields } => {
+                let field = |(n, part): &(String, Tree<T>)| Some((n.clone(), part.try_map(f)?));
+                let fields = fields.iter().map(field).collect::<Option<_>>()?;
+                Tree::Record { name: name.clone(), fields }
+            }
+        })
+    }
 }
 
 /// A pure function at given element types and ranks, over named sizes.

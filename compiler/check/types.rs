@@ -5,14 +5,16 @@
 //! and `unify` finds the bindings that make it a given type. Nothing here reports: callers turn a
 //! [`Mismatch`] into a diagnostic that knows the place.
 
+mod stack;
 mod unify;
 
+use stack::STACK;
+pub(crate) use stack::{Instance, is_stack, stack_args};
 pub(crate) use unify::Unifier;
 
 use super::world::{Def, GenericSort, StructId, World, default_of};
 use crate::graph::{Dim, TensorType};
 use crate::syntax::ast;
-use std::rc::Rc;
 use tensc_runtime::DType;
 
 /// The type of a value.
@@ -20,8 +22,8 @@ use tensc_runtime::DType;
 pub(crate) enum Type {
     /// A tensor; a scalar has rank 0.
     Tensor(TensorType),
-    /// A struct with its arguments.
-    Struct(StructId, Rc<[Generic]>),
+    /// A struct.
+    Struct(Instance),
     /// `(A, B)`
     Tuple(Vec<Type>),
     /// `{ a: A }`
@@ -54,7 +56,11 @@ impl Type {
             |types: &[Type]| types.iter().map(|t| t.show(world)).collect::<Vec<_>>().join(", ");
         match self {
             Type::Tensor(ty) => ty.to_string(),
-            Type::Struct(def, args) => {
+            Type::Struct(of) if !of.lanes.is_empty() => {
+                let one = Type::Struct(of.one()).show(world);
+                of.lanes.iter().rev().fold(one, |ty, size| format!("stack[{size}, {ty}]"))
+            }
+            Type::Struct(Instance { def, args, .. }) => {
                 let decl = &world.structure(*def).decl;
                 let name = &decl.name.name;
                 // What is as by default goes without saying.
@@ -225,6 +231,10 @@ impl TypeScope<'_, '_> {
             Head::OpenDType(name) | Head::OpenTree(name) => Err(Mismatch::Open(name)),
             Head::Tree(ty) if args.is_empty() => Ok(ty),
             Head::Tree(_) => Err(Mismatch::Malformed(span, format!("`{path}` takes no sizes"))),
+            Head::Stack => {
+                let (size, ty) = stack_args(args, span)?;
+                Ok(self.ground(&ty)?.stacked(&self.axis_size(size)?))
+            }
             Head::Struct(def) => {
                 let sorts = &self.world.structure(def).sorts;
                 let groups = self.split_args(def, args, span)?;
@@ -234,7 +244,7 @@ impl TypeScope<'_, '_> {
                 };
                 let args: Vec<Generic> =
                     sorts.iter().zip(groups).map(ground).collect::<Result<_, _>>()?;
-                Ok(Type::Struct(def, args.into()))
+                Ok(Type::Struct(Instance::new(def, args)))
             }
         }
     }
@@ -401,8 +411,10 @@ impl TypeScope<'_, '_> {
             if let Some(dtype) = DType::from_name(&name.name) {
                 return Ok(Head::Tensor(dtype));
             }
-            if name.name == "key" {
-                return Ok(Head::Key);
+            match name.name.as_str() {
+                "key" => return Ok(Head::Key),
+                STACK => return Ok(Head::Stack),
+                _ => {}
             }
         }
         match self.world.resolve(self.module, path) {
@@ -421,6 +433,7 @@ enum Head {
     OpenTree(String),
     Struct(StructId),
     Key,
+    Stack,
 }
 
 /// What was written for a generic parameter of a struct.

@@ -4,8 +4,8 @@
 //! known to the compiler: trees of tensors, sizes, flags, text, functions.
 
 use super::typed::SlotId;
-use super::types::{Bindings, Generic, Type};
-use super::world::{FnId, ModuleId, StructId};
+use super::types::{Bindings, Generic, Instance, Type};
+use super::world::{FnId, ModuleId};
 use crate::diag::Span;
 use crate::graph::{Dim, MapOp, NodeId};
 use crate::syntax::ast;
@@ -40,7 +40,7 @@ pub(crate) enum Value<'w> {
     /// `{ a: x }` from data.
     Record(Rc<[(String, Value<'w>)]>),
     /// A struct.
-    Struct(StructId, Rc<[Generic]>, Rc<[Value<'w>]>),
+    Struct(Instance, Rc<[Value<'w>]>),
     /// What can be called.
     Function(Rc<Callable<'w>>),
     /// A file; only its members are values.
@@ -214,7 +214,7 @@ impl<'w> Value<'w> {
     pub(crate) fn is_error(&self) -> bool {
         match self {
             Value::Error => true,
-            Value::Tuple(items) | Value::Struct(_, _, items) => items.iter().any(Value::is_error),
+            Value::Tuple(items) | Value::Struct(_, items) => items.iter().any(Value::is_error),
             Value::Record(fields) => fields.iter().any(|(_, v)| v.is_error()),
             Value::List(items) => items.iter().any(|(v, _)| v.is_error()),
             Value::Unit
@@ -230,10 +230,19 @@ impl<'w> Value<'w> {
         matches!(self, Value::Struct(..) | Value::Tuple(_) | Value::Record(_))
     }
 
+    /// The parts of a tuple or list, which numbers name.
+    pub(crate) fn numbered(&self) -> Vec<&Value<'w>> {
+        match self {
+            Value::Tuple(items) => items.iter().collect(),
+            Value::List(items) => items.iter().map(|(item, _)| item).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The parts of a tree in order, with their names; none for a leaf.
     pub(crate) fn children(&self) -> Vec<&Value<'w>> {
         match self {
-            Value::Tuple(items) | Value::Struct(_, _, items) => items.iter().collect(),
+            Value::Tuple(items) | Value::Struct(_, items) => items.iter().collect(),
             Value::Record(fields) => fields.iter().map(|(_, v)| v).collect(),
             _ => Vec::new(),
         }
@@ -243,12 +252,21 @@ impl<'w> Value<'w> {
     pub(crate) fn with_children(&self, parts: Vec<Value<'w>>) -> Value<'w> {
         match self {
             Value::Tuple(_) => Value::Tuple(parts.into()),
-            Value::Struct(def, args, _) => Value::Struct(*def, args.clone(), parts.into()),
+            Value::Struct(of, _) => Value::Struct(of.clone(), parts.into()),
             Value::Record(fields) => {
                 let named = fields.iter().zip(parts).map(|((n, _), v)| (n.clone(), v));
                 Value::Record(named.collect())
             }
             leaf => leaf.clone(),
+        }
+    }
+
+    /// The same tree for leaves that have one more axis in front, of this size.
+    pub(crate) fn stacked(&self, size: &Dim) -> Value<'w> {
+        let parts = self.children().into_iter().map(|part| part.stacked(size)).collect();
+        match self.with_children(parts) {
+            Value::Struct(of, parts) => Value::Struct(of.stacked(size), parts),
+            other => other,
         }
     }
 
@@ -297,7 +315,7 @@ impl<'w> Value<'w> {
             Value::Record(fields) => {
                 Type::Record(fields.iter().map(|(n, v)| (n.clone(), v.ty(tensor))).collect())
             }
-            Value::Struct(def, args, _) => Type::Struct(*def, args.clone()),
+            Value::Struct(of, _) => Type::Struct(of.clone()),
             Value::Function(_) => Type::Function,
             Value::Module(_) => Type::Static("a module"),
             Value::Unit | Value::Error => Type::Unit,

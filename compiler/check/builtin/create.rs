@@ -35,7 +35,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "eye" ["n", "columns?", "dtype?"], "1 on the diagonal and 0 elsewhere: the identity matrix, or one of other columns; `eye(n, dtype)` too.", eye;
         "key" ["seed"], "The key of random draws that a seed names; of a tensor of seeds, keys.", key;
         "fold_in" ["key", "data"], "The key that an integer selects under a key.", fold_in;
-        "split" ["key", "count?"], "So many independent keys from one (2), as a tuple; as a tensor where the declared type is one: `key[8]`.", split;
+        "split" ["key", "count?"], "So many independent keys from one (2): `let (a, b) = split(k)`, or `key[8]`, which `vmap` and `scan` go along.", split;
         "uniform" ["key", "shape", "low?", "high?", "dtype?"], "Draws uniform in [0, 1), or between two bounds; for a tensor of keys, for each.", uniform;
         "normal" ["key", "shape", "dtype?"], "Draws from the standard normal distribution.", normal;
         "bits" ["key", "shape"], "Random integers (i64), all 64 bits of them.", bits;
@@ -403,32 +403,34 @@ fn fold_in<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 
 fn split<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     let key = key_arg(w, args, 0)?;
-    let count = if args.given(1).is_some() { w.int_arg(args, 1)? } else { 2 };
+    let count = match (args.given(1), &args.want) {
+        (Some((value, at)), _) => w.as_dim(value, at)?,
+        // A declared type, `key[8]`, says how many.
+        (None, Some(Type::Tensor(ty))) if ty.rank() == 1 => ty.shape[0].clone(),
+        (None, _) => Dim::Const(2),
+    };
+    let keys = w.node_ty(key).shape.clone();
+    let Dim::Const(count) = count else {
+        let shape: Vec<Dim> = std::iter::once(count).chain(keys).collect();
+        let dtype = DType::I64;
+        let op = Op::Iota { dtype, shape: shape.iter().cloned().collect(), axis: 0 };
+        let numbers = w.add(op, &[], args.span)?;
+        let key = w.stretch(key, &shape, args.span)?;
+        let node = w.add(Op::FoldKey, &[key, numbers], args.span)?;
+        return Ok(w.tensor(node));
+    };
     if !(1..=1024).contains(&count) {
         let message = "a key can be split into 1 to 1024 keys at once";
         return Err(w.error(codes::BAD_ARGUMENTS, args.get(1).1, message));
     }
-    let keys = w.node_ty(key).shape.clone();
     let mut parts = Vec::new();
     for i in 0..count {
         let data = w.constant(Scalar::new(i), args.span);
         let data = w.stretch(data, &keys, args.span)?;
         let node = w.add(Op::FoldKey, &[key, data], args.span)?;
-        parts.push(w.tensor(node));
+        parts.push((w.tensor(node), args.span));
     }
-    // Keys of one declared type, `key[8]`, stand along an axis of it.
-    if let (Some(Type::Tensor(ty)), []) = (&args.want, &keys[..])
-        && ty.rank() == 1
-    {
-        let rows = parts.iter().filter_map(|part| w.leaf_node(part)).collect::<Vec<_>>();
-        let mut ones = Vec::with_capacity(rows.len());
-        for row in rows {
-            ones.push(w.reshape(row, [Dim::Const(1)], args.span)?);
-        }
-        let node = w.add(Op::Concat(0), &ones, args.span)?;
-        return Ok(w.tensor(node));
-    }
-    Ok(Value::tuple(parts))
+    Ok(Value::List(parts.into()))
 }
 
 fn draw<'w>(w: &mut Walk<'w>, args: &Args<'w>, draw: Draw, dtype: DType) -> Eval<NodeId> {

@@ -24,7 +24,7 @@ pub(super) fn rows() -> Vec<Builtin> {
         "squeeze" ["x", "axis?"], "Without axes of size 1: all of them, or those listed.", squeeze;
         "broadcast_to" ["x", "shape"], "Repeated to a shape, by the rule of broadcasting.", broadcast_to;
         "concat" ["parts", "axis?"], "Tensors one after another along an axis (0).", concat;
-        "stack" ["parts", "axis?"], "Tensors of one type along a new axis (0).", stack;
+        "stack" ["parts", "axis?"], "Tensors of one type along a new axis (0); structs of one type as a stack of them.", stack;
         "flip" ["x", "axis?"], "Reversed along axes, or along all.", flip;
         "pad" ["x", "low", "high", "value?", "interior?", "mode?"],
             "Surrounded by a value (0), so many before and after along each axis, and between neighbours; or by \"reflect\", \"edge\" or \"wrap\".", pad;
@@ -214,7 +214,8 @@ fn broadcast_to<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 /// The tensors of a list, of one element type.
-fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Vec<(NodeId, Span)>> {
+/// The parts of a list or tuple, of which there is one at least.
+fn items<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Vec<(Value<'w>, Span)>> {
     let (value, at) = args.get(0);
     let items: Vec<(Value<'w>, Span)> = match value {
         Value::List(items) => items.to_vec(),
@@ -224,6 +225,11 @@ fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Vec<(NodeId, Span)>> {
     if items.is_empty() {
         return Err(w.error(codes::BAD_ARGUMENTS, at, "there is nothing to join"));
     }
+    Ok(items)
+}
+
+fn parts<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Vec<(NodeId, Span)>> {
+    let items = items(w, args)?;
     let want = items.iter().find_map(|(v, _)| w.strong_dtype(v));
     items.iter().map(|(v, at)| Ok((w.to_tensor(v, want, *at)?, *at))).collect()
 }
@@ -257,6 +263,10 @@ fn concat<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
 }
 
 fn stack<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
+    let items = items(w, args)?;
+    if items[0].0.is_tree() {
+        return stack_trees(w, args, &items);
+    }
     let parts = parts(w, args)?;
     let first = w.node_ty(parts[0].0).clone();
     let axis = match args.given(1) {
@@ -268,6 +278,42 @@ fn stack<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {
     };
     let node = w.stack(&parts, axis, args.span)?;
     Ok(w.tensor(node))
+}
+
+/// Trees of one type, leaf by leaf along a new axis in front.
+fn stack_trees<'w>(
+    w: &mut Walk<'w>,
+    args: &Args<'w>,
+    items: &[(Value<'w>, Span)],
+) -> Eval<Value<'w>> {
+    if let Some((axis, at)) = args.given(1)
+        && w.known_i64(axis, at)? != 0
+    {
+        return Err(w.error(codes::BAD_AXIS, at, "structs are stacked along axis 0"));
+    }
+    let first = w.strengthen(&items[0].0, items[0].1)?;
+    let ty = w.ty(&first);
+    let mut columns: Vec<Vec<(NodeId, Span)>> = Vec::new();
+    for (value, at) in items {
+        let value = w.coerce(value, &ty, *at, None)?;
+        let mut leaf = 0;
+        value.map_leaves(&mut |part| {
+            let node = w.to_tensor(part, None, *at)?;
+            if leaf == columns.len() {
+                columns.push(Vec::new());
+            }
+            columns[leaf].push((node, *at));
+            leaf += 1;
+            Ok(part.clone())
+        })?;
+    }
+    let mut columns = columns.into_iter();
+    let stacked = first.map_leaves(&mut |_| {
+        let column = columns.next().expect("one for each leaf");
+        let node = w.stack(&column, 0, args.span)?;
+        Ok(w.tensor(node))
+    })?;
+    Ok(stacked.stacked(&Dim::Const(items.len() as i64)))
 }
 
 fn flip<'w>(w: &mut Walk<'w>, args: &Args<'w>) -> Eval<Value<'w>> {

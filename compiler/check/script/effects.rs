@@ -114,8 +114,8 @@ impl<'w> Walk<'w> {
                 }
                 append(text, if parts.len() == 1 { ",)" } else { ")" });
             }
-            Value::Struct(def, _, parts) => {
-                let decl = &self.world.structure(*def).decl;
+            Value::Struct(of, parts) => {
+                let decl = &self.world.structure(of.def).decl;
                 append(text, &format!("{} {{ ", decl.name.name));
                 for (i, (field, part)) in decl.fields.iter().zip(parts.iter()).enumerate() {
                     let comma = if i == 0 { "" } else { ", " };

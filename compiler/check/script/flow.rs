@@ -1,7 +1,7 @@
 //! The statements of `main`: loops, branches, and what interrupts a region.
 
 use crate::check::typed::{SlotId, Step};
-use crate::check::types::{Generic, Type};
+use crate::check::types::{Generic, Instance, Type};
 use crate::check::value::{Callable, Leaf, SizeSource, Static, Value};
 use crate::check::walk::{Eval, Slot, Walk};
 use crate::diag::{Diagnostic, Span, codes};
@@ -329,12 +329,18 @@ impl<'w> Walk<'w> {
         });
         // A struct's type says how many rows it has.
         let batch = match batch {
-            Value::Struct(def, args, parts) => {
+            Value::Struct(of, parts) => {
+                let batch = |size: &Dim| match size == rows {
+                    true => Dim::var(dim.clone()),
+                    false => size.clone(),
+                };
                 let fewer = |arg: &Generic| match arg {
-                    Generic::Dim(d) if d == rows => Generic::Dim(Dim::var(dim.clone())),
+                    Generic::Dim(size) => Generic::Dim(batch(size)),
                     other => other.clone(),
                 };
-                Value::Struct(def, args.iter().map(fewer).collect(), parts)
+                let args = of.args.iter().map(fewer).collect();
+                let lanes = of.lanes.iter().map(batch).collect();
+                Value::Struct(Instance { def: of.def, args, lanes }, parts)
             }
             other => other,
         };

@@ -240,8 +240,8 @@ impl<'w> Walk<'w> {
             {
                 all.push((path.to_string(), *node));
             }
-            Value::Struct(def, _, parts) => {
-                let fields = &self.world.structure(*def).decl.fields;
+            Value::Struct(of, parts) => {
+                let fields = &self.world.structure(of.def).decl.fields;
                 for (field, part) in fields.iter().zip(parts.iter()) {
                     let below = format!("{path}.{}", field.name.name);
                     self.moving(&below, part, frozen || field.frozen, all);

@@ -264,8 +264,8 @@ impl<'w> Walk<'w> {
                     self.each_leaf(&below(name), part, f);
                 }
             }
-            Value::Struct(def, _, parts) => {
-                let fields = &self.world.structure(*def).decl.fields;
+            Value::Struct(of, parts) => {
+                let fields = &self.world.structure(of.def).decl.fields;
                 for (field, part) in fields.iter().zip(parts.iter()) {
                     self.each_leaf(&below(&field.name.name), part, f);
                 }

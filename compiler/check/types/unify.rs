@@ -1,7 +1,10 @@
 //! Matching a written type against one: the bindings that make them equal.
 
 use super::super::world::{DTypeBound, GenericSort, ModuleId, World};
-use super::{Binding, Bindings, Generic, Group, Head, Mismatch, Type, TypeScope, as_dim, as_path};
+use super::{
+    Binding, Bindings, Generic, Group, Head, Instance, Mismatch, Type, TypeScope, as_dim, as_path,
+    stack_args,
+};
 use crate::graph::{Dim, DimVar};
 use crate::syntax::ast;
 use tensc_runtime::DType;
@@ -157,7 +160,22 @@ impl<'a, 'w> Unifier<'a, 'w> {
                 binding.value = Some(Generic::Tree(actual.clone()));
                 Ok(())
             }
-            (Head::Struct(def), Type::Struct(found, actual)) if def == *found => {
+            (Head::Stack, actual) => {
+                let (size, ty) = stack_args(args, span)?;
+                let uneven = || actual.uneven().map_or(Mismatch::Kind, Mismatch::Tree);
+                let (found, one) = actual.unstacked().ok_or_else(uneven)?;
+                let result = self.unify_dim(size, &found, 0);
+                // What differs in one is an axis further on in the stack.
+                let before = self.deferred.len();
+                let inner = self.unify(&ty, &one).map_err(Mismatch::in_stack);
+                for (.., axis) in &mut self.deferred[before..] {
+                    *axis = axis.saturating_add(1);
+                }
+                result.and(inner)
+            }
+            (Head::Struct(def), Type::Struct(Instance { def: found, args: actual, lanes }))
+                if def == *found && lanes.is_empty() =>
+            {
                 let groups = self.scope().split_args(def, args, span)?;
                 for (group, actual) in groups.into_iter().zip(actual.iter()) {
                     match group {

@@ -171,6 +171,9 @@ impl<'w> Walk<'w> {
         match value {
             Value::Error => Err(self.reported()),
             Value::Tuple(items) if items.len() == count => Ok(items.to_vec()),
+            Value::List(items) if items.len() == count => {
+                Ok(items.iter().map(|(item, _)| item.clone()).collect())
+            }
             Value::Tuple(items) => {
                 let message = format!("{count} names for a tuple of {}", items.len());
                 Err(self.error(codes::TYPE_MISMATCH, span, message))

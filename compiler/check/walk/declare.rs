@@ -4,7 +4,7 @@
 //! argument.
 
 use super::{Eval, Walk};
-use crate::check::types::{Bindings, Generic, Mismatch, Type};
+use crate::check::types::{Bindings, Generic, Mismatch, Type, TypeScope, is_stack, stack_args};
 use crate::check::value::{Leaf, SizeSource, Value};
 use crate::check::world::ModuleId;
 use crate::diag::Span;
@@ -89,6 +89,24 @@ impl<'w> Walk<'w> {
             ast::TypeKind::Fn { .. } => {
                 Err(Mismatch::Malformed(ty.span, "a function cannot come from outside".to_string()))
             }
+            ast::TypeKind::Named { path: head, args } if is_stack(head) => {
+                let (size, one) = stack_args(args, ty.span)?;
+                let axis = source_of(size, around, ty.span, path);
+                let scope = TypeScope {
+                    world: self.world,
+                    module: around.module,
+                    bindings: around.bindings,
+                };
+                let size = scope.axis_size(size)?;
+                let mut stacked = |walk: &mut Self, leaf: Declared| {
+                    let shape = std::iter::once(&size).chain(&leaf.ty.shape).cloned();
+                    let ty = TensorType::new(leaf.ty.dtype, shape);
+                    let sources = std::iter::once(Some(axis.clone())).chain(leaf.sources).collect();
+                    make(walk, Declared { ty, sources, ..leaf })
+                };
+                let one = self.declared(path, &one, around, span, &mut stacked)?;
+                Ok(one.stacked(&size))
+            }
             ast::TypeKind::Named { args, .. } => {
                 match self.try_ground(around.module, around.bindings, ty)? {
                     Type::Tensor(tensor) => {
@@ -97,7 +115,8 @@ impl<'w> Walk<'w> {
                             Declared { path: path.to_string(), ty: tensor, sources, span };
                         Ok(Value::Tensor(make(self, declared)))
                     }
-                    Type::Struct(def, generics) => {
+                    Type::Struct(of) if of.lanes.is_empty() => {
+                        let (def, generics) = (of.def, &of.args);
                         let decl = &self.world.structure(def).decl;
                         let sorts = &self.world.structure(def).sorts;
                         let mut inner = Bindings::open(&decl.generics, sorts);
@@ -118,7 +137,7 @@ impl<'w> Walk<'w> {
                             let path = below(&field.name.name);
                             parts.push(self.declared(&path, &field.ty, &around, span, make)?);
                         }
-                        Ok(Value::Struct(def, generics, parts.into()))
+                        Ok(Value::Struct(of, parts.into()))
                     }
                     other => Ok(self.tree_leaves(path, &other, span, make)),
                 }
@@ -152,20 +171,19 @@ impl<'w> Walk<'w> {
                 };
                 Value::Record(fields.iter().map(part).collect())
             }
-            Type::Struct(def, generics) => {
-                let def_id = *def;
-                let structure = self.world.structure(def_id);
+            Type::Struct(of) => {
+                let structure = self.world.structure(of.def);
                 let mut bindings = Bindings::open(&structure.decl.generics, &structure.sorts);
-                for (binding, value) in bindings.0.iter_mut().zip(generics.iter()) {
+                for (binding, value) in bindings.0.iter_mut().zip(of.args.iter()) {
                     binding.value = Some(value.clone());
                 }
                 let part = |f: &ast::StructField| {
                     let ty = self.try_ground(structure.module, &bindings, &f.ty);
-                    let ty = ty.unwrap_or(Type::Unit);
+                    let ty = of.field(ty.unwrap_or(Type::Unit));
                     self.tree_leaves(&format!("{path}.{}", f.name.name), &ty, span, make)
                 };
                 let parts = structure.decl.fields.iter().map(part).collect();
-                Value::Struct(def_id, generics.clone(), parts)
+                Value::Struct(of.clone(), parts)
             }
             Type::Unit | Type::Function | Type::Static(_) => Value::Unit,
         }

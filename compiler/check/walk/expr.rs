@@ -265,8 +265,8 @@ impl<'w> Walk<'w> {
         let fields: Vec<&str> = match base {
             Value::Error => return Err(self.reported()),
             Value::Module(module) => return self.member(*module, name),
-            Value::Struct(def, _, values) => {
-                let decl = &self.world.structure(*def).decl;
+            Value::Struct(of, values) => {
+                let decl = &self.world.structure(of.def).decl;
                 if let Some(i) = decl.fields.iter().position(|f| f.name.name == name.name) {
                     return Ok(values[i].clone());
                 }
@@ -278,14 +278,13 @@ impl<'w> Walk<'w> {
                 }
                 values.iter().map(|(n, _)| n.as_str()).collect()
             }
-            Value::Tuple(values) => {
-                let found = name.name.parse::<usize>().ok().and_then(|i| values.get(i));
-                if let Some(value) = found {
+            other => {
+                let position = name.name.parse::<usize>().ok();
+                if let Some(value) = position.and_then(|i| other.numbered().into_iter().nth(i)) {
                     return Ok(value.clone());
                 }
                 Vec::new()
             }
-            _ => Vec::new(),
         };
         let (ty, text) = (self.show(base), self.text(base_span));
         let message = format!("`{text}` has no field `{}`", name.name);

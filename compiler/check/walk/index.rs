@@ -46,9 +46,7 @@ impl<'w> Walk<'w> {
             return Ok(part);
         }
         if base.is_tree() {
-            let found = self.show(base);
-            let message = format!("{found} has fields, not axes: it cannot be indexed");
-            return Err(self.error(codes::BAD_INDEX, base_span, message));
+            return self.index_stack(base, base_span, args, span);
         }
         let x = self.to_tensor(base, None, base_span)?;
         let ty = self.node_ty(x).clone();
@@ -205,18 +203,17 @@ impl<'w> Walk<'w> {
         args: &'w [ast::IndexArg],
     ) -> Eval<Option<Value<'w>>> {
         let (ast::IndexArg::Expr(expr), 1) = (&args[0], args.len()) else { return Ok(None) };
-        let parts: Vec<Value<'w>> = match base {
-            Value::List(items) => items.iter().map(|(v, _)| v.clone()).collect(),
-            Value::Tuple(items) => items.to_vec(),
-            _ => return Ok(None),
-        };
+        if !matches!(base, Value::List(_) | Value::Tuple(_)) {
+            return Ok(None);
+        }
+        let parts = base.numbered();
         let Value::Static(Static::Dim(Dim::Const(n))) = self.expr(expr, None) else {
             return Ok(None);
         };
         let len = parts.len() as i64;
         let at = if n < 0 { n + len } else { n };
         match usize::try_from(at).ok().and_then(|i| parts.get(i)) {
-            Some(part) => Ok(Some(part.clone())),
+            Some(&part) => Ok(Some(part.clone())),
             None => {
                 let message = format!("there is no element {n}: there are {len}");
                 Err(self.error(codes::BAD_INDEX, expr.span, message))

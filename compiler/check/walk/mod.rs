@@ -28,6 +28,7 @@ mod product;
 mod report;
 mod scan;
 mod slice;
+mod stack;
 mod structs;
 mod transform;
 mod weak;

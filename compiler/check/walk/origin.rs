@@ -1,6 +1,8 @@
 //! Where the size of an axis comes from: back through the operations to what was written.
 
 use super::Walk;
+use super::transform::leaves;
+use crate::check::types::{is_stack, stack_args};
 use crate::check::value::{SizeOrigin, SizeSource, Value};
 use crate::graph::{Dim, NodeId, Op};
 use crate::syntax::ast;
@@ -189,18 +191,26 @@ impl<'w> Walk<'w> {
                 .find_map(|(f, (_, v))| self.axis_named(&f.ty, v, name)),
             (ast::TypeKind::Named { args, .. }, Value::Tensor(leaf)) => {
                 let at = args.iter().position(|arg| is_name(arg, name))?;
-                let packs = |args: &[ast::GenericArg]| args.iter().any(is_pack);
                 let node = self.node(*leaf);
                 let rank = self.node_ty(node).rank();
-                let axis = match packs(&args[..at]) {
-                    false => at,
-                    true => (rank + at).checked_sub(args.len())?,
+                // A stack has more axes than are written, in front.
+                let axis = match args[at..].iter().any(is_pack) {
+                    true => at,
+                    false => (rank + at).checked_sub(args.len())?,
                 };
                 (axis < rank).then_some((node, axis))
             }
-            (ast::TypeKind::Named { args, .. }, Value::Struct(def, _, parts)) => {
+            (ast::TypeKind::Named { path, args }, Value::Struct(of, parts)) => {
+                if is_stack(path) {
+                    let (size, one) = stack_args(args, ty.span).ok()?;
+                    let names = matches!(&size.kind, ast::DimKind::Name(n) if n == name);
+                    return match names {
+                        true => leaves(value).first().map(|leaf| (self.node(*leaf), 0)),
+                        false => self.axis_named(&one, value, name),
+                    };
+                }
                 let at = args.iter().position(|arg| is_name(arg, name))?;
-                let decl = &self.world.structure(*def).decl;
+                let decl = &self.world.structure(of.def).decl;
                 let inner = &decl.generics.get(at)?.name.name;
                 decl.fields
                     .iter()

@@ -315,13 +315,13 @@ impl<'w> Walk<'w> {
     /// How to call the function that is for a struct and called like it, where the struct itself
     /// was called: `dense(m, …)` for `m(…)`.
     pub(crate) fn function_of(&self, value: &Value<'w>, span: Span) -> Option<String> {
-        let Value::Struct(id, _, _) = value else { return None };
-        let def = self.world.structure(*id);
+        let Value::Struct(of, _) = value else { return None };
+        let def = self.world.structure(of.def);
         let plain = |name: &str| name.replace('_', "").to_lowercase();
-        let of = |name: &str| plain(name) == plain(&def.decl.name.name);
+        let fits = |name: &str| plain(name) == plain(&def.decl.name.name);
         let functions = self.world.module(def.module).fns.iter();
         let mut names = functions.map(|id| &self.world.function(*id).decl.name.name);
-        let name = names.find(|name| of(name))?;
+        let name = names.find(|name| fits(name))?;
         Some(format!("a struct holds numbers alone; write {name}({}, …)", self.text(span)))
     }
 

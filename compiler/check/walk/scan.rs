@@ -125,7 +125,7 @@ impl<'w> Walk<'w> {
         let mut filled = |tree: &Value<'w>| self.with_nodes(tree, &mut results);
         let last = filled(&first);
         let elements = filled(&element);
-        let elements = self.as_records(&elements);
+        let elements = elements.stacked(&rows.count);
         Ok(match (state, elements) {
             (None, elements) => elements,
             (Some(_), Value::Unit) => last,
@@ -145,7 +145,7 @@ impl<'w> Walk<'w> {
         let level = self.levels.len() - 1;
         let before = self.state_inputs(first, outer);
         let mut numbered = rows.nodes.iter().enumerate();
-        let row = rows.tree.map_tensors(&mut |_| {
+        let row = self.unstacked(&rows.tree).map_tensors(&mut |_| {
             let (number, &node) = numbered.next().expect("a node for each tensor");
             let input = self.lane_of(format!("row.{number}"), node, level);
             self.tensor(input)
@@ -370,7 +370,12 @@ impl<'w> Walk<'w> {
                 let count = self.node_ty(other).shape[0].clone();
                 let message =
                     format!("a scan goes through rows of one number, found {count} and {size}");
-                let diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, expr.span, message);
+                let mut diagnostic = Diagnostic::error(codes::SHAPE_MISMATCH, expr.span, message);
+                let names = self.leaf_names(&tree);
+                if let (Some(first), Some(name)) = (names.first(), names.get(nodes.len())) {
+                    let here = format!("`{first}` has {count}, `{name}` has {size}");
+                    diagnostic = diagnostic.here(here);
+                }
                 let diagnostic = self.with_size(diagnostic, other, 0);
                 let diagnostic = self.with_size(diagnostic, node, 0);
                 return Err(self.report(diagnostic));

@@ -4,7 +4,7 @@ use super::expr::quoted;
 use super::infer::written_dtype;
 use super::{Eval, Walk};
 use crate::check::suggest::nearest;
-use crate::check::types::{Bindings, Generic, Mismatch, Type, Unifier};
+use crate::check::types::{Bindings, Generic, Instance, Mismatch, Type, Unifier};
 use crate::check::value::Value;
 use crate::check::world::{Def, ModuleId, StructDef, StructId};
 use crate::diag::{Diagnostic, Diagnostics, Span, codes};
@@ -37,8 +37,9 @@ impl<'w> Walk<'w> {
         let inits = self.assign_fields(def, inits, path.span, rest.is_some());
         let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
         let mut hints = bindings.clone();
-        if let Some(Type::Struct(wanted, args)) = want
+        if let Some(Type::Struct(Instance { def: wanted, args, lanes })) = want
             && *wanted == id
+            && lanes.is_empty()
         {
             for (binding, arg) in hints.0.iter_mut().zip(args.iter()) {
                 binding.value = Some(arg.clone());
@@ -57,7 +58,9 @@ impl<'w> Walk<'w> {
             let asked = ty.clone().or_else(asked);
             let (value, at) = match (init, &rest) {
                 (Some(init), _) => (self.expr(&init.value, asked.as_ref()), init.value.span),
-                (None, Some((Value::Struct(other, _, values), at))) if *other == id => {
+                (None, Some((Value::Struct(other, values), at)))
+                    if other.def == id && other.lanes.is_empty() =>
+                {
                     (values[i].clone(), *at)
                 }
                 (None, Some((Value::Error, at))) => (Value::Error, *at),
@@ -86,13 +89,14 @@ impl<'w> Walk<'w> {
         let all = bindings.or(&hints).or_default(&def.decl.generics);
         let args = self.all_bound(&all, &def.decl.name.name, path.span)?;
         let values: Vec<Value<'w>> = values.into_iter().flatten().collect();
-        Ok(Value::Struct(id, args.into(), values.into()))
+        Ok(Value::Struct(Instance::new(id, args), values.into()))
     }
 
     /// A record as the struct that has its fields: what `vmap` makes of many structs is a record,
     /// of which each lane is a struct again.
     pub(crate) fn record_as(&self, id: StructId, value: &Value<'w>) -> Option<Value<'w>> {
-        let Value::Record(given) = value else { return None };
+        let record = self.as_records(value);
+        let Value::Record(given) = &record else { return None };
         let def = self.world.structure(id);
         if given.len() != def.decl.fields.len() {
             return None;
@@ -107,7 +111,7 @@ impl<'w> Walk<'w> {
             values.push(value);
         }
         let args: Option<Vec<Generic>> = bindings.0.iter().map(|b| b.value.clone()).collect();
-        Some(Value::Struct(id, args?.into(), values.into()))
+        Some(Value::Struct(Instance::new(id, args?), values.into()))
     }
 
     /// The value as one of a type that is asked for, where all that differs is whether a tree is a
@@ -127,9 +131,9 @@ impl<'w> Walk<'w> {
                 let named = parts.iter().zip(types);
                 Value::Record(named.map(|((n, v), (_, ty))| (n.clone(), part(v, ty))).collect())
             }
-            (Type::Struct(id, args), Value::Struct(..) | Value::Record(_)) => {
-                match self.fields_asked(*id, args, &value) {
-                    Some(parts) => Value::Struct(*id, args.clone(), parts),
+            (Type::Struct(of), Value::Struct(..) | Value::Record(_)) => {
+                match self.fields_asked(of, &value) {
+                    Some(parts) => Value::Struct(of.clone(), parts),
                     None => return value,
                 }
             }
@@ -140,19 +144,14 @@ impl<'w> Walk<'w> {
 
     /// The parts of a tree as the fields of a struct with these arguments; `None` where one does
     /// not fit.
-    fn fields_asked(
-        &self,
-        id: StructId,
-        args: &[Generic],
-        value: &Value<'w>,
-    ) -> Option<Rc<[Value<'w>]>> {
-        let def = self.world.structure(id);
+    fn fields_asked(&self, of: &Instance, value: &Value<'w>) -> Option<Rc<[Value<'w>]>> {
+        let def = self.world.structure(of.def);
         let mut bindings = Bindings::open(&def.decl.generics, &def.sorts);
-        for (binding, arg) in bindings.0.iter_mut().zip(args) {
+        for (binding, arg) in bindings.0.iter_mut().zip(of.args.iter()) {
             binding.value = Some(arg.clone());
         }
         let given = |i: usize| match value {
-            Value::Struct(found, _, parts) if *found == id => parts.get(i),
+            Value::Struct(found, parts) if found.def == of.def => parts.get(i),
             Value::Record(parts) if parts.len() == def.decl.fields.len() => {
                 let name = &def.decl.fields[i].name.name;
                 parts.iter().find(|(n, _)| n == name).map(|(_, v)| v)
@@ -160,7 +159,7 @@ impl<'w> Walk<'w> {
             _ => None,
         };
         let field = |(i, field): (usize, &ast::StructField)| {
-            let ty = self.try_ground(def.module, &bindings, &field.ty).ok()?;
+            let ty = of.field(self.try_ground(def.module, &bindings, &field.ty).ok()?);
             let part = self.as_asked(given(i)?.clone(), &ty);
             (self.ty(&part) == ty).then_some(part)
         };
@@ -176,7 +175,9 @@ impl<'w> Walk<'w> {
     ) -> Value<'w> {
         match (&declared.kind, &value) {
             (ast::TypeKind::Paren(inner), _) => self.record_as_declared(module, inner, value),
-            (ast::TypeKind::Named { path, .. }, Value::Record(_)) => {
+            (ast::TypeKind::Named { path, .. }, Value::Record(_) | Value::Struct(..))
+                if is_lanes(&value) =>
+            {
                 let id = self.world.resolve_struct(module, path);
                 id.and_then(|id| self.record_as(id, &value)).unwrap_or(value)
             }
@@ -192,8 +193,8 @@ impl<'w> Walk<'w> {
     /// For each part of a tree, whether it is of a `frozen` field, which does not move.
     pub(crate) fn frozen_parts(&self, tree: &Value<'w>) -> Vec<bool> {
         match tree {
-            Value::Struct(id, ..) => {
-                let fields = &self.world.structure(*id).decl.fields;
+            Value::Struct(of, _) => {
+                let fields = &self.world.structure(of.def).decl.fields;
                 fields.iter().map(|field| field.frozen).collect()
             }
             other => vec![false; other.children().len()],
@@ -457,7 +458,17 @@ impl<'w> Walk<'w> {
             Mismatch::Tree(why) => {
                 self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message).here(why))
             }
-            Mismatch::Kind => self.report(Diagnostic::error(codes::TYPE_MISMATCH, at, message)),
+            Mismatch::Kind => {
+                let mut diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, at, message);
+                if let Type::Struct(of) = self.ty(value)
+                    && !of.lanes.is_empty()
+                {
+                    let text = self.text(at);
+                    let help = format!("one of them is {text}[i]; `scan` and `vmap` go along all");
+                    diagnostic = diagnostic.help(help);
+                }
+                self.report(diagnostic)
+            }
             Mismatch::Unknown(name) => self.unknown_type(&name),
             Mismatch::Malformed(span, message) => self.error(codes::BAD_TYPE, span, message),
             Mismatch::Reported => self.reported(),
@@ -466,5 +477,14 @@ impl<'w> Walk<'w> {
                 self.error(codes::CANNOT_INFER, at, message)
             }
         }
+    }
+}
+
+/// Whether a value is a record, or a stack of structs: what many structs are.
+fn is_lanes(value: &Value<'_>) -> bool {
+    match value {
+        Value::Record(_) => true,
+        Value::Struct(of, _) => !of.lanes.is_empty(),
+        _ => false,
     }
 }

@@ -237,10 +237,15 @@ impl<'w> Walk<'w> {
                     items.iter().zip(types).map(|(v, t)| self.fit(v, t, span)).collect();
                 Value::tuple(items?)
             }
-            (Value::Record(_), Type::Struct(id, _)) => match self.as_asked(value.clone(), ty) {
+            (Value::List(items), Type::Tuple(types)) if items.len() == types.len() => {
+                let items: Eval<Vec<_>> =
+                    items.iter().zip(types).map(|((v, _), t)| self.fit(v, t, span)).collect();
+                Value::tuple(items?)
+            }
+            (Value::Record(_), Type::Struct(of)) => match self.as_asked(value.clone(), ty) {
                 fitted @ Value::Struct(..) => fitted,
                 // What it is then says what differs.
-                _ => self.record_as(*id, value).unwrap_or_else(|| value.clone()),
+                _ => self.record_as(of.def, value).unwrap_or_else(|| value.clone()),
             },
             _ => self.as_asked(value.clone(), ty),
         })

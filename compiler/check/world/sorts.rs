@@ -1,6 +1,7 @@
 //! What is known of declarations once all names are: what generic parameters range over, and which
 //! structs have no end.
 
+use super::super::types::is_stack;
 use super::{DTypeBound, GenericSort, ModuleId, StructId, World, default_of};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::syntax::ast;
@@ -88,8 +89,10 @@ fn mark_trees(world: &World, module: ModuleId, ty: &ast::Type, mark: &mut dyn Fn
             if let (Some(name), true) = (path.as_name(), args.is_empty()) {
                 mark(&name.name);
             }
-            let def = world.resolve_struct(module, path);
-            let sorts = def.map_or(&[][..], |d| &world.structure(d).sorts);
+            let def = world.resolve_struct(module, path).filter(|_| !is_stack(path));
+            let stack = &[GenericSort::Dim, GenericSort::Tree][..];
+            let none = if is_stack(path) { stack } else { &[] };
+            let sorts = def.map_or(none, |d| &world.structure(d).sorts);
             for (i, arg) in args.iter().enumerate() {
                 match arg {
                     ast::GenericArg::Type(ty) => mark_trees(world, module, ty, mark),
@@ -178,9 +181,18 @@ fn each_struct(world: &World, module: ModuleId, ty: &ast::Type, f: &mut dyn FnMu
             if let Some(def) = world.resolve_struct(module, path) {
                 f(def);
             }
-            for arg in args {
-                if let ast::GenericArg::Type(ty) = arg {
-                    each_struct(world, module, ty, f);
+            for (i, arg) in args.iter().enumerate() {
+                match arg {
+                    ast::GenericArg::Type(ty) => each_struct(world, module, ty, f),
+                    // A lone name may be that of a struct: `stack[3, Block]`.
+                    ast::GenericArg::Dim(dim) if i == 1 && is_stack(path) => {
+                        if let ast::DimKind::Name(name) = &dim.kind {
+                            let name = ast::Ident { name: name.clone(), span: dim.span };
+                            let path = ast::Path { span: dim.span, segments: vec![name] };
+                            world.resolve_struct(module, &path).into_iter().for_each(&mut *f);
+                        }
+                    }
+                    ast::GenericArg::Dim(_) => {}
                 }
             }
         }

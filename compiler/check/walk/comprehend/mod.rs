@@ -14,6 +14,7 @@ mod view;
 
 pub(super) use view::Form;
 
+use super::transform::leaves;
 use super::{Eval, Level, MAX_RANK, Reported, Walk};
 use crate::autodiff::batch;
 use crate::check::builtin::{self, Args, Run};
@@ -76,7 +77,9 @@ impl<'w> Walk<'w> {
             _ => (&[] as &[Dim], None),
         };
         let value = self.over_indices((indices, wanted), body, span, want.as_ref())?;
-        Ok(self.as_records(&value))
+        let first = leaves(&value).first().map(|leaf| self.leaf_ty(*leaf).shape);
+        let sizes = first.iter().flat_map(|shape| &shape[..indices.len()]);
+        Ok(sizes.rev().fold(value.clone(), |tree, size| tree.stacked(size)))
     }
 
     /// `sum k: body`

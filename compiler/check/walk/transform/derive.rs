@@ -265,8 +265,8 @@ impl<'w> Walk<'w> {
     /// The position of a field among the parts of a tree.
     fn field_position(&self, value: &Value<'w>, name: &str) -> Option<usize> {
         match value {
-            Value::Struct(def, _, _) => {
-                self.world.structure(*def).decl.fields.iter().position(|f| f.name.name == name)
+            Value::Struct(of, _) => {
+                self.world.structure(of.def).decl.fields.iter().position(|f| f.name.name == name)
             }
             Value::Record(fields) => fields.iter().position(|(n, _)| n == name),
             Value::Tuple(parts) => name.parse().ok().filter(|i: &usize| *i < parts.len()),
@@ -322,8 +322,8 @@ impl<'w> Walk<'w> {
         if let Some((field, rest)) = path.split_first() {
             let i = self.field_position(value, &field.name).expect("checked when it was chosen");
             let frozen = frozen
-                || matches!(value, Value::Struct(def, _, _)
-                    if self.world.structure(*def).decl.fields[i].frozen);
+                || matches!(value, Value::Struct(of, _)
+                    if self.world.structure(of.def).decl.fields[i].frozen);
             let below = format!("{name}.{}", field.name);
             let (part, by) = self.lift_part(&below, value.children()[i], rest, frozen, at)?;
             let mut parts: Vec<Value<'w>> = value.children().into_iter().cloned().collect();
@@ -361,14 +361,14 @@ impl<'w> Walk<'w> {
                 let node = self.input_from(path.to_string(), outer, level);
                 self.tensor(node)
             }
-            Value::Struct(def, args, parts) => {
-                let fields = &self.world.structure(*def).decl.fields;
+            Value::Struct(of, parts) => {
+                let fields = &self.world.structure(of.def).decl.fields;
                 let parts = fields
                     .iter()
                     .zip(parts.iter())
                     .map(|(f, v)| self.lift(&below(&f.name.name), v, frozen || f.frozen, inputs))
                     .collect();
-                Value::Struct(*def, args.clone(), parts)
+                Value::Struct(of.clone(), parts)
             }
             Value::Tuple(parts) => Value::Tuple(
                 parts

@@ -115,8 +115,9 @@ impl<'w> Walk<'w> {
         let mut lanes = Lanes { size, first, inputs: Vec::new() };
         let mut args = Vec::with_capacity(given.len());
         let mut gap = false;
-        for ((i, value, at), fronted) in given.iter().zip(&fronted) {
-            let one = self.one_lane(value, &mut fronted.iter().copied(), &mut lanes);
+        for (((i, value, at), axes), fronted) in given.iter().zip(&axes).zip(&fronted) {
+            let one = self.lane_form(value, &mut axes.iter().copied());
+            let one = self.one_lane(&one, &mut fronted.iter().copied(), &mut lanes);
             let mut arg = Argument::made(one, *at);
             gap |= *i < call.parameters.len() && *i != args.len();
             if gap && let Some(parameter) = call.parameters.get(*i) {
@@ -142,7 +143,10 @@ impl<'w> Walk<'w> {
             let out = self.checked_axis(call.out.0, rank, &ty, call.out.1)?;
             results.push(self.moved(node, 0, out, span)?);
         }
-        let tree = self.as_records(&traced.result);
+        let tree = match call.out.0 {
+            0 => traced.result.stacked(&lanes.size),
+            _ => self.as_records(&traced.result),
+        };
         Ok(self.with_nodes(&tree, &mut results.into_iter()))
     }
 
@@ -220,7 +224,7 @@ impl<'w> Walk<'w> {
         lanes: &mut Option<(Dim, (NodeId, Span))>,
     ) -> Eval<Vec<Option<NodeId>>> {
         let mut nodes = Vec::new();
-        for (leaf, axis) in leaves(value).into_iter().zip(axes) {
+        for (number, (leaf, axis)) in leaves(value).into_iter().zip(axes).enumerate() {
             let Some(axis) = axis else {
                 nodes.push(None);
                 continue;
@@ -248,9 +252,14 @@ impl<'w> Walk<'w> {
                     let (first, other, other_at) = (first.clone(), *other, *other_at);
                     let message =
                         format!("`vmap` goes along axes of one size, found {first} and {size}");
-                    let diagnostic = Diagnostic::error(codes::BATCH_SIZE, at, message)
-                        .here(format!("{size} along axis {axis} of {ty}"))
-                        .label(other_at, format!("{first} here"));
+                    let mut diagnostic = Diagnostic::error(codes::BATCH_SIZE, at, message);
+                    let along = format!("{size} along axis {axis} of {ty}");
+                    let field = self.leaf_names(value).swap_remove(number);
+                    diagnostic = match field.is_empty() {
+                        true => diagnostic.here(along),
+                        false => diagnostic.here(format!("`{field}` has {along}")),
+                    };
+                    diagnostic = diagnostic.label(other_at, format!("{first} here"));
                     let diagnostic = self.with_size(diagnostic, moved, 0);
                     let diagnostic = self.with_size(diagnostic, other, 0);
                     return Err(self.report(diagnostic));
@@ -259,6 +268,25 @@ impl<'w> Walk<'w> {
             nodes.push(Some(moved));
         }
         Ok(nodes)
+    }
+
+    /// The tree that a lane sees: of a stack along axis 0 one, of a struct with lanes along other
+    /// axes a record.
+    fn lane_form(
+        &self,
+        value: &Value<'w>,
+        axes: &mut dyn Iterator<Item = Option<i64>>,
+    ) -> Value<'w> {
+        if let Value::Tuple(_) | Value::Record(_) = value {
+            let parts = value.children().into_iter();
+            return value.with_children(parts.map(|part| self.lane_form(part, axes)).collect());
+        }
+        let axes: Vec<Option<i64>> = axes.take(leaves(value).len()).collect();
+        match value {
+            Value::Struct(..) if axes.iter().all(|axis| *axis == Some(0)) => self.unstacked(value),
+            Value::Struct(..) if axes.iter().any(Option::is_some) => self.as_records(value),
+            other => other.clone(),
+        }
     }
 
     /// An argument as one lane sees it.

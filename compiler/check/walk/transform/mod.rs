@@ -185,7 +185,7 @@ impl<'w> Walk<'w> {
             return !a.is_tree() && !b.is_tree() && agree(a, b);
         }
         if let (Value::Struct(a, ..), Value::Struct(b, ..)) = (a, b)
-            && a != b
+            && a.def != b.def
         {
             return false;
         }
@@ -197,8 +197,8 @@ impl<'w> Walk<'w> {
     /// The names of a tree's parts; those of a tuple have none.
     fn part_names<'v>(&'v self, tree: &'v Value<'w>) -> Vec<Option<&'v str>> {
         match tree {
-            Value::Struct(def, ..) => {
-                let fields = &self.world.structure(*def).decl.fields;
+            Value::Struct(of, _) => {
+                let fields = &self.world.structure(of.def).decl.fields;
                 fields.iter().map(|f| Some(f.name.name.as_str())).collect()
             }
             Value::Record(fields) => fields.iter().map(|(name, _)| Some(name.as_str())).collect(),
@@ -209,8 +209,8 @@ impl<'w> Walk<'w> {
     /// The tree with records in place of structs: its leaves may then be of any type.
     pub(super) fn as_records(&self, value: &Value<'w>) -> Value<'w> {
         match value {
-            Value::Struct(def, _, parts) => {
-                let fields = &self.world.structure(*def).decl.fields;
+            Value::Struct(of, parts) => {
+                let fields = &self.world.structure(of.def).decl.fields;
                 let named = fields.iter().zip(parts.iter());
                 Value::Record(
                     named.map(|(f, v)| (f.name.name.clone(), self.as_records(v))).collect(),
