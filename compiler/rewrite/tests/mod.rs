@@ -4,6 +4,7 @@
 mod blocks;
 mod examples;
 mod intervals;
+mod limits;
 mod random;
 mod rules;
 
