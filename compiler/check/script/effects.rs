@@ -317,9 +317,18 @@ impl<'w> Walk<'w> {
             ["actual", "expected", "tol"].map(|name| Slot { name, optional: name == "tol" });
         let assigned = self.assign("assert_close", &slots, form.args, form.callee)?;
         let (a, b) = (assigned[0].expect("given"), assigned[1].expect("given"));
-        let actual = self.expr(&a.value, None);
-        let want = self.ty(&actual);
-        let expected = self.expr(&b.value, Some(&want));
+        let (mut actual, mut heard) = self.listening(|w| w.expr(&a.value, None));
+        let want = (!actual.is_error()).then(|| self.ty(&actual));
+        let (expected, after) = self.listening(|w| w.expr(&b.value, want.as_ref()));
+        // What leaves its type open takes that of the other.
+        if !expected.is_error() && want.as_ref() != Some(&self.ty(&expected)) {
+            let other = self.ty(&expected);
+            let (again, said) = self.listening(|w| w.expr(&a.value, Some(&other)));
+            if self.ty(&again) == other {
+                (actual, heard) = (again, said);
+            }
+        }
+        heard.into_iter().chain(after).for_each(|said| _ = self.keep(said));
         let tol = match assigned[2] {
             Some(arg) => (self.expr(&arg.value, None), arg.value.span),
             None => (Value::Static(Static::Float(1e-6, None)), form.span),
