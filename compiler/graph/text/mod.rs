@@ -24,7 +24,7 @@ mod print;
 
 pub use crate::vector::ParseError;
 pub use json::{elements as elements_json, origin as origin_json, to_json};
-pub use parse::parse;
+pub use parse::{Section, parse, parse_all, sections};
 pub use print::with_origins;
 
 #[cfg(test)]

@@ -27,6 +27,62 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
     Ok(parser.graph)
 }
 
+/// The graphs of a text of several, each below a comment on a line of its own that is its title:
+/// what `tensc dump` prints of a file. A text without comments is one graph without a title.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_all(text: &str) -> Result<Vec<(String, Graph)>, ParseError> {
+    sections(text).map(|section| section.parsed(parse)).collect()
+}
+
+/// A part of a text below its title.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Section<'t> {
+    /// The comment that it begins with, without the slashes.
+    pub title: &'t str,
+    /// All of it, the title too.
+    pub text: &'t str,
+    /// How many lines of the text are before it.
+    pub lines_before: usize,
+}
+
+impl Section<'_> {
+    /// What `parse` makes of it, with its title; errors count lines in the whole text.
+    ///
+    /// # Errors
+    /// Those of `parse`.
+    pub fn parsed<T>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, ParseError>,
+    ) -> Result<(String, T), ParseError> {
+        match parse(self.text) {
+            Ok(parsed) => Ok((self.title.to_string(), parsed)),
+            Err(error) => Err(ParseError { line: self.lines_before + error.line, ..error }),
+        }
+    }
+}
+
+/// The parts of a text, each of which begins with a comment on lines of its own.
+pub fn sections(text: &str) -> impl Iterator<Item = Section<'_>> {
+    let is_title = |line: &str| line.starts_with("//");
+    let mut rest = text;
+    let mut lines_before = 0;
+    std::iter::from_fn(move || {
+        let mut lines = rest.split_inclusive('\n').peekable();
+        let (mut bytes, mut count, mut begun) = (0, 0, false);
+        while let Some(line) = lines.next_if(|line| !(begun && is_title(line))) {
+            begun |= !is_title(line) && !line.trim().is_empty();
+            (bytes, count) = (bytes + line.len(), count + 1);
+        }
+        let (own, behind) = rest.split_at(bytes);
+        let title = own.lines().find(|line| is_title(line)).unwrap_or_default();
+        let section = Section { title: title.trim_matches(['/', ' ']), text: own, lines_before };
+        (rest, lines_before) = (behind, lines_before + count);
+        (count > 0).then_some(section)
+    })
+}
+
 struct Parser {
     graph: Graph,
     dims: Vec<DimVar>,
@@ -89,7 +145,8 @@ impl Parser {
             self.graph.add_input(name, ty, Origin::default());
             return Ok(());
         }
-        let operands = match c.eat("(") {
+        // A size may begin with a bracket: `size (N / 2)`.
+        let operands = match name != "size" && c.eat("(") {
             true if c.eat(")") => Operands::new(),
             true => {
                 let operands = c.separated(",", |c| self.node_id(c))?;

@@ -74,6 +74,26 @@ fn origins_are_comments() {
 }
 
 #[test]
+fn sizes_may_begin_with_a_bracket() {
+    let text = "dims N#0\n%0: f32[N] = input \"x\"\n%1: f32 = size (N / 2)\noutput \"y\" = %1\n";
+    assert_eq!(parse(text).expect("it is a graph").to_string(), text);
+}
+
+#[test]
+fn several_graphs_stand_below_their_titles() {
+    let one = |name: &str| format!("%0: f32 = input \"{name}\"\noutput \"y\" = %0\n");
+    let text = format!("// fn a\n// of the file\n{}\n// fn b\n{}", one("x"), one("z"));
+    let all = parse_all(&text).expect("they are graphs");
+    let found: Vec<(&str, String)> = all.iter().map(|(t, g)| (t.as_str(), g.to_string())).collect();
+    assert_eq!(found, [("fn a", one("x")), ("fn b", one("z"))]);
+    assert_eq!(parse_all(&one("x")).expect("it is a graph")[0].0, "");
+    assert!(parse_all("").expect("there are none").is_empty());
+    let broken = format!("{text}oops\n");
+    let error = parse_all(&broken).expect_err("the last line is none").to_string();
+    assert!(error.starts_with("line 9: "), "{error}");
+}
+
+#[test]
 fn mistakes_name_their_line() {
     let of = |text: &str| match parse(&format!("%0: f32[2, 3] = input \"x\"\n{text}")) {
         Ok(graph) => panic!("parsed:\n{graph}"),

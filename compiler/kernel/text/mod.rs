@@ -28,4 +28,4 @@ mod parse;
 mod print;
 
 pub use crate::vector::ParseError;
-pub use parse::parse;
+pub use parse::{parse, parse_all};

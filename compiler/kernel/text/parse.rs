@@ -2,6 +2,7 @@
 
 use crate::graph::Origin;
 use crate::graph::ops::Draw;
+use crate::graph::text::sections;
 use crate::kernel::{
     Access, Body, Buffer, BufferId, Call, Fold, Kernel, Nest, Operand, Place, Product, Program,
     Prologue, Repeat, RowValue, Split, Spread, Stage, State, Work,
@@ -14,6 +15,7 @@ use tensc_runtime::linear::Linear;
 use tensc_runtime::{DType, Element, Shape, Tensor, with_element};
 
 /// The program that the text says. It is well formed as a text; `verify` says whether it is right.
+/// Lines that are comments (`// …`) are skipped.
 ///
 /// # Errors
 /// The first line that is wrong.
@@ -28,6 +30,14 @@ pub fn parse(text: &str) -> Result<Program, ParseError> {
         Ok(()) => Ok(parser.program),
         Err(message) => Err(ParseError { line: parser.line.max(1), message }),
     }
+}
+
+/// The programs of a text of several, each below a comment that is its title.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_all(text: &str) -> Result<Vec<(String, Program)>, ParseError> {
+    sections(text).map(|section| section.parsed(parse)).collect()
 }
 
 struct Parser<'t> {
@@ -94,9 +104,13 @@ impl<'t> Parser<'t> {
 
     /// The next line, and its number as that of errors.
     fn next(&mut self) -> Option<Line<'t>> {
-        let rest = self.lines.next()?;
-        self.line += 1;
-        Some(Line { rest: rest.trim() })
+        loop {
+            let rest = self.lines.next()?.trim();
+            self.line += 1;
+            if !rest.starts_with("//") {
+                return Some(Line { rest });
+            }
+        }
     }
 
     fn some_line(&mut self) -> Parsed<Line<'t>> {
