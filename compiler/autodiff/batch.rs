@@ -11,6 +11,9 @@ use crate::graph::{Builder, Dim, Graph, NodeId, Op};
 
 /// The graph on `size` values of its batched inputs, which get a leading axis of that size; so does
 /// every output, repeated where it depends on none of them. Names and order are those of `graph`.
+///
+/// # Panics
+/// Where `batched` does not say of each input whether it is, or the graph is not well formed.
 pub fn batch(graph: &Graph, batched: &[bool], size: &Dim) -> Graph {
     batch_outputs(graph, batched, size, &|_| true).0
 }

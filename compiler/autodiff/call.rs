@@ -30,7 +30,7 @@ pub(super) fn tangent(
         (Rule::Given { .. }, _) if !is_float(call) => return Ok(None),
         (Rule::Given { .. }, Mode::Forward) => {
             return Err(NotDifferentiable {
-                node: NodeId::from_index(0),
+                node: None,
                 reason: "a function of `custom_grad` has derivatives backward only: `jvp` does \
                          not go through it"
                     .into(),
@@ -53,7 +53,7 @@ pub(super) fn tangent(
                     false => format!("`{name}`"),
                 };
                 return Err(NotDifferentiable {
-                    node: NodeId::from_index(0),
+                    node: None,
                     reason: format!(
                         "the rule of `custom_grad` gives no gradient by {what}, which moves"
                     ),

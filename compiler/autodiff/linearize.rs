@@ -37,7 +37,7 @@ pub(super) fn linearize(
         let moving: Vec<Option<NodeId>> = operands.iter().map(|o| tangents[o.index()]).collect();
         if moving.iter().any(Option::is_some) {
             b.set_origin(b.graph(|g| g.node(id).origin).by(Via::Tangent));
-            let here = |refused: NotDifferentiable| NotDifferentiable { node: id, ..refused };
+            let here = |refused: NotDifferentiable| NotDifferentiable { node: Some(id), ..refused };
             tangents[id.index()] = match b.op(id) {
                 Op::Scan(scan) => loops.of(b, &scan, &operands, &moving, mode).map_err(here)?,
                 Op::Call(of) => call::tangent(b, &of, &operands, &moving, mode).map_err(here)?,

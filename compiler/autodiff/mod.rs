@@ -25,7 +25,7 @@ mod transpose;
 #[cfg(test)]
 mod tests;
 
-use crate::graph::{Builder, Graph, NodeId, TensorType, Via};
+use crate::graph::{Builder, Graph, NodeId, TensorType, Via, verify};
 use linearize::{Mode, linearize};
 use std::fmt;
 use transpose::transpose;
@@ -36,8 +36,8 @@ pub use second::{hessian, hvp, jacobian};
 /// Why a derivative does not exist where one was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NotDifferentiable {
-    /// The node of the source graph that stands in the way.
-    pub node: NodeId,
+    /// The node of the source graph that stands in the way, where it is one.
+    pub node: Option<NodeId>,
     /// One sentence without a full stop.
     pub reason: String,
     /// What may be done about it.
@@ -46,6 +46,9 @@ pub struct NotDifferentiable {
 
 /// What makes a constant of what is in the way.
 const STOP: &str = "stop_gradient(x) makes it a constant for the derivative";
+
+/// What has a gradient instead of several numbers.
+const ONE_NUMBER: &str = "differentiate one number made of it, such as its sum, or use vjp";
 
 /// What becomes of a derivative that is zero only because the way leads through integers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +61,10 @@ enum Blocked {
 
 impl fmt::Display for NotDifferentiable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.node, self.reason)
+        match self.node {
+            Some(node) => write!(f, "{node}: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
     }
 }
 
@@ -69,8 +75,9 @@ impl std::error::Error for NotDifferentiable {}
 /// input's type. An input that the output does not depend on has a gradient of zeros.
 ///
 /// # Errors
-/// Where the output is not a floating-point scalar, an input of `wrt` is not floating point, or the
-/// output depends on one only through integers or truth values.
+/// Where there is no such output or input, the output is not a floating-point scalar, an input of
+/// `wrt` is not floating point or there twice, or the output depends on one only through integers
+/// or truth values.
 pub fn gradient(graph: &Graph, output: usize, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
     Ok(backward(graph, output, wrt)?.0.pruned())
 }
@@ -132,6 +139,7 @@ pub fn vjp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
 }
 
 fn vjp_of(graph: &Graph, wrt: &[usize], blocked: Blocked) -> Result<Graph, NotDifferentiable> {
+    asked_of(graph, &[], wrt)?;
     let mut with_seeds = graph.clone();
     let mut seeds = Vec::new();
     for (number, (name, node)) in graph.outputs().iter().enumerate() {
@@ -149,13 +157,14 @@ fn vjp_of(graph: &Graph, wrt: &[usize], blocked: Blocked) -> Result<Graph, NotDi
 /// `wrt`; its outputs are those of `graph`, then `jvp.NAME` for each floating-point output.
 ///
 /// # Errors
-/// Where an input of `wrt` is not floating point, or no output depends on any but through integers
-/// or truth values.
+/// Where there is no such input, one of `wrt` is not floating point or there twice, or no output
+/// depends on any but through integers or truth values.
 pub fn jvp(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
     jvp_of(graph, wrt, Blocked::Refuse)
 }
 
 fn jvp_of(graph: &Graph, wrt: &[usize], blocked: Blocked) -> Result<Graph, NotDifferentiable> {
+    asked_of(graph, &[], wrt)?;
     let mut derived = graph.clone();
     let seeds = add_tangents(&mut derived, wrt)?;
     let b = Builder::new(&mut derived);
@@ -175,17 +184,43 @@ fn jvp_of(graph: &Graph, wrt: &[usize], blocked: Blocked) -> Result<Graph, NotDi
     Ok(derived.pruned())
 }
 
+/// Whether a graph has these outputs and the inputs of `wrt`, each of those named once.
+fn asked_of(graph: &Graph, outputs: &[usize], wrt: &[usize]) -> Result<(), NotDifferentiable> {
+    let refuse = |reason: String, help| Err(NotDifferentiable { node: None, reason, help });
+    if let Err(broken) = verify::names(graph) {
+        let reason = format!("the graph is not well formed: {broken}");
+        return refuse(reason, "graph::verify tells it where the graph is made");
+    }
+    let (had, given) = (graph.outputs().len(), graph.inputs().len());
+    if let Some(output) = outputs.iter().find(|&&output| output >= had) {
+        let reason = format!("there is no output {output}, the graph has {had}");
+        return refuse(reason, "outputs are counted from 0, in the order of Graph::outputs");
+    }
+    for (number, input) in wrt.iter().enumerate() {
+        if *input >= given {
+            let reason = format!("there is no input {input}, the graph has {given}");
+            return refuse(reason, "inputs are counted from 0, in the order of Graph::inputs");
+        }
+        if wrt[..number].contains(input) {
+            let reason = format!("the input `{}` is asked for twice", graph.inputs()[*input].0);
+            return refuse(reason, "name each input of `wrt` once");
+        }
+    }
+    Ok(())
+}
+
 /// The parts of [`traced_gradient`], not pruned.
 fn backward(
     graph: &Graph,
     output: usize,
     wrt: &[usize],
 ) -> Result<(Graph, Vec<(NodeId, NodeId)>), NotDifferentiable> {
+    asked_of(graph, &[output], wrt)?;
     let (_, value) = &graph.outputs()[output];
     let ty = graph.ty(*value);
-    if ty.rank() != 0 {
-        let reason = format!("a gradient needs a scalar, this is {ty}");
-        return Err(NotDifferentiable { node: *value, reason, help: STOP });
+    if ty.rank() != 0 || !ty.dtype.is_float() {
+        let reason = format!("a gradient needs a floating-point scalar, this is {ty}");
+        return Err(NotDifferentiable { node: Some(*value), reason, help: ONE_NUMBER });
     }
     let seed = |builder: &Builder<'_>| vec![(0, builder.constant(1.0, ty.dtype))];
     pull_back(graph, &[output], wrt, ("grad", Blocked::Refuse), seed)
@@ -251,7 +286,7 @@ fn add_tangents(
         let ty: TensorType = graph.ty(node).clone();
         if !ty.dtype.is_float() {
             let reason = format!("`{name}` is {ty}: a derivative needs a floating-point type");
-            return Err(NotDifferentiable { node, reason, help: STOP });
+            return Err(NotDifferentiable { node: Some(node), reason, help: STOP });
         }
         let origin = graph.node(node).origin;
         Ok((node, graph.add_input(format!("tangent.{name}"), ty, origin)))
@@ -287,7 +322,8 @@ fn refuse_blocked(graph: &Graph, input: usize, outputs: &[usize]) -> Result<(), 
                     "the only way to the result leads through `{name}`, whose result is {ty} and \
                      has no derivative"
                 );
-                return Err(NotDifferentiable { node: from[id.index()], reason, help: STOP });
+                let node = Some(from[id.index()]);
+                return Err(NotDifferentiable { node, reason, help: STOP });
             }
         }
     }

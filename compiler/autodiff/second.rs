@@ -4,7 +4,7 @@
 //! the input, or of `vjp` by every element of the output, whichever are fewer.
 
 use super::call::goes_forward;
-use super::{NotDifferentiable, batch, gradient, jvp, vjp};
+use super::{NotDifferentiable, asked_of, batch, gradient, jvp, vjp};
 use crate::graph::{Builder, Dim, Graph, NodeId};
 use smallvec::SmallVec;
 use tensc_runtime::DType;
@@ -14,9 +14,10 @@ use tensc_runtime::DType;
 /// output by each element of the input, of shape `[out..., in...]`.
 ///
 /// # Errors
-/// Where an input of `wrt` is not floating point, or the outputs depend on one only through
-/// integers or truth values.
+/// Where there is no such input, one of `wrt` is not floating point or there twice, or the outputs
+/// depend on one only through integers or truth values.
 pub fn jacobian(graph: &Graph, wrt: &[usize]) -> Result<Graph, NotDifferentiable> {
+    asked_of(graph, &[], wrt)?;
     let mut derived = Graph::new();
     let copy = |(name, input): &(String, NodeId)| {
         let node = graph.node(*input);

@@ -88,7 +88,11 @@ fn positions(graph: &Graph, id: NodeId) -> Result<Operands, String> {
     Ok(edges.into_iter().map(|(_, operand)| operand).collect())
 }
 
-fn names(graph: &Graph) -> Result<(), String> {
+/// Checks that inputs and outputs are nodes of the graph and have names of their own.
+///
+/// # Errors
+/// The first name that is not so.
+pub fn names(graph: &Graph) -> Result<(), String> {
     for (what, list) in [("input", &graph.inputs), ("output", &graph.outputs)] {
         for (i, (name, node)) in list.iter().enumerate() {
             if list[..i].iter().any(|(earlier, _)| earlier == name) {

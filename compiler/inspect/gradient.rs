@@ -59,8 +59,9 @@ pub fn gradient_of(
 /// The derived graph, and its node of the value.
 fn derive(function: &Function, inputs: &[usize]) -> Result<(Traced, NodeId), Diagnostic> {
     let refused = |NotDifferentiable { node, reason, help }: NotDifferentiable| {
-        let span = function.graph.node(node).origin.span.unwrap_or(function.span);
+        let span = node.and_then(|node| function.graph.node(node).origin.span);
         let message = format!("`{}` has no gradient: {reason}", function.name);
+        let span = span.unwrap_or(function.span);
         Diagnostic::error(codes::NOT_DIFFERENTIABLE, span, message).help(help)
     };
     let traced = traced_gradient(&function.graph, 0, inputs).map_err(refused)?;

@@ -246,10 +246,8 @@ impl<'w> Walk<'w> {
         graph: &Graph,
         span: Span,
     ) -> super::Reported {
-        let at = match refused.node.index() < graph.len() {
-            true => graph.node(refused.node).origin.span.unwrap_or(span),
-            false => span,
-        };
+        let node = refused.node.filter(|node| node.index() < graph.len());
+        let at = node.and_then(|node| graph.node(node).origin.span).unwrap_or(span);
         let (at, here) = match self.world.in_std(at) {
             true => (span, format!("in `{}`", self.text(at))),
             false => (at, String::new()),
