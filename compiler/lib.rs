@@ -22,6 +22,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A program that only embeds the library leaves out what the command needs:
+//! `tensc = { path = "…", default-features = false }`.
+//!
 //! In a loop, a result that is given back lends its memory to the next one, and a tensor of a
 //! struct is an argument of its own ([`Function::parameters`] names them in order):
 //!
@@ -53,6 +56,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! An index out of range ends such a step after it may have written over `w` and `b`: what was
+//! given away is lost then. [`Compiled::call_reusing`] shows a loop that keeps its state.
+//!
 //! A call that fails says why, and where in the source:
 //!
 //! ```
@@ -66,6 +72,9 @@
 //! assert!(module.call_failure(&error).to_string().contains("pick.tx:1:"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A call for sizes that are new compiles; [`Session::on_compile`] tells when and why,
+//! [`Options::capacity`] bounds how much is kept.
 //!
 //! A graph prints as text that parses back, before ([`Function::typed`]) and after rewriting, which
 //! a snapshot test can hold:
@@ -109,5 +118,7 @@ pub mod syntax;
 pub mod vector;
 
 pub use module::{Failure, Function, Module, RunOptions};
-pub use session::{Argument, Backend, CallError, Compiled, Options, Session};
-pub use tensc_runtime::{DType, Scalar, Shape, Tensor, TensorView};
+pub use session::{Argument, Backend, CallError, Compilation, Compiled, Options, Session};
+pub use tensc_runtime::dtype::{BF16, F16};
+pub use tensc_runtime::{DType, Element, Key, Pool, Scalar, Shape, Tensor, TensorView};
+pub use tensc_runtime::{DataError, Loaded, load, load_members, save, save_named, with_element};

@@ -5,10 +5,10 @@ use crate::check::typed::{self, TestKind, TypedProgram};
 use crate::check::{self, SourceLoader};
 pub use crate::check::{Given, Parameter};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, Sources, codes, render};
-use crate::graph::{Graph, TensorType, both_halves};
+use crate::graph::{DimVar, Graph, Origin, TensorType, both_halves};
 use crate::script::{self, Console, Environment};
 use crate::session::sizes::{Datum, Sizes, bind};
-use crate::session::{Argument, CallError, Compiled, Session};
+use crate::session::{Argument, CallError, Compiled, Input, Session, Subject};
 use crate::syntax;
 use std::fmt;
 use std::hash::Hash;
@@ -125,7 +125,9 @@ impl Module {
         &self.warnings
     }
 
-    /// The pure function of this name.
+    /// The pure function of this name, if it is generic over sizes at most. One that is generic
+    /// over types, ranks or parameter trees has a graph only for given types:
+    /// [`Module::instantiate`] makes it.
     pub fn function(&self, name: &str) -> Option<Function> {
         let typed = self.program.functions.iter().find(|f| f.name == name)?;
         Some(Function::new(typed.clone()))
@@ -150,7 +152,8 @@ impl Module {
     /// Runs `main`.
     ///
     /// # Errors
-    /// That there is no `main`, or what only running can tell.
+    /// That there is no `main`, that an input is given which it does not have, twice, or of another
+    /// type than its default, or what only running can tell.
     pub fn run(
         &self,
         session: &Session,
@@ -195,14 +198,15 @@ impl Module {
         script::run(script, environment).map_err(|diagnostic| self.failure(diagnostic))
     }
 
-    /// What a failed call of one of its functions says, at the place in the source where an index
-    /// was out of range.
+    /// What a failed call of one of its functions says, where in the source: at the index that was
+    /// out of range; at the parameter that an argument does not fit, and at those whose arguments
+    /// told the sizes that it should have.
     pub fn call_failure(&self, error: &CallError) -> Failure {
         let diagnostic = script::call_failed(error, None);
         let mut labels = diagnostic.primary.iter().chain(&diagnostic.secondary);
         match labels.all(|label| self.sources.has(label.span)) {
             true => self.failure(diagnostic),
-            false => self.failure(Diagnostic::global(diagnostic.code, diagnostic.message)),
+            false => self.failure(Diagnostic::global(diagnostic.code, error.to_string())),
         }
     }
 
@@ -263,10 +267,18 @@ impl Function {
     /// # Errors
     /// Where a shape does not fit the declared type or the sizes that others fix.
     pub fn specialise(&self, arguments: &[TensorView<'_>]) -> Result<Graph, CallError> {
+        self.with_sizes(&self.solve(arguments)?)
+    }
+
+    /// The sizes that arguments tell.
+    fn solve(&self, arguments: &[TensorView<'_>]) -> Result<Sizes, CallError> {
         let parameters = self.parameters();
+        let input = |number: usize| Input {
+            name: parameters[number].0.clone(),
+            origin: self.typed.graph.node(self.typed.graph.inputs()[number].1).origin,
+        };
         if parameters.len() != arguments.len() {
-            let (expected, found) = (parameters.len(), arguments.len());
-            return Err(CallError::Count { expected, found });
+            return Err(CallError::count(parameters.len(), arguments.len(), input));
         }
         let mut sizes = Sizes::default();
         let data: Vec<Datum<'_>> = (parameters.iter().zip(arguments))
@@ -275,24 +287,31 @@ impl Function {
                 Datum { declared, dtype, shape }
             })
             .collect();
-        bind(&data, &mut sizes).map_err(|(number, mismatch)| CallError::Type {
-            input: parameters[number].0.clone(),
-            expected: data[number].declared.to_string(),
-            found: format!("{}{} ({mismatch})", data[number].dtype, data[number].shape),
-        })?;
-        if let Some(open) = self.open_size() {
-            return Err(CallError::Type {
-                input: self.typed.name.clone(),
-                expected: "parameters whose sizes tell those of its result".to_string(),
-                found: format!("that nothing tells `{open}`"),
-            });
+        bind(&data, &mut sizes).map_err(|misfit| CallError::misfit(&data, misfit, input))?;
+        match self.open_size() {
+            Some(size) => Err(CallError::Open { function: self.typed.name.clone(), size }),
+            None => Ok(sizes),
         }
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Result<Graph, CallError> {
         let graph = self.typed.graph.with_sizes(&|var| sizes.get(var).copied());
-        graph.map_err(|e| CallError::Type {
-            input: self.typed.name.clone(),
-            expected: "sizes that are not negative".to_string(),
-            found: e.to_string(),
-        })
+        graph.map_err(CallError::Size)
+    }
+
+    /// What a call with these arguments is of.
+    fn subject(&self, arguments: &[TensorView<'_>], sizes: &Sizes) -> Subject {
+        let value = |var: &DimVar| Some((var.name.to_string(), *sizes.get(var)?));
+        let inputs = self.parameters().into_iter().zip(arguments);
+        Subject {
+            name: self.typed.name.clone(),
+            origin: Origin::source(self.typed.span),
+            sizes: self.typed.dims.iter().filter_map(value).collect(),
+            inputs: inputs
+                .map(|((name, _), given)| (name, given.dtype(), given.shape().clone()))
+                .collect(),
+            identity: self.identity,
+        }
     }
 
     /// A size that no argument determines, such as `N` of `fn blank[N]() -> f32[N]`: other
@@ -318,7 +337,10 @@ impl Function {
                 (argument.dtype(), argument.shape()).hash(hasher);
             }
         });
-        session.compile_once(key, || self.specialise(arguments))
+        session.compile_once(key, || {
+            let sizes = self.solve(arguments)?;
+            Ok((self.with_sizes(&sizes)?, self.subject(arguments, &sizes)))
+        })
     }
 
     /// Calls it on borrowed tensors, which are not copied: one for each parameter leaf; the
@@ -326,7 +348,7 @@ impl Function {
     ///
     /// # Errors
     /// Where an argument does not fit, or an index is out of range while the code runs:
-    /// [`Module::call_failure`] shows where.
+    /// [`Module::call_failure`] shows where. [`Session::on_compile`] tells why a call compiles.
     pub fn call(
         &self,
         session: &Session,

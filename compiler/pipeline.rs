@@ -5,7 +5,7 @@
 //! after each one in debug builds and wherever [`Options::verify`] asks for it, and a failure names
 //! the pass.
 
-use crate::codegen::{self, CompileError, Executable};
+use crate::codegen::{self, CompileError, Executable, Isa};
 use crate::graph::Graph;
 use crate::kernel::fuse::Note;
 use crate::rewrite::{self, Report};
@@ -33,6 +33,26 @@ impl Default for Options {
             rewrite: rewrite::Options::default(),
             emit: codegen::Options::default(),
             verify: cfg!(debug_assertions),
+        }
+    }
+}
+
+impl Options {
+    /// Whether this machine can do so.
+    ///
+    /// # Errors
+    /// That it does not have the instructions, or a rewrite rule that there is not.
+    pub fn check(&self) -> Result<(), String> {
+        let isa = self.emit.isa;
+        if !isa.is_available() {
+            let had: Vec<&str> = Isa::available().map(Isa::name).collect();
+            let (name, had) = (isa.name(), had.join(", "));
+            return Err(format!("this machine has no `{name}` instructions: it has {had}"));
+        }
+        let unknown = |rule: &&&str| rewrite::rules::all().all(|known| known.name != **rule);
+        match self.rewrite.only.iter().flatten().find(unknown) {
+            Some(rule) => Err(format!("there is no rewrite rule `{rule}`")),
+            None => Ok(()),
         }
     }
 }
@@ -114,6 +134,8 @@ pub trait Observer {
 ///
 /// # Panics
 /// Where a pass breaks an invariant: that is a bug of the compiler, and the message names the pass.
+/// Where the graph is not well formed or not concrete, or [`Options::check`] finds something:
+/// [`Session::compile_graph`](crate::session::Session::compile_graph) makes errors of these.
 pub fn compile(
     graph: &Graph,
     options: &Options,
@@ -140,7 +162,7 @@ pub fn compile(
     kernel::schedule(&mut program);
     kernel::plan(&mut program);
     driver.program(PLAN, &program);
-    let keep_text = driver.observer.wants(EMIT);
+    let keep_text = options.emit.keep_text || driver.observer.wants(EMIT);
     let emit = codegen::Options { keep_text, ..options.emit.clone() };
     let executable = codegen::compile(program, &emit)?;
     driver.executable(EMIT, &executable);

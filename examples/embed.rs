@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Points of the plane y = 2·x0 - 3·x1 + 0.5. The slices are read in place, never copied.
     let x: Vec<f32> = (0..64).map(|i| ((i * 37) % 64) as f32 / 32.0 - 1.0).collect();
     let y: Vec<f32> = x.chunks(2).map(|p| 2.0 * p[0] - 3.0 * p[1] + 0.5).collect();
+    // Parameters are lent, and stay as they are where a call fails. `Argument::Owned` gives them
+    // away, so that the step works in place, and loses them with it.
     let (mut w, mut b) = (vec![0.0f32; 2], vec![0.0f32]);
     for _ in 0..400 {
         let arguments = [

@@ -20,16 +20,31 @@ fn passes_are_timed_beside_the_results() {
     let source = "main { print(sum(exp(ones([3])) * 0.0)) }\n";
     let out = run(source, &["--time-passes"]);
     assert_eq!(text(&out.stdout), text(&run(source, &[]).stdout));
-    let lines: Vec<Vec<&str>> =
+    let mut lines: Vec<Vec<&str>> =
         text(&out.stderr).lines().map(|line| line.split_whitespace().collect()).collect();
+    let compiled = lines.split_off(7);
     let passes: Vec<&str> = lines.iter().map(|line| line[0]).collect();
     assert_eq!(passes, ["check", "elaborate", "rewrite", "lower", "fuse", "plan", "emit"]);
     for line in &lines {
         assert_eq!(line[2], "us");
         line[1].parse::<u64>().unwrap();
     }
+    let said = "region 0 of main, the first time (model.tx:1)";
+    let [line] = &compiled[..] else { panic!("one graph was compiled: {compiled:?}") };
+    assert_eq!((line[0], line[2], line[3..].join(" ").as_str()), ("compile", "us", said));
+    line[1].parse::<u64>().unwrap();
     let check: u64 = lines[0][1].parse().unwrap();
     assert!(check > 0, "reading and checking takes time");
+}
+
+#[test]
+fn what_is_compiled_again_tells_the_size_that_is_new() {
+    let source = "main { for b in batches(ones([10, 4]), 4) { print(sum(b)) } }\n";
+    let out = run(source, &["--time-passes"]);
+    let lines: Vec<&str> =
+        text(&out.stderr).lines().filter(|line| line.starts_with("compile ")).collect();
+    let last = lines.last().expect("something was compiled");
+    assert!(last.contains(" = 2, before for ") && last.contains(" = 4  (model.tx:1)"), "{last}");
 }
 
 /// `x - x` is 0 for numbers, and may be taken for 0 if infinities need not be seen.

@@ -14,6 +14,7 @@ use tensc::inspect::json;
 use tensc::kernel;
 use tensc::module::Module;
 use tensc::pipeline::{self, Ir, PASSES, Pass, Recorder};
+use tensc::session::Compilation;
 
 /// What `--after` calls the syntax tree.
 const AST: &str = "ast";
@@ -31,12 +32,21 @@ pub fn list(output: &Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints the IR after a pass.
-pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> {
+/// Prints the IR after a pass. `checked` is how long reading and checking the file took.
+pub fn dump(
+    (module, checked): (&Module, Duration),
+    dump: &Dump,
+    output: &Output,
+) -> Result<(), Error> {
     let after = dump.after.as_deref().unwrap_or(CHECK);
     let known = [CHECK, AST].contains(&after) || PASSES.iter().any(|pass| pass.name == after);
     if !known {
         let message = format!("no pass `{after}`; `tensc dump --list` names them");
+        return Err(Error::usage(message));
+    }
+    let optimises = [pipeline::REWRITE, pipeline::FUSE].iter().any(|pass| pass.name == after);
+    if dump.engine.no_optimise && optimises {
+        let message = format!("with `--no-optimise` the pass `{after}` does not run");
         return Err(Error::usage(message));
     }
     let forms = forms(after);
@@ -65,6 +75,7 @@ pub fn dump(module: &Module, dump: &Dump, output: &Output) -> Result<(), Error> 
             show((&title, after), ir, dump.format, module.sources());
         }
         if dump.time_passes {
+            output.line(took(CHECK, checked));
             for (pass, time) in &recorder.times {
                 output.line(took(pass.name, *time));
             }
@@ -111,6 +122,19 @@ pub fn time_passes(checked: Duration, times: &[(Pass, Duration)], output: &Outpu
     output.note(took(CHECK, checked));
     for (pass, time) in times {
         output.note(took(pass.name, *time));
+    }
+}
+
+/// Tells what was compiled for which sizes, how long it took, and what differs from before.
+pub fn compilations(module: &Module, compilations: &[Compilation], output: &Output) {
+    for compilation in compilations {
+        let took = took("compile", compilation.time);
+        let place = compilation.subject.origin.span.map_or(String::new(), |span| {
+            let sources = module.sources();
+            let name = &sources.get(span.source).name;
+            format!("  ({name}:{})", sources.line_column(span).0)
+        });
+        output.note(format_args!("{took}  {compilation}{place}"));
     }
 }
 

@@ -20,7 +20,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tensc::codegen::Isa;
 use tensc::module::{Failure, Module, RunOptions};
@@ -61,7 +61,15 @@ fn execute(
             let module = module.unwrap_or_else(|| Module::from_file(&run.file))?;
             let checked = begin.elapsed();
             output.warnings(&module);
-            let session = run.engine.session(output)?;
+            let mut session = run.engine.session(output)?;
+            let compilations = Arc::new(Mutex::new(Vec::new()));
+            if run.time_passes {
+                let compilations = Arc::clone(&compilations);
+                session.on_compile(move |compilation| {
+                    let mut all = compilations.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.push(compilation.clone());
+                });
+            }
             let (_, run_matches) = matches.subcommand().expect("this is `run`");
             let inputs = inputs::given(&module, run_matches, &run, behind)?;
             if let Some(function) = &run.function {
@@ -76,6 +84,8 @@ fn execute(
             }
             if run.time_passes {
                 inspect::time_passes(checked, &session.pass_times(), output);
+                let all = compilations.lock().unwrap_or_else(PoisonError::into_inner);
+                inspect::compilations(&module, &all, output);
             }
             Ok(())
         }
@@ -88,7 +98,10 @@ fn execute(
         Command::Fmt { files, check } => format::format(&files, check, output),
         Command::Test(test) => calls::test(&load(&test.file)?, &test, output),
         Command::Dump(dump) if dump.list => inspect::list(output),
-        Command::Dump(dump) => inspect::dump(&load(dump.file()?)?, &dump, output),
+        Command::Dump(dump) => {
+            let module = load(dump.file()?)?;
+            inspect::dump((&module, begin.elapsed()), &dump, output)
+        }
         Command::Grad(grad) => inspect::grad(&load(&grad.file)?, &grad),
         Command::Bench { measure, serve } => bench::bench(&measure, serve, output),
         Command::Profile { measure, trace } => profile::profile(&measure, trace.as_deref(), output),
@@ -259,14 +272,8 @@ impl Engine {
             let isa = Isa::from_name(isa).ok_or_else(|| {
                 output::Error::usage(format!("no instruction set `{isa}`: there are {}", known()))
             })?;
-            if !isa.is_available() {
-                let had: Vec<&str> = Isa::available().map(Isa::name).collect();
-                let (name, had) = (isa.name(), had.join(", "));
-                return Err(output::Error::usage(format!(
-                    "this machine has no `{name}` instructions: it has {had}"
-                )));
-            }
             options.compile.emit.isa = isa;
+            options.compile.check().map_err(output::Error::usage)?;
         }
         if let Some(class) = &self.fp {
             let known = || Numerics::ALL.map(Numerics::name).join(", ");
@@ -290,7 +297,8 @@ impl Engine {
 struct Run {
     /// Source file
     file: PathBuf,
-    /// How long each pass of the compiler took, at the end, to standard error
+    /// How long each pass of the compiler took, and what was compiled and why, at the end, to
+    /// standard error
     #[arg(long)]
     time_passes: bool,
     /// Set an `input` of the model; `--NAME VALUE` does the same, also behind `--`

@@ -3,7 +3,7 @@
 use super::Executor;
 use crate::check::typed::{LoadLeaf, SlotId, Text};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::session::sizes::{Datum, Mismatch, bind};
+use crate::session::sizes::{Datum, Misfit, Mismatch, bind};
 use std::path::Path;
 use tensc_runtime::{Tensor, data};
 
@@ -42,7 +42,7 @@ impl Executor<'_> {
     fn accept(&mut self, path: &Path, leaf: &LoadLeaf, data: &Tensor) -> Result<(), Diagnostic> {
         let declared = &self.script.slots[leaf.slot.0 as usize].ty;
         let datum = Datum { declared, dtype: data.dtype(), shape: data.shape() };
-        bind(&[datum], &mut self.sizes).map_err(|(_, mismatch)| {
+        bind(&[datum], &mut self.sizes).map_err(|Misfit { mismatch, .. }| {
             let name = leaf.key.as_ref().map_or(String::new(), |key| format!("`{key}` of "));
             let (dtype, shape) = (data.dtype(), data.shape());
             let message = format!("{name}{} is {dtype}{shape}, not {declared}", path.display());

@@ -20,15 +20,17 @@ pub use console::{Console, Transcript};
 pub use format::{format_tensor, format_value};
 pub use property::check_gradient;
 
-use crate::check::typed::{Region, RegionId, Script, SlotId, Step, Text, TextPart};
+use crate::check::nearest;
+use crate::check::typed::{Input, Region, RegionId, Script, SlotId, Step, Text, TextPart};
 use crate::diag::{Code, Diagnostic, Span, codes};
-use crate::graph::{DimVar, Origin};
+use crate::graph::{DimVar, Graph, NodeId, Origin, both_halves};
 use crate::session::sizes::Sizes;
-use crate::session::{Argument, CallError, Compiled, Session};
+use crate::session::{Argument, CallError, Compiled, Session, Subject, Told};
 use rustc_hash::FxHashMap;
+use std::hash::Hash;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tensc_runtime::{Scalar, Tensor};
+use tensc_runtime::{DType, Scalar, Shape, Tensor};
 
 /// What a script runs with.
 pub struct Environment<'a> {
@@ -45,8 +47,9 @@ pub struct Environment<'a> {
 /// Runs a script to its end.
 ///
 /// # Errors
-/// What only running can tell: a file that is missing, malformed or of another shape, an index out
-/// of range, a failed assertion, a size that comes out negative.
+/// A value for an input that is not there, is given twice, or is of another type; what only running
+/// can tell: a file that is missing, malformed or of another shape, an index out of range, a failed
+/// assertion, a size that comes out negative.
 pub fn run<'a>(script: &'a Script, environment: Environment<'a>) -> Result<(), Diagnostic> {
     let mut executor = Executor {
         script,
@@ -56,6 +59,7 @@ pub fn run<'a>(script: &'a Script, environment: Environment<'a>) -> Result<(), D
         compiled: FxHashMap::default(),
         environment,
     };
+    given_fit(&script.inputs, executor.environment.inputs)?;
     for input in &script.inputs {
         let given = executor.environment.inputs.iter().find(|(name, _)| *name == input.name);
         let value = given.map_or(input.default, |(_, value)| *value);
@@ -64,6 +68,41 @@ pub fn run<'a>(script: &'a Script, environment: Environment<'a>) -> Result<(), D
     let result = executor.steps(&script.body).map(|_| ());
     executor.environment.console.finish();
     result
+}
+
+/// Whether each value is for an input, the only one for it, and of the type of its default.
+fn given_fit(inputs: &[Input], given: &[(String, Scalar)]) -> Result<(), Diagnostic> {
+    for (number, (name, value)) in given.iter().enumerate() {
+        let Some(input) = inputs.iter().find(|input| input.name == *name) else {
+            return Err(no_input(inputs, name));
+        };
+        if given[..number].iter().any(|(before, _)| before == name) {
+            let message = format!("the input `{name}` is given twice");
+            return Err(Diagnostic::error(codes::DUPLICATE, input.span, message));
+        }
+        let (declared, found) = (input.default.dtype(), value.dtype());
+        if declared != found {
+            let message = format!("the input `{name}` is {declared}, and was given {found}");
+            return Err(Diagnostic::error(codes::DATA_SHAPE, input.span, message)
+                .here(format!("{declared} by its default {}", input.default)));
+        }
+    }
+    Ok(())
+}
+
+/// That no input has this name; at the one whose name is nearest.
+fn no_input(inputs: &[Input], name: &str) -> Diagnostic {
+    let message = format!("there is no input `{name}`");
+    let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    let meant = nearest(name, names.iter().copied());
+    match inputs.iter().find(|input| meant.as_ref() == Some(&input.name)) {
+        Some(input) => Diagnostic::error(codes::UNKNOWN_NAME, input.span, message)
+            .help(format!("did you mean `{}`?", input.name)),
+        None if names.is_empty() => Diagnostic::global(codes::UNKNOWN_NAME, message)
+            .help("declare it: `input n: i64 = 3` before `main`"),
+        None => Diagnostic::global(codes::UNKNOWN_NAME, message)
+            .help(format!("the inputs are {}", names.join(", "))),
+    }
 }
 
 /// How a list of steps ended.
@@ -164,11 +203,26 @@ impl Executor<'_> {
         if let Some(compiled) = self.compiled.get(&(id, sizes.clone())) {
             return Ok(Arc::clone(compiled));
         }
-        let graph = region.graph.with_sizes(&|var| self.sizes.get(var).copied());
-        let graph = graph
-            .map_err(|e| placed(codes::BAD_SIZE, Some(e.origin), region.span, e.to_string()))?;
-        let compiled = self.environment.session.compile_graph(&graph);
+        let session = self.environment.session;
+        let (identity, origins) = (region.graph.content_hash(), region.graph.live_origins());
+        let key = both_halves(|hasher| ("region", identity, &origins, &sizes).hash(hasher));
+        let compiled = session.compile_once(key, || {
+            let graph = region.graph.with_sizes(&|var| self.sizes.get(var).copied());
+            let graph = graph.map_err(CallError::Size)?;
+            let subject = Subject {
+                name: format!("region {} of main", id.0),
+                origin: Origin::source(region.span),
+                sizes: names.iter().map(|var| var.name.to_string()).zip(sizes.clone()).collect(),
+                inputs: typed_inputs(&graph),
+                identity,
+            };
+            Ok((graph, subject))
+        });
         let compiled = compiled.map_err(|e| call_failed(&e, Some(region.span)))?;
+        // What the session has dropped shall not be kept here.
+        if self.compiled.len() >= session.options().capacity {
+            self.compiled.clear();
+        }
         self.compiled.insert((id, sizes), Arc::clone(&compiled));
         Ok(compiled)
     }
@@ -247,18 +301,45 @@ impl Executor<'_> {
     }
 }
 
+/// Name, element type and shape of each input of a graph whose sizes are known.
+fn typed_inputs(graph: &Graph) -> Vec<(String, DType, Shape)> {
+    let typed = |(name, node): &(String, NodeId)| {
+        let ty = graph.ty(*node);
+        (name.clone(), ty.dtype, ty.concrete_shape())
+    };
+    graph.inputs().iter().map(typed).collect()
+}
+
 /// The message about a call that failed, at `place` where the error has none of its own.
 pub(crate) fn call_failed(error: &CallError, place: Option<Span>) -> Diagnostic {
     let code = match error {
-        CallError::Compile(_) => codes::NO_CODE,
+        CallError::Graph(_) | CallError::Compile(_) => codes::NO_CODE,
         CallError::Memory(_) => codes::NO_MEMORY,
         CallError::Index { .. } => codes::INDEX_OUT_OF_RANGE,
-        CallError::Count { .. } | CallError::Type { .. } => codes::DATA_SHAPE,
+        CallError::Size(_) => codes::BAD_SIZE,
+        CallError::Open { .. } => codes::CANNOT_INFER,
+        CallError::Count { .. } | CallError::Places { .. } | CallError::Type { .. } => {
+            codes::DATA_SHAPE
+        }
     };
     let origin = error.origin();
-    match place.or(origin.and_then(|o| o.span)) {
-        Some(place) => placed(code, origin, place, error.to_string()),
-        None => Diagnostic::global(code, error.to_string()),
+    let Some(place) = place.or(origin.and_then(|o| o.span)) else {
+        return Diagnostic::global(code, error.to_string());
+    };
+    let diagnostic = |message: String| placed(code, origin, place, message);
+    match error {
+        CallError::Type { input, declared, dtype, shape, mismatch, told } => {
+            let message = format!("`{}` needs {declared}, found {dtype}{shape}", input.name);
+            let place = |told: &Told| Some((told.input.origin.span?, told.to_string()));
+            (told.iter().filter_map(place))
+                .fold(diagnostic(message).here(mismatch.to_string()), |d, (span, text)| {
+                    d.label(span, text)
+                })
+        }
+        CallError::Count { missing: Some(_), .. } => {
+            diagnostic(error.to_string()).here("there is no argument for this")
+        }
+        _ => diagnostic(error.to_string()),
     }
 }
 

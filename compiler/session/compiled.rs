@@ -8,6 +8,7 @@
     reason = "hands checked buffers to machine code; each block argues its safety"
 )]
 
+use super::error::{CallError, Input};
 use super::witness::Witness;
 #[cfg(unix)]
 use crate::codegen::Guard;
@@ -25,7 +26,8 @@ use tensc_runtime::{Arena, DType, Pool, Shape, Tensor, TensorView};
 pub enum Argument<'a> {
     /// Lent: read in place, not copied.
     Borrowed(TensorView<'a>),
-    /// Given away: its memory may become a result's.
+    /// Given away: its memory may become a result's. Where the call then fails because an index is
+    /// out of range, what it held is lost: [`Compiled::call_reusing`] shows how to keep it.
     Owned(Tensor),
 }
 
@@ -56,68 +58,6 @@ impl Argument<'_> {
     }
 }
 
-/// Why a call has no result.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CallError {
-    /// The number of arguments is not that of the inputs.
-    Count {
-        /// Inputs.
-        expected: usize,
-        /// Arguments.
-        found: usize,
-    },
-    /// An argument is not of its input's type.
-    Type {
-        /// The input.
-        input: String,
-        /// Its type.
-        expected: String,
-        /// The argument's.
-        found: String,
-    },
-    /// The graph has no code: there is no memory for it, or none for this machine.
-    Compile(String),
-    /// The system gave no memory for what a call computes.
-    Memory(String),
-    /// An index was out of range while the code ran.
-    Index {
-        /// Where it was written.
-        origin: Origin,
-        /// What happened.
-        message: String,
-    },
-}
-
-impl CallError {
-    /// Where in the source it happened, for what happened while code ran.
-    pub fn origin(&self) -> Option<Origin> {
-        match self {
-            CallError::Index { origin, .. } => Some(*origin),
-            CallError::Count { .. }
-            | CallError::Type { .. }
-            | CallError::Compile(_)
-            | CallError::Memory(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Count { expected, found } => {
-                write!(f, "{expected} arguments are needed, {found} were given")
-            }
-            CallError::Type { input, expected, found } => {
-                write!(f, "`{input}` needs {expected}, found {found}")
-            }
-            CallError::Compile(message) | CallError::Memory(message) => f.write_str(message),
-            CallError::Index { message, .. } => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for CallError {}
-
 const OUT_OF_RANGE: &str = "an index is out of range";
 
 enum Engine {
@@ -146,6 +86,8 @@ pub struct Compiled {
     /// [`Graph::live_origins`].
     origins: Vec<Origin>,
     inputs: Vec<(String, DType, Shape)>,
+    /// Where each input is declared.
+    declared: Vec<Origin>,
     outputs: Vec<(String, DType, Shape)>,
 }
 
@@ -188,8 +130,9 @@ impl Compiled {
             (name.clone(), graph.ty(*node).dtype, graph.ty(*node).concrete_shape())
         };
         let inputs = graph.inputs().iter().map(describe).collect();
+        let declared = graph.inputs().iter().map(|(_, node)| graph.node(*node).origin).collect();
         let outputs = graph.outputs().iter().map(describe).collect();
-        Compiled { engine, origins, inputs, outputs }
+        Compiled { engine, origins, inputs, declared, outputs }
     }
 
     /// Where the nodes of its graph were written.
@@ -209,6 +152,13 @@ impl Compiled {
             node.ty.rank() == 0 && (exact || matches!(node.op, Op::Input(_)))
         };
         graph.len() <= FEW && graph.nodes().all(scalar)
+    }
+
+    /// Gives back the memory for temporaries that earlier calls have left for the next one.
+    pub fn release_idle(&self) {
+        if let Engine::Code { code, .. } = &self.engine {
+            lock(&code.idle).clear();
+        }
     }
 
     /// Name, element type and shape of each input.
@@ -248,8 +198,35 @@ impl Compiled {
     /// Arguments that were given away are left empty where their memory became a result's.
     ///
     /// # Errors
-    /// As `call`, or where the number of places is not that of the outputs; what `results` holds
-    /// is then void.
+    /// As `call`, or where the number of places is not that of the outputs; `results` is then
+    /// void. An index out of range is found while the code runs, which may have written over what
+    /// was given away. A step whose data may be wrong so lends its state and has the next one
+    /// written to the memory of the one before, two of them in turn, without allocating:
+    ///
+    /// ```
+    /// use tensc::{Argument, CallError, Module, Session, Tensor, TensorView};
+    ///
+    /// let module = Module::from_source("steps.tx", "
+    ///     fn step[N](w: f32[4], at: i64[N]) -> f32[4] = w + 0.5 * sum(w[at])
+    /// ")?;
+    /// let session = Session::default();
+    /// let step = module.function("step").expect("it is there");
+    /// let mut w = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [4]);
+    /// let compiled = step.compile(&session, &[w.view(), TensorView::new(&[0i64], [1])])?;
+    /// let mut next = [None];
+    /// for at in [[0i64], [9], [1]] {
+    ///     let lent = Argument::Borrowed(w.view());
+    ///     let at = Argument::Borrowed(TensorView::new(&at, [1]));
+    ///     let called = compiled.call_reusing(session.pool(), &mut [lent, at], &mut next);
+    ///     match called {
+    ///         Ok(()) => w = next[0].replace(w).expect("a result"),
+    ///         Err(CallError::Index { .. }) => {} // Leaves this batch out; `w` is as it was.
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// assert_eq!(w.as_slice::<f32>(), [2.75, 3.75, 4.75, 5.75]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn call_reusing(
         &self,
         pool: &Pool,
@@ -281,11 +258,8 @@ impl Compiled {
         results: &mut [Option<Tensor>],
         observe: Observe<'_>,
     ) -> Result<(), CallError> {
-        check_types(&self.inputs, arguments.iter().map(|a| (a.dtype(), a.shape())))?;
-        if results.len() != self.outputs.len() {
-            let (expected, found) = (self.outputs.len(), results.len());
-            return Err(CallError::Count { expected, found });
-        }
+        self.check_arguments(arguments.iter().map(|a| (a.dtype(), a.shape())))?;
+        self.check_places(results.len())?;
         let (code, guard) = match &self.engine {
             Engine::Interpreter(graph) => {
                 let values = interpreted_call(graph, arguments)?;
@@ -351,7 +325,9 @@ impl Compiled {
     }
 
     /// As [`Compiled::call`] on borrowed tensors, with the results written to tensors of the
-    /// caller's: nothing is allocated after the first call.
+    /// caller's. After the first call no memory for tensors is allocated, but where a graph is
+    /// interpreted, a result shares its memory with a clone, or as many threads call at once as
+    /// never before.
     ///
     /// # Errors
     /// As `call`; `results` must be of the outputs' types, and are void after an error.
@@ -361,9 +337,12 @@ impl Compiled {
         arguments: &[TensorView<'_>],
         results: &mut [Tensor],
     ) -> Result<(), CallError> {
-        let given = arguments.iter().map(|a| (a.dtype(), a.shape()));
-        check_types(&self.inputs, given)?;
-        check_types(&self.outputs, results.iter().map(|r| (r.dtype(), r.shape())))?;
+        self.check_arguments(arguments.iter().map(|a| (a.dtype(), a.shape())))?;
+        self.check_places(results.len())?;
+        for ((name, dtype, shape), result) in self.outputs.iter().zip(&*results) {
+            let output = || Input { name: name.clone(), origin: Origin::default() };
+            CallError::unless_of((result.dtype(), result.shape()), (*dtype, shape), output)?;
+        }
         let Engine::Code { code, guard: false, .. } = &self.engine else {
             let arguments = arguments.iter().cloned().map(Argument::Borrowed).collect();
             let values = self.call(pool, arguments)?;
@@ -378,6 +357,31 @@ impl Compiled {
             let input = |i: usize| arguments.get(i).map(TensorView::to_tensor);
             self.out_of_range(fault, input)
         })
+    }
+
+    fn check_arguments<'a>(
+        &self,
+        given: impl ExactSizeIterator<Item = (DType, &'a Shape)>,
+    ) -> Result<(), CallError> {
+        let input = |number: usize| Input {
+            name: self.inputs[number].0.clone(),
+            origin: self.declared[number],
+        };
+        if given.len() != self.inputs.len() {
+            return Err(CallError::count(self.inputs.len(), given.len(), input));
+        }
+        let mut pairs = self.inputs.iter().zip(given).enumerate();
+        pairs.try_for_each(|(number, ((_, dtype, shape), found))| {
+            CallError::unless_of(found, (*dtype, shape), || input(number))
+        })
+    }
+
+    fn check_places(&self, found: usize) -> Result<(), CallError> {
+        let expected = self.outputs.len();
+        match found == expected {
+            true => Ok(()),
+            false => Err(CallError::Places { expected, found }),
+        }
     }
 
     /// The error of a call that met an index out of range. `input` gives the value of the argument
@@ -432,25 +436,6 @@ fn witness(graph: &Graph, executable: &Executable) -> Option<Witness> {
     let donations = executable.program().plan.donations.iter();
     let donated: Vec<usize> = donations.map(|(input, _)| *input as usize).collect();
     Witness::of(graph, &donated)
-}
-
-fn check_types<'a>(
-    declared: &[(String, DType, Shape)],
-    given: impl ExactSizeIterator<Item = (DType, &'a Shape)>,
-) -> Result<(), CallError> {
-    if given.len() != declared.len() {
-        return Err(CallError::Count { expected: declared.len(), found: given.len() });
-    }
-    for ((name, dtype, shape), (found, found_shape)) in declared.iter().zip(given) {
-        if found != *dtype || found_shape != shape {
-            return Err(CallError::Type {
-                input: name.clone(),
-                expected: format!("{dtype}{shape}"),
-                found: format!("{found}{found_shape}"),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Asks the system for so much memory, and gives it back: whether what a call is about to allocate

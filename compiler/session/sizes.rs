@@ -63,20 +63,46 @@ pub struct Datum<'a> {
     pub shape: &'a Shape,
 }
 
+/// A datum that gave a named size its value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Teller {
+    /// The name.
+    pub size: DimVar,
+    /// Its value.
+    pub value: i64,
+    /// The number of the datum.
+    pub datum: usize,
+    /// Its axis.
+    pub axis: usize,
+}
+
+/// A datum that is not as it is declared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Misfit {
+    /// Its number.
+    pub datum: usize,
+    /// How they differ.
+    pub mismatch: Mismatch,
+    /// Which of the data gave their values to the names in the declared size.
+    pub told: Vec<Teller>,
+}
+
 /// Checks data against declared types. A size in which one name has no value yet, and occurs once
 /// and linearly, gives the name the value that the data asks for: `N`, `4 * N`, `N + 1`. Every
 /// other size must agree.
 ///
 /// # Errors
-/// The number of a datum and how it differs; `sizes` may then have been extended.
-pub fn bind(data: &[Datum<'_>], sizes: &mut Sizes) -> Result<(), (usize, Mismatch)> {
+/// The first datum that differs; `sizes` may then have been extended.
+pub fn bind(data: &[Datum<'_>], sizes: &mut Sizes) -> Result<(), Misfit> {
+    let misfit = |datum: usize, mismatch| Misfit { datum, mismatch, told: Vec::new() };
     let mut open: Vec<(usize, usize)> = Vec::new();
+    let mut told: Vec<Teller> = Vec::new();
     for (number, Datum { declared, dtype, shape }) in data.iter().enumerate() {
         if declared.dtype != *dtype {
-            return Err((number, Mismatch::DType(declared.dtype, *dtype)));
+            return Err(misfit(number, Mismatch::DType(declared.dtype, *dtype)));
         }
         if declared.rank() != shape.rank() {
-            return Err((number, Mismatch::Rank(declared.rank(), shape.rank())));
+            return Err(misfit(number, Mismatch::Rank(declared.rank(), shape.rank())));
         }
         open.extend((0..declared.rank()).map(|axis| (number, axis)));
     }
@@ -90,12 +116,15 @@ pub fn bind(data: &[Datum<'_>], sizes: &mut Sizes) -> Result<(), (usize, Mismatc
             match (expected.known(), solve(&expected, found as i64)) {
                 (Some(n), _) if n == found as i64 => {}
                 (None, Solved::Is(var, n)) => {
-                    sizes.insert(var, n);
+                    sizes.insert(var.clone(), n);
+                    told.push(Teller { size: var, value: n, datum: number, axis });
                 }
                 (None, Solved::Not) => waiting.push((number, axis)),
                 _ => {
-                    let declared = size.clone();
-                    return Err((number, Mismatch::Size { axis, declared, expected, found }));
+                    let (declared, vars) = (size.clone(), size.vars());
+                    told.retain(|told| vars.contains(&told.size));
+                    let mismatch = Mismatch::Size { axis, declared, expected, found };
+                    return Err(Misfit { datum: number, mismatch, told });
                 }
             }
         }
@@ -103,7 +132,7 @@ pub fn bind(data: &[Datum<'_>], sizes: &mut Sizes) -> Result<(), (usize, Mismatc
         if open.len() == before {
             let (number, axis) = open[0];
             let declared = data[number].declared.shape[axis].clone();
-            return Err((number, Mismatch::Open { axis, declared }));
+            return Err(misfit(number, Mismatch::Open { axis, declared }));
         }
     }
     Ok(())
@@ -145,7 +174,7 @@ mod tests {
         let shape = Shape::new(shape);
         let datum = Datum { declared: &declared, dtype: DType::F32, shape: &shape };
         let mut sizes = Sizes::default();
-        bind(&[datum], &mut sizes).map_err(|(_, mismatch)| mismatch.to_string())?;
+        bind(&[datum], &mut sizes).map_err(|misfit| misfit.mismatch.to_string())?;
         let mut sizes: Vec<(String, i64)> =
             sizes.into_iter().map(|(var, n)| (var.name.to_string(), n)).collect();
         sizes.sort();

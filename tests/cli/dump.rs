@@ -1,6 +1,6 @@
 //! `tensc dump` for other programs: JSON says what the text says.
 
-use super::{assert_success, folder, stdout, tensc};
+use super::{assert_success, folder, stderr, stdout, tensc};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
@@ -145,8 +145,9 @@ fn programs_are_the_same_in_json() {
     let dir = folder(&[("model.tx", MODEL)]);
     for after in ["lower", "fuse", "plan"] {
         let text = dumped(&dir, "slope", after, "text");
+        let program = kernel::text::parse(&text).unwrap_or_else(|e| panic!("{e}:\n{text}"));
         let code: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
-        let program = kernel::text::parse(&code).unwrap_or_else(|e| panic!("{e}:\n{text}"));
+        assert_eq!(program.to_string(), code);
         let json = &in_json(&dir, "slope", after)["program"];
         let buffers = json["buffers"].as_array().expect("buffers");
         assert_eq!(buffers.len(), program.buffers.len());
@@ -181,4 +182,41 @@ fn several_graphs_are_an_object_a_line() {
         .map(|line| serde_json::from_str::<Value>(line).expect("an object")["of"].to_string())
         .collect();
     assert_eq!(titles, ["\"fn decayed\"", "\"fn loss\"", "\"fn slope\""]);
+}
+
+#[test]
+fn what_is_dumped_of_a_file_parses_back() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    let dump = |options: &[&str]| {
+        let out = tensc(&dir, &[&["dump", "model.tx"][..], options].concat());
+        assert_success(&out);
+        stdout(&out).to_string()
+    };
+    let titles = ["fn decayed", "fn loss", "fn slope"];
+    let graphs = graph::text::parse_all(&dump(&[])).expect("they are graphs");
+    let found: Vec<&str> = graphs.iter().map(|(title, _)| title.as_str()).collect();
+    assert_eq!(found, titles);
+    let programs = kernel::text::parse_all(&dump(&["--size", "N=4", "--after", "plan"]));
+    let programs = programs.expect("they are programs");
+    let found: Vec<&str> = programs.iter().map(|(title, _)| title.as_str()).collect();
+    assert_eq!(found, titles);
+}
+
+#[test]
+fn passes_that_do_not_run_are_not_dumped() {
+    let dir = folder(&[("model.tx", MODEL)]);
+    for after in ["rewrite", "fuse"] {
+        let options = ["--fn", "loss", "--size", "N=4", "--no-optimise", "--after", after];
+        let out = tensc(&dir, &[&["dump", "model.tx"][..], &options].concat());
+        assert_eq!(out.status.code(), Some(2));
+        let message = format!("error: with `--no-optimise` the pass `{after}` does not run\n");
+        assert_eq!(stderr(&out), message);
+    }
+    let options = ["--fn", "loss", "--size", "N=4", "--time-passes"];
+    let out = tensc(&dir, &[&["dump", "model.tx"][..], &options].concat());
+    let lines: Vec<String> = stdout(&out).lines().map(str::to_string).collect();
+    let timed: Vec<&str> = (lines.iter().filter(|line| line.ends_with(" us")))
+        .map(|line| line.split_whitespace().next().expect("a name"))
+        .collect();
+    assert_eq!(timed, ["check", "elaborate", "rewrite", "lower", "fuse", "plan", "emit"]);
 }

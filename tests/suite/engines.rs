@@ -17,7 +17,8 @@ pub fn engines(isa: Isa) -> Vec<Engine> {
     let jit = |name, threads, optimise, divide_all| {
         let emit = codegen::Options { isa, divide_all, ..codegen::Options::default() };
         let compile = pipeline::Options { optimise, emit, ..pipeline::Options::default() };
-        let options = Options { threads, backend: Backend::Jit, compile, guard: optimise };
+        let backend = Backend::Jit;
+        let options = Options { threads, backend, compile, guard: optimise, ..Options::default() };
         Engine { name, session: Session::new(options) }
     };
     let interpreter = Options { threads: 1, backend: Backend::Interpreter, ..Options::default() };
