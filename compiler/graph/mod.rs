@@ -264,7 +264,7 @@ impl Graph {
         NodeId(id)
     }
 
-    /// Adds an input. Its name must be new: [`verify`] says so where it is not.
+    /// Adds an input. Its name must be new: [`verify()`] says so where it is not.
     pub fn add_input(&mut self, name: impl Into<String>, ty: TensorType, origin: Origin) -> NodeId {
         let name = name.into();
         let op = Op::Input(ty.clone());
@@ -275,7 +275,7 @@ impl Graph {
     }
 
     /// Makes `node` an output; one node may be several. The name must be new and the node one of
-    /// the graph's: [`verify`] says so where it is not.
+    /// the graph's: [`verify()`] says so where it is not.
     pub fn add_output(&mut self, name: impl Into<String>, node: NodeId) {
         let name = name.into();
         self.known.take();
