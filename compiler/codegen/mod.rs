@@ -47,6 +47,7 @@ pub use target::{Isa, Options};
 
 use crate::kernel::{Kernel, Nest, Product, Program, Work};
 use alias::Aliases;
+use cranelift_codegen::ir;
 use emit::Emitter;
 use executable::{Entry, Step};
 use limits::Limits;
@@ -238,8 +239,7 @@ impl Compiler {
         let aliases = Aliases::new(program, work);
         if let Some(isa) = self.wide(nest) {
             let code = x86::emit(program, nest, aliases, isa, streamed_bytes);
-            let text = || x86::asm::text(&code);
-            return self.module.define_bytes(name, &KERNEL_PARAMS, &code, text);
+            return self.wide_function(name, &KERNEL_PARAMS, &code);
         }
         let x86 = self.module.is_x86();
         self.module.define(name, &KERNEL_PARAMS, &[], |b, _| {
@@ -356,15 +356,23 @@ impl Compiler {
         self.nest_function(name, &small, &Work::Nest(nest), usize::MAX)
     }
 
+    /// A function of wide code.
+    fn wide_function(
+        &mut self,
+        name: &str,
+        params: &[ir::Type],
+        code: &[u8],
+    ) -> Result<Function, CompileError> {
+        self.module.define_bytes(name, params, code, || x86::asm::text(code))
+    }
+
     /// A function that packs a panel.
     fn turn(&mut self, turn: Turn) -> Result<Function, CompileError> {
         if let Some(&function) = self.turns.get(&turn) {
             return Ok(function);
         }
         let code = x86::product_pack::emit(&turn);
-        let params = &x86::product_pack::PARAMS;
-        let function =
-            self.module.define_bytes(&turn.name(), params, &code, || x86::asm::text(&code))?;
+        let function = self.wide_function(&turn.name(), &x86::product_pack::PARAMS, &code)?;
         self.turns.insert(turn, function);
         Ok(function)
     }
@@ -375,9 +383,7 @@ impl Compiler {
             return Ok(function);
         }
         let code = x86::product_collect::emit(&collect);
-        let params = &x86::product_collect::PARAMS;
-        let function =
-            self.module.define_bytes(&collect.name(), params, &code, || x86::asm::text(&code))?;
+        let function = self.wide_function(&collect.name(), &x86::product_collect::PARAMS, &code)?;
         self.collects.insert(collect, function);
         Ok(function)
     }
@@ -394,8 +400,7 @@ impl Compiler {
                     .define(&name, params, &[], |b, _| product::emit_micro(b, key, has_fma))?
             }
             Isa::Avx2 | Isa::Avx512 => {
-                let code = x86::product::emit(&key);
-                self.module.define_bytes(&name, params, &code, || x86::asm::text(&code))?
+                self.wide_function(&name, params, &x86::product::emit(&key))?
             }
         };
         self.micro.insert(key, function);
