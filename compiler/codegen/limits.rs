@@ -17,8 +17,13 @@ pub struct Limits {
     pub left_bytes: usize,
     /// Bytes of a packed block of B.
     pub right_bytes: usize,
-    /// The same for 512-bit vectors.
+    /// The same for 512-bit vectors: it stays in the second-level cache, beside a block of A's.
     pub wide_right_bytes: usize,
+    /// Bytes of all of B up to which products in 512-bit vectors complete rows turn by turn.
+    pub whole_right_bytes: usize,
+    /// Bytes of A's rows that go by all of B before the next ones do: they are read again for each
+    /// block of B, from the last-level cache.
+    pub rows_bytes: usize,
     /// Rows of partial sums that wait for the next block of depth.
     pub waiting_rows: usize,
     /// Elements of an operand below which packing it is not worth while.
@@ -42,7 +47,9 @@ impl Default for Limits {
             depth_bytes: 1600,
             left_bytes: 192 << 10,
             right_bytes: 768 << 10,
-            wide_right_bytes: 3 << 20,
+            wide_right_bytes: 192 << 10,
+            whole_right_bytes: 3 << 20,
+            rows_bytes: 4 << 20,
             waiting_rows: 768,
             small: 16 << 10,
             threads: 1,
@@ -54,8 +61,8 @@ impl Default for Limits {
     }
 }
 
-/// Bytes of a second-level cache from which packed B stays there. Beside a smaller one there is a
-/// third level that is near enough to feed the tiles of 512-bit vectors; behind one so large it is
+/// Bytes of a second-level cache from which all of B has to stay there to be read again by every
+/// turn. Beside a smaller one there is a third level that is near enough; behind one so large it is
 /// shared by a whole socket, and far away.
 const LARGE_SECOND_LEVEL: usize = 5 << 18;
 
@@ -65,8 +72,11 @@ impl Limits {
         static LIMITS: OnceLock<Limits> = OnceLock::new();
         *LIMITS.get_or_init(|| {
             let mut limits = Limits::default();
-            if let Some(bytes) = second_level().filter(|&bytes| bytes >= LARGE_SECOND_LEVEL) {
+            if let Some(bytes) = second_level() {
                 limits.wide_right_bytes = bytes / 16 * 3;
+                if bytes >= LARGE_SECOND_LEVEL {
+                    limits.whole_right_bytes = limits.wide_right_bytes;
+                }
             }
             limits.narrow_streams = is_amd();
             limits

@@ -60,7 +60,7 @@ impl Ahead {
         let Operand::Stored(right) = &product.right else { return None };
         let one_block = t.blocks == 1 && t.right_block == t.n_panels;
         let in_place = t.isa == Isa::Avx512 && t.pack_right != PackRight::Before;
-        if !in_place || one_block || t.m_panels < 2 || t.waiting < t.m_panels {
+        if !in_place || one_block || t.m_panels < 2 || t.waiting < t.rows_block {
             return None;
         }
         // It is a displacement in an instruction.

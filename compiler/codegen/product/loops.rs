@@ -69,9 +69,11 @@ impl Loops<'_> {
             Share::Rows => (shared, Panels { from: zero, to: e.int(self.t.n_panels as i64) }),
             Share::Columns => (Panels { from: zero, to: e.int(self.t.m_panels as i64) }, shared),
         };
-        self.in_blocks(e, columns, self.t.right_block, self.t.n_panels, |e, columns| {
-            self.in_blocks(e, rows, self.t.waiting, self.t.m_panels, |e, rows| {
-                self.each_depth(e, |e, depth| self.block(e, &batch, rows, columns, depth));
+        self.in_blocks(e, rows, self.t.rows_block, self.t.m_panels, |e, rows| {
+            self.in_blocks(e, columns, self.t.right_block, self.t.n_panels, |e, columns| {
+                self.in_blocks(e, rows, self.t.waiting, self.t.rows_block, |e, rows| {
+                    self.each_depth(e, |e, depth| self.block(e, &batch, rows, columns, depth));
+                });
             });
         });
     }

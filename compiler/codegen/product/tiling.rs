@@ -83,10 +83,12 @@ pub struct Tiling {
     pub pack_left: bool,
     /// Whether panels of B are.
     pub pack_right: PackRight,
-    /// Panels in a block of packed A, of packed B, of waiting rows.
+    /// Panels in a block of packed A, of packed B, of waiting rows, and of rows that go by all of B
+    /// before the next ones do.
     pub left_block: usize,
     pub right_block: usize,
     pub waiting: usize,
+    pub rows_block: usize,
     /// What tasks divide, and among how many threads as far as is known.
     pub share: Share,
     pub threads: usize,
@@ -146,6 +148,7 @@ impl Tiling {
             left_block: left_block.max(1),
             right_block: n_panels.max(1),
             waiting: m_panels.max(1),
+            rows_block: m_panels.max(1),
             share: Share::Rows,
             threads: limits.threads.max(1),
             plain,
@@ -155,8 +158,13 @@ impl Tiling {
             let bytes = right_bytes(isa, m_panels, limits);
             t.right_block = fitting(bytes, nr).clamp(1, t.right_block);
         }
+        if t.right_block < n_panels {
+            // As many as may wait, at least: each block of rows reads all of B, and may copy it.
+            let rows = (limits.rows_bytes / (k.max(1) * size)).max(limits.waiting_rows);
+            t.rows_block = (rows / mr).clamp(1, t.rows_block);
+        }
         if t.tiles_wait() {
-            t.waiting = (limits.waiting_rows / mr).clamp(1, m_panels.max(1));
+            t.waiting = (limits.waiting_rows / mr).clamp(1, t.rows_block);
         }
         t.share = t.shares(product);
         t
@@ -186,6 +194,7 @@ impl Tiling {
             share: Share::Rows,
             left_block: self.left_block.min(panels.max(1)),
             right_block: if whole { self.n_panels.max(1) } else { self.right_block },
+            rows_block: if whole { self.m_panels.max(1) } else { self.rows_block },
             ..self.clone()
         }
     }
@@ -213,7 +222,11 @@ impl Tiling {
     /// Whether all of B stays near while rows of panels go by.
     pub fn keeps_right(&self, product: &Product, limits: &Limits) -> bool {
         let bytes = product.k.saturating_mul(product.n).saturating_mul(self.size);
-        bytes <= right_bytes(self.isa, self.m_panels, limits)
+        let most = match self.isa {
+            Isa::Portable | Isa::Avx2 => limits.right_bytes,
+            Isa::Avx512 => nearer(limits.whole_right_bytes, self.m_panels),
+        };
+        bytes <= most
     }
 
     /// Steps of the thread with the largest share where rows are divided, and where columns are.
@@ -256,12 +269,13 @@ impl Tiling {
         self.packs_right() || self.isa == Isa::Avx512 && self.m_panels > 1
     }
 
-    /// Rows of tiles that a thread has, at least.
+    /// Rows of tiles that go by a block of B in a thread, at least but for what is left over.
     pub fn rows_of_a_thread(&self) -> usize {
-        match self.share {
+        let all = match self.share {
             Share::Rows => self.m_panels / self.threads,
             Share::Columns => self.m_panels,
-        }
+        };
+        all.min(self.rows_block)
     }
 
     /// Whether the last panel of columns is smaller and has to be filled up.
@@ -432,10 +446,13 @@ fn line(bytes: usize) -> usize {
 fn right_bytes(isa: Isa, m_panels: usize, limits: &Limits) -> usize {
     match isa {
         Isa::Portable | Isa::Avx2 => limits.right_bytes,
-        // What few rows use again has to be nearer.
-        Isa::Avx512 if m_panels <= FEW_PANELS => limits.wide_right_bytes / 2,
-        Isa::Avx512 => limits.wide_right_bytes,
+        Isa::Avx512 => nearer(limits.wide_right_bytes, m_panels),
     }
+}
+
+/// What few rows of tiles use again has to be nearer than so many bytes.
+fn nearer(bytes: usize, m_panels: usize) -> usize {
+    if m_panels <= FEW_PANELS { bytes / 2 } else { bytes }
 }
 
 /// The tile that the model likes best.

@@ -117,6 +117,7 @@ const SMALL_TURNS: Limits = Limits {
     turn_bytes: 16 << 10,
     right_bytes: 64 << 10,
     wide_right_bytes: 64 << 10,
+    whole_right_bytes: 64 << 10,
     ..SMALL_BLOCKS
 };
 

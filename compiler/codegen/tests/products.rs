@@ -254,6 +254,8 @@ pub const SMALL_BLOCKS: Limits = Limits {
     left_bytes: 1 << 10,
     right_bytes: 1 << 9,
     wide_right_bytes: 1 << 9,
+    whole_right_bytes: 1 << 9,
+    rows_bytes: 1 << 9,
     waiting_rows: 24,
     small: 16,
     threads: 2,
