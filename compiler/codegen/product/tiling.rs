@@ -155,8 +155,10 @@ impl Tiling {
             slots: slots(product),
         };
         if t.cuts_right() {
+            // Rounded: wide panels are few.
             let bytes = right_bytes(isa, m_panels, limits);
-            t.right_block = fitting(bytes, nr).clamp(1, t.right_block);
+            let panel = (nr * kc.max(1) * size).max(1);
+            t.right_block = ((bytes + panel / 2) / panel).clamp(1, t.right_block);
         }
         if t.right_block < n_panels {
             // As many as may wait, at least: each block of rows reads all of B, and may copy it.
