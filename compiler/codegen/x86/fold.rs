@@ -14,7 +14,7 @@ use super::machine::{Class, Place, Reg};
 use super::table::Op;
 use crate::codegen::fold::{FOLD_LANES, has_index};
 use crate::vector::{Binary, Combine, Compare, Type, Value, reference};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// The state of one accumulator for a group of lanes.
 #[derive(Clone, Debug)]
@@ -63,6 +63,23 @@ pub(super) fn groups_apart(lanes: u32, folds: &[(Combine, Type)]) -> u32 {
         true => all,
         false if folds.iter().any(|&(combine, _)| has_index(combine)) => 2,
         false => all.min(4),
+    }
+}
+
+/// Whether trees of several rows can be one: a state is one value in each lane.
+pub(super) fn joins_rows(folds: &[(Combine, Type)]) -> bool {
+    folds.iter().all(|&(combine, ty)| {
+        ty != Type::Mask && !has_index(combine) && !remembers_numbers(combine, ty)
+    })
+}
+
+/// Whose parts of `bits` bits follow each other where two vectors give halves of theirs.
+fn places_of_two(x: &[usize], y: &[usize], bits: u32) -> Vec<usize> {
+    match bits {
+        // Within 128 bits, from each in turn.
+        64 => x.iter().zip(y).flat_map(|(&x, &y)| [x, y]).collect(),
+        32 => x.chunks(2).zip(y.chunks(2)).flat_map(|(x, y)| [x, y].concat()).collect(),
+        _ => [x, y].concat(),
     }
 }
 
@@ -230,6 +247,85 @@ impl Lower<'_> {
             self.keep_row_value(&result)
         };
         folds.iter().enumerate().map(tree).collect()
+    }
+
+    /// As [`Lower::trees`], of rows whose trees have the same shape: vectors are filled with the
+    /// halves of several rows, so that one merge serves them all.
+    pub fn trees_of_rows(
+        &mut self,
+        folds: &[(Combine, Type)],
+        rows: &[Vec<Vec<State>>],
+    ) -> Vec<Vec<i32>> {
+        let mut results = vec![Vec::with_capacity(folds.len()); rows.len()];
+        for (i, &(combine, _)) in folds.iter().enumerate() {
+            let of_row = |groups: &Vec<Vec<State>>| groups.iter().map(|g| g[i].clone()).collect();
+            let cells = self.across_rows(combine, rows.iter().map(of_row).collect());
+            results.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+        }
+        results
+    }
+
+    /// The groups of each row combined; where in the frame each result then is.
+    fn across_rows(&mut self, combine: Combine, mut rows: Vec<Vec<State>>) -> Vec<i32> {
+        while rows[0].len() > 1 {
+            for groups in &mut rows {
+                let upper = groups.split_off(groups.len() / 2);
+                *groups =
+                    groups.iter().zip(&upper).map(|(x, y)| self.merge(combine, x, y)).collect();
+            }
+        }
+        let mut vectors: Vec<State> = rows.into_iter().flatten().collect();
+        let bits = vectors[0].value.bits;
+        let mut lanes = self.lanes;
+        if vectors[0].value.parts.len() > 1 {
+            // The halves of 64-bit lanes are registers of their own.
+            for state in &mut vectors {
+                let (low, high) = (self.half_of(state, lanes, 0), self.half_of(state, lanes, 1));
+                *state = self.merge(combine, &low, &high);
+            }
+            lanes /= 2;
+        }
+        // By vector: the rows that its parts belong to.
+        let mut rows: Vec<Vec<usize>> = (0..vectors.len()).map(|row| vec![row]).collect();
+        while lanes > 1 {
+            lanes /= 2;
+            let pairs = vectors.chunks(2).map(|pair| (&pair[0], pair.last().expect("not empty")));
+            let joined = pairs.map(|(x, y)| {
+                let [low, high] = self.halves_of_two(x, y, lanes * bits);
+                self.merge(combine, &low, &high)
+            });
+            vectors = joined.collect();
+            let pairs = rows.chunks(2).map(|pair| (&pair[0], pair.last().expect("not empty")));
+            rows = pairs.map(|(x, y)| places_of_two(x, y, lanes * bits)).collect();
+        }
+        let mut cells = vec![0; rows.iter().flatten().max().map_or(0, |&last| last + 1)];
+        for (state, rows) in vectors.iter().zip(&rows) {
+            let at = self.frame.take(self.width.bytes());
+            let place = Place::Frame(at).into();
+            self.effect(Op::VmovupsStore, self.width, &[place, state.value.parts[0].into()]);
+            for (part, &row) in rows.iter().enumerate() {
+                cells[row] = at + part as i32 * bits as i32 / 8;
+            }
+        }
+        cells
+    }
+
+    /// The lower and the upper halves, of `bits` bits each, of what two vectors hold, both
+    /// in the order of [`places_of_two`].
+    fn halves_of_two(&mut self, x: &State, y: &State, bits: u32) -> [State; 2] {
+        let (op, imms) = match (bits, self.width) {
+            (256, _) => (Op::Vshufi64x2, Some([0x44, 0xEE])),
+            (128, Width::Z) => (Op::Vshufi64x2, Some([0x88, 0xDD])),
+            (128, _) => (Op::Vperm2i128, Some([0x20, 0x31])),
+            (64, _) => (Op::Vunpcklpd, None),
+            _ => (Op::Vshufps, Some([0x88, 0xDD])),
+        };
+        let parts = [x.value.parts[0].into(), y.value.parts[0].into()];
+        let made = match imms {
+            Some(imms) => imms.map(|imm| self.vi(op, &parts, imm)),
+            None => [self.v(op, &parts), self.v(Op::Vunpckhpd, &parts)],
+        };
+        made.map(|part| State { value: Lanes { parts: smallvec![part], ..x.value }, ..x.clone() })
     }
 
     /// Lowers the finish of a fold, for the one lane there is; where in the frame its yields are.

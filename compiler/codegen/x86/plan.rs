@@ -11,7 +11,7 @@ use super::machine::{Class, Home, Reg, Registers, Step, count};
 use crate::codegen::fold::accumulators;
 use crate::codegen::target::Isa;
 use crate::kernel::Body;
-use crate::vector::{Combine, Inst, Stride, Type, verify};
+use crate::vector::{Combine, Inst, Program, Slot, Stride, Type, verify};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A region that is written but not emitted.
@@ -106,6 +106,22 @@ fn levels(scene: &Scene, moves: impl Fn(usize) -> bool) -> Vec<Level> {
         levels.push(level);
     }
     levels
+}
+
+/// By instruction: whether its value is made of nothing but constants, parameters, if those are,
+/// and loads that are `alike`.
+pub(super) fn alike(program: &Program, params: bool, load: impl Fn(Slot) -> bool) -> Vec<bool> {
+    let mut alike: Vec<bool> = Vec::with_capacity(program.insts.len());
+    for inst in &program.insts {
+        alike.push(match inst {
+            Inst::Const(_) => true,
+            Inst::Load(slot) => load(*slot),
+            Inst::Param(_) => params,
+            Inst::Index(_) | Inst::Gather(..) | Inst::Store(..) | Inst::CheckIndex { .. } => false,
+            _ => inst.operands().all(|v| alike[v.0 as usize]),
+        });
+    }
+    alike
 }
 
 /// What regions of a stage are emitted with.

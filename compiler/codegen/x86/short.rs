@@ -10,24 +10,33 @@
 
 use super::allocate::{Around, Pins, region};
 use super::asm::Gpr;
-use super::fold::{State, groups_apart};
+use super::fold::{State, groups_apart, joins_rows};
 use super::frame::{INDEX, POINTERS, Pointer, PointerAt, Pointers, frame};
 use super::loops::Groups;
 use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
-use super::machine::{Registers, Step};
+use super::machine::{Class, Place, Registers, ScalarStep, Step, count};
 use super::nest::Nest;
 use super::order::{Group, abreast, interleave};
-use super::plan::{Plan, folds, settle_states, update_states};
+use super::plan::{Plan, alike, folds, settle_states, state_size, update_states};
 use crate::codegen::target::Isa;
-use crate::kernel::{self, Access, Body, Fold, Place, Stage};
-use crate::vector::{Inst, SlotDecl, Stride};
+use crate::kernel::{self, Access, Body, Fold, Stage};
+use crate::vector::{Combine, Inst, Program, SlotDecl, Stride, Type};
 
 /// Groups of lanes of a region, at most.
 const GROUPS: usize = 16;
+/// The same where rows load the same vectors.
+const SHARING: usize = 64;
 /// Rows of a region, at most.
 const ROWS: usize = 8;
+/// Bytes of a cache line.
+const LINE: u32 = 64;
+/// Rows from which one tree for all is worth that all wait for it.
+const JOINED: usize = 8;
 /// Instructions of a region, at most.
 const INSTRUCTIONS: usize = 1000;
+
+/// Elements from row to row, below which twice as many rows are within reach of a displacement.
+const REACH: u64 = 1 << 23;
 
 /// Rows next to each other: so many steps of an axis.
 #[derive(Clone, Copy)]
@@ -47,19 +56,42 @@ pub(super) fn rows(nest: &kernel::Nest, isa: Isa) -> Option<Rows> {
         let asked = |inst: &Inst| matches!(inst, Inst::Index(a) if *a as usize == axis);
         let finish = match &stage.fold {
             Fold::None => None,
-            Fold::AcrossLanes(finish) => Some(&finish.program),
+            Fold::AcrossLanes(finish) => Some(finish),
             Fold::PerLane(_) => return None,
         };
-        let programs = [Some(body), finish].into_iter().flatten();
+        let bodies = || [Some(&stage.body), finish].into_iter().flatten();
+        let near = |access: &Access| access.strides[axis].unsigned_abs() < REACH;
         let once = stage.lanes > 0 && stage.reduce.iter().all(|&n| n == 1);
-        if !once || programs.flat_map(|p| &p.insts).any(asked) {
+        if !once
+            || bodies().flat_map(|body| &body.program.insts).any(asked)
+            || !bodies().flat_map(|body| &body.slots).all(near)
+        {
             return None;
         }
         groups = groups.max(stage.lanes.div_ceil(each));
         insts += body.insts.len() * stage.lanes.div_ceil(each);
     }
-    let count = ROWS.min(GROUPS / groups).min(INSTRUCTIONS / insts).min(nest.outer[axis]);
+    let mut together = GROUPS / groups;
+    if let [stage] = &nest.stages[..]
+        && shares(stage, axis)
+    {
+        // What they share is loaded once for all whose states fit the registers.
+        let folds = folds(&stage.body);
+        let state: u32 = folds.iter().map(|&(c, ty)| state_size(isa, c, ty)).sum();
+        let states = (groups_apart(each as u32, &folds) * state).max(1);
+        let fit = u32::from(count(isa, Class::Vector)) / 2 / states;
+        together = together.max((SHARING / groups).min(fit as usize));
+    }
+    let count = ROWS.min(together).min(INSTRUCTIONS / insts).min(nest.outer[axis]);
     (count >= 2).then_some(Rows { axis, count })
+}
+
+/// Whether rows of a fold across lanes load the same vectors.
+fn shares(stage: &Stage, axis: usize) -> bool {
+    let slots = stage.body.slots.iter().zip(&stage.body.program.slots);
+    let mut shared =
+        slots.map(|(access, decl)| access.strides[axis] == 0 && decl.stride != Stride::Splat);
+    matches!(stage.fold, Fold::AcrossLanes(_)) && shared.any(|shared| shared)
 }
 
 /// What rows of a nest have in common while they are written.
@@ -143,69 +175,129 @@ impl<'n> Nest<'n> {
     }
 
     fn is_row(&self, access: &Access) -> bool {
-        self.program.buffers[access.buffer.0 as usize].place == Place::Row
+        self.program.buffers[access.buffer.0 as usize].place == kernel::Place::Row
     }
 
     fn stage_of_rows(&mut self, stage: &'n Stage, short: &mut Short<'n>) {
-        let body = &stage.body;
-        let views = self.place_rows(body, short);
+        let views = self.place_rows(&stage.body, short);
         let finish = match &stage.fold {
             Fold::AcrossLanes(finish) => Some((finish, self.place_rows(finish, short))),
             Fold::None | Fold::PerLane(_) => None,
         };
+        let folds = folds(&stage.body);
+        let states = self.bodies_of_rows(stage, &folds, &views, short);
+        if let Some((finish, views)) = finish {
+            let results = self.trees_of_rows(&folds, states, short);
+            self.finishes_of_rows(finish, &views, results, short);
+        }
+    }
+
+    /// Writes a stage's body for every row. The states of each, by groups that are apart.
+    fn bodies_of_rows(
+        &mut self,
+        stage: &'n Stage,
+        folds: &[(Combine, Type)],
+        views: &[SlotView],
+        short: &mut Short<'n>,
+    ) -> Vec<Vec<Vec<State>>> {
+        let body = &stage.body;
         let each = lanes_of(self.isa);
         let groups = Groups::of(stage.lanes, each, stage.lanes as u32 / each + 1).last(each);
-        let (folds, abreast) = (folds(body), abreast(&body.program, self.isa));
-        let apart = groups_apart(each, &folds) as usize;
+        let abreast = abreast(&body.program, self.isa);
+        let apart = groups_apart(each, folds) as usize;
+        let of_row = |values: &Vec<i32>| -> Vec<Argument> {
+            body.params.iter().map(|v| Argument::Row(values[v.0 as usize])).collect()
+        };
+        let params: Vec<Vec<Argument>> = short.values.iter().map(of_row).collect();
+        let scene = |row: usize| Scene {
+            program: &body.program,
+            slots: views,
+            params: &params[row],
+            axes: &short.axes,
+            outer: short.outer,
+            reduce_moves: false,
+            invariant: &[],
+        };
+        let count = short.rows.count;
         let mut lower = Lower::new(&mut short.registers, &mut self.frame);
-        let mut all = Vec::new();
-        let mut states: Vec<Vec<Vec<State>>> = Vec::new();
-        for (row, values) in short.values.iter().enumerate() {
+        let mut states: Vec<Vec<Vec<State>>> = Vec::with_capacity(count);
+        let mut known = Vec::with_capacity(count);
+        for row in 0..count {
             lower.row = row as u32;
-            let params: Vec<Argument> =
-                body.params.iter().map(|v| Argument::Row(values[v.0 as usize])).collect();
-            let scene = Scene {
-                program: &body.program,
-                slots: &views,
-                params: &params,
-                axes: &short.axes,
-                outer: short.outer,
-                reduce_moves: false,
-                invariant: &[],
-            };
             (lower.first, lower.active) = (0, lower.lanes);
-            let plan = Plan::new(&mut lower, &scene, |_| false);
+            let plan = Plan::new(&mut lower, &scene(row), |_| false);
             short.steps.extend(plan.stage);
             short.steps.extend(plan.pass);
-            let scene = Scene { invariant: &plan.values, ..scene };
+            known.push(plan.values);
             let begin = |_| folds.iter().map(|&(c, ty)| lower.identity(c, ty)).collect();
-            let mut state: Vec<Vec<State>> = (0..apart).map(begin).collect();
-            for (i, &(first, active)) in groups.iter().enumerate() {
-                (lower.first, lower.active) = (first, active);
-                let values = lower.program(&scene, |_| true);
-                let own = std::mem::take(&mut lower.steps);
-                update_states(&mut lower, body, &values, &mut state[i % apart]);
-                all.push(Group { own, chained: std::mem::take(&mut lower.steps) });
+            states.push((0..apart).map(begin).collect());
+        }
+        // Row by row; where folds of rows share what is loaded, group by group.
+        let shared = shared_by_rows(&body.program, views);
+        let shares = !folds.is_empty() && shared.contains(&true);
+        let order = (0..count * groups.len()).map(|i| match shares {
+            true => (i / count, i % count),
+            false => (i % groups.len(), i / groups.len()),
+        });
+        let (mut all, mut of_all) = (Vec::new(), Vec::new());
+        for (group, row) in order {
+            (lower.first, lower.active) = groups[group];
+            lower.row = row as u32;
+            if shares && row == 0 {
+                short.steps.extend(interleave(std::mem::take(&mut all), abreast));
+                let scene = Scene { invariant: &known[0], ..scene(0) };
+                of_all = lower.program(&scene, |inst| shared[inst]);
+                short.steps.append(&mut lower.steps);
+                short.steps.extend(fetches(body, views, count, groups[group]));
             }
-            states.push(state);
+            let mut values = known[row].clone();
+            for (value, of_all) in values.iter_mut().zip(&of_all) {
+                if value.is_none() {
+                    value.clone_from(of_all);
+                }
+            }
+            let values = lower.program(&Scene { invariant: &values, ..scene(row) }, |_| true);
+            let own = std::mem::take(&mut lower.steps);
+            update_states(&mut lower, body, &values, &mut states[row][group % apart]);
+            all.push(Group { own, chained: std::mem::take(&mut lower.steps) });
         }
         short.steps.extend(interleave(all, abreast));
-        let Some((finish, finish_views)) = finish else { return };
-        lower.first = 0;
-        let together = short.rows.count as u32;
-        let own = |lower: &mut Lower| Group {
-            own: std::mem::take(&mut lower.steps),
-            chained: Vec::new(),
-        };
-        // The trees, and their results.
+        states
+    }
+
+    /// Writes the trees of every row; where in the frame the results of each then are.
+    fn trees_of_rows(
+        &mut self,
+        folds: &[(Combine, Type)],
+        mut states: Vec<Vec<Vec<State>>>,
+        short: &mut Short<'n>,
+    ) -> Vec<Vec<i32>> {
+        let mut lower = Lower::new(&mut short.registers, &mut self.frame);
+        if short.rows.count >= JOINED && joins_rows(folds) {
+            let results = lower.trees_of_rows(folds, &states);
+            short.steps.append(&mut lower.steps);
+            return results;
+        }
         let (mut trees, mut results) = (Vec::new(), Vec::new());
-        lower.active = lower.lanes;
         for state in &mut states {
             settle_states(&mut lower, state.iter_mut().flatten());
-            results.push(lower.trees(&folds, state));
-            trees.push(own(&mut lower));
+            results.push(lower.trees(folds, state));
+            trees.push(Group { own: std::mem::take(&mut lower.steps), chained: Vec::new() });
         }
-        short.steps.extend(interleave(trees, together));
+        short.steps.extend(interleave(trees, short.rows.count as u32));
+        results
+    }
+
+    /// Writes the finish of a fold for every row, whose results are in the frame; they become
+    /// values of the rows.
+    fn finishes_of_rows(
+        &mut self,
+        finish: &'n Body,
+        views: &[SlotView],
+        results: Vec<Vec<i32>>,
+        short: &mut Short<'n>,
+    ) {
+        let mut lower = Lower::new(&mut short.registers, &mut self.frame);
         let mut finishes = Vec::new();
         for (row, (values, cells)) in short.values.iter_mut().zip(results).enumerate() {
             lower.row = row as u32;
@@ -213,7 +305,7 @@ impl<'n> Nest<'n> {
             let params: Vec<Argument> = cells.into_iter().chain(outer).map(Argument::Row).collect();
             let scene = Scene {
                 program: &finish.program,
-                slots: &finish_views,
+                slots: views,
                 params: &params,
                 axes: &short.axes,
                 outer: short.outer,
@@ -221,8 +313,47 @@ impl<'n> Nest<'n> {
                 invariant: &[],
             };
             values.extend(lower.finish(&scene));
-            finishes.push(own(&mut lower));
+            finishes.push(Group { own: std::mem::take(&mut lower.steps), chained: Vec::new() });
         }
-        short.steps.extend(interleave(finishes, together));
+        short.steps.extend(interleave(finishes, short.rows.count as u32));
     }
+}
+
+/// Asks for what a group of the next rows loads: these rows side by side are more streams than the
+/// processor follows.
+fn fetches(body: &Body, views: &[SlotView], rows: usize, (first, active): (u32, u32)) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (view, decl) in views.iter().zip(&body.program.slots) {
+        if view.row_bytes == 0 || !view.readonly || decl.stride != Stride::Unit {
+            continue;
+        }
+        let size = decl.dtype.size() as u32;
+        let from = (first * size).next_multiple_of(LINE);
+        for line in (from..(first + active) * size).step_by(LINE as usize) {
+            for row in rows..2 * rows {
+                let bytes = view.row_bytes * row as i64 + i64::from(line);
+                let bytes = i32::try_from(bytes).expect("rows within reach");
+                let at = Place::Slot { slot: view.number, bytes };
+                steps.push(Step::Scalar(ScalarStep::Fetch { at }));
+            }
+        }
+    }
+    steps
+}
+
+/// By instruction: whether it loads, or makes of such loads, what is the same in all rows of a
+/// region, but not in all of their lanes.
+fn shared_by_rows(program: &Program, views: &[SlotView]) -> Vec<bool> {
+    let alike = alike(program, false, |slot| {
+        let view = &views[slot.0 as usize];
+        view.readonly && view.row_bytes == 0
+    });
+    let mut varies: Vec<bool> = Vec::with_capacity(program.insts.len());
+    for inst in &program.insts {
+        varies.push(match inst {
+            Inst::Load(slot) => views[slot.0 as usize].lane_bytes != 0,
+            _ => inst.operands().any(|v| varies[v.0 as usize]),
+        });
+    }
+    alike.iter().zip(varies).map(|(alike, varies)| *alike && varies).collect()
 }

@@ -17,14 +17,17 @@ use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
 use super::machine::{Place, Reg, Registers, ScalarStep, Step};
 use super::nest::{Nest, Row};
 use super::order::{Group, abreast, interleave};
-use super::plan::{Emission, Plan, Written, choose_pins, exports, folds, give_homes, load_pinned};
-use super::plan::{named_states, settle_states, state_size, unroll, update_states};
+use super::plan::{Emission, Plan, Written, alike, choose_pins, exports, folds, give_homes};
+use super::plan::{load_pinned, named_states, settle_states, state_size, unroll, update_states};
 use super::stream::Fetches;
 use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
 use crate::vector::Stride;
 use rustc_hash::FxHashSet;
+
+/// Groups of lanes of a row, at most, that a fold for each lane keeps all at once.
+const SHORT_ROW: u32 = 8;
 
 /// A body at a row: where its slots are.
 pub(super) struct Placed<'b> {
@@ -298,13 +301,24 @@ impl<'n> StageWriter<'_, 'n> {
         let folds = folds(body);
         let width: u32 = folds.iter().map(|&(c, ty)| state_size(isa, c, ty)).sum();
         let most = if isa == Isa::Avx512 { 16 } else { 8 };
-        let mut unroll = unroll(0, 1, stage.lanes, each);
-        while unroll > 1 && unroll * width.max(1) > most {
-            unroll /= 2;
-        }
+        let all = stage.lanes.div_ceil(each as usize) as u32;
+        let unroll = if all <= SHORT_ROW && all * width.max(1) <= most {
+            // One pass, over whole rows.
+            all
+        } else {
+            let mut unroll = unroll(0, 1, stage.lanes, each);
+            while unroll > 1 && unroll * width.max(1) > most {
+                unroll /= 2;
+            }
+            unroll
+        };
         let groups = Groups::of(stage.lanes, each, unroll);
         let mut registers = Registers::new(isa);
         let mut placed = self.place(body);
+        let alike = alike(&body.program, true, |slot| {
+            let view = &placed.views[slot.0 as usize];
+            view.readonly && view.lane_bytes == 0
+        });
         for (view, access) in placed.views.iter_mut().zip(&body.slots) {
             // What the reduce axes move changes while a region is repeated.
             view.readonly &= !moves(access, stage, self.row.positions.len());
@@ -330,10 +344,14 @@ impl<'n> StageWriter<'_, 'n> {
                 reduce_moves: true,
                 invariant: &plan.values,
             };
-            let mut now = states.clone();
+            let (mut now, mut known) = (states.clone(), plan.values.clone());
             for (state, &(first, active)) in now.iter_mut().zip(groups) {
                 (lower.first, lower.active) = (first, active);
-                let values = lower.program(&scene, |_| true);
+                let values = lower.program(&Scene { invariant: &known, ..scene }, |_| true);
+                // What is the same for all lanes is made once at a point of the reduce axes.
+                for (i, known) in known.iter_mut().enumerate().filter(|&(i, _)| alike[i]) {
+                    known.clone_from(&values[i]);
+                }
                 // Lanes that do not count fold what nobody looks at.
                 lower.active = lower.lanes;
                 update_states(&mut lower, body, &values, state);

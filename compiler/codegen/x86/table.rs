@@ -458,6 +458,11 @@ instructions! {
     VpbroadcastqGpr "VG" [
         _ _ EVEX_Vpbroadcastq_xmm_k1z_r64 EVEX_Vpbroadcastq_ymm_k1z_r64
         EVEX_Vpbroadcastq_zmm_k1z_r64];
+    Vperm2i128 "VVM" imm [
+        _ VEX_Vperm2i128_ymm_ymm_ymmm256_imm8 _ _ _];
+    Vshufi64x2 "VVM" imm [
+        _ _ _ EVEX_Vshufi64x2_ymm_k1z_ymm_ymmm256b64_imm8
+        EVEX_Vshufi64x2_zmm_k1z_zmm_zmmm512b64_imm8];
     Vextracti128 "PV" imm [
         _ VEX_Vextracti128_xmmm128_ymm_imm8 _ EVEX_Vextracti32x4_xmmm128_k1z_ymm_imm8
         EVEX_Vextracti32x4_xmmm128_k1z_zmm_imm8];
