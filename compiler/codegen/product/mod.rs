@@ -25,6 +25,7 @@ mod micro;
 mod over_tile;
 mod pack;
 mod prologue;
+mod scratch;
 mod shape;
 mod tiles;
 mod tiling;

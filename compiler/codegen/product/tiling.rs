@@ -286,7 +286,7 @@ impl Tiling {
     }
 
     /// Whether there are tiles that wait in scratch memory for the next block of depth.
-    fn tiles_wait(&self) -> bool {
+    pub fn tiles_wait(&self) -> bool {
         self.blocks > 1 && (!self.plain || self.fills_up())
     }
 
@@ -383,66 +383,10 @@ impl Tiling {
         }
         roles
     }
-
-    /// Where everything in the scratch memory begins, and the end.
-    pub fn scratch(&self) -> Scratch {
-        let left = if self.pack_left { self.left_block * self.left_panel_bytes() } else { 0 };
-        let panels =
-            if self.packs_right() { self.right_block } else { usize::from(self.fills_up()) };
-        let right = panels * self.nr * self.kc * self.size;
-        let tiles = if self.tiles_wait() { self.waiting * self.right_block } else { 0 };
-        let right_at = line(left);
-        let waiting_at = right_at + line(right);
-        let tile_at = waiting_at + line(tiles * self.tile_bytes());
-        let table_at = tile_at + line(self.tile_bytes());
-        let rows_at = table_at + line(8 * self.slots);
-        let turned = self.right_made == Some(Along::Depth);
-        let rows = if turned { self.nr * self.turned_steps() * self.size } else { 0 };
-        let left_offsets_at = rows_at + line(rows);
-        let offsets = |spread: bool, block: usize| {
-            if spread { line(OFFSET * self.kc) + line(OFFSET * block) } else { 0 }
-        };
-        let left = offsets(self.left_spread, self.left_block * self.mr);
-        let right = offsets(self.right_spread, self.right_block * self.nr);
-        let right_offsets_at = left_offsets_at + left;
-        let offsets_at = [left_offsets_at, right_offsets_at];
-        let bytes = right_offsets_at + right;
-        Scratch { right_at, waiting_at, tile_at, table_at, rows_at, offsets_at, bytes }
-    }
-}
-
-/// Byte offsets in the scratch memory; packed A is at 0.
-pub struct Scratch {
-    pub right_at: usize,
-    pub waiting_at: usize,
-    pub tile_at: usize,
-    /// The first elements of a body's slots.
-    pub table_at: usize,
-    /// Columns of B as they are made, before they are turned.
-    pub rows_at: usize,
-    /// Offsets of the spread operands A and B: of the steps of a block of depth, then, from the
-    /// next line on, of the rows or columns of a block of panels.
-    pub offsets_at: [usize; 2],
-    pub bytes: usize,
-}
-
-impl Scratch {
-    /// Where the offsets of a side's rows or columns are, whose blocks are so deep.
-    pub fn across_at(&self, side: Side, kc: usize) -> usize {
-        self.offsets_at[side as usize] + line(OFFSET * kc)
-    }
 }
 
 /// Steps of depth that are collected at a time where they are turned over then.
 const SQUARE: usize = 64;
-
-/// Bytes of an offset in a table of a spread operand.
-pub const OFFSET: usize = 8;
-
-/// Bytes up to the next line of the cache.
-fn line(bytes: usize) -> usize {
-    bytes.next_multiple_of(64)
-}
 
 /// Bytes of a block of packed B.
 fn right_bytes(isa: Isa, m_panels: usize, limits: &Limits) -> usize {

@@ -304,7 +304,7 @@ impl<'n> StageWriter<'_, 'n> {
         let all = stage.lanes.div_ceil(each as usize) as u32;
         let unroll = if all <= SHORT_ROW && all * width.max(1) <= most {
             // One pass, over whole rows.
-            all
+            all.next_power_of_two()
         } else {
             let mut unroll = unroll(0, 1, stage.lanes, each);
             while unroll > 1 && unroll * width.max(1) > most {
