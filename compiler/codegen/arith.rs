@@ -26,6 +26,7 @@ impl Group<'_, '_> {
             Unary::Floor => self.map(x, |g, p| g.b.ins().floor(p)),
             Unary::Ceil => self.map(x, |g, p| g.b.ins().ceil(p)),
             Unary::Trunc => self.map(x, |g, p| g.b.ins().trunc(p)),
+            Unary::Likely => x.clone(),
             Unary::Not if x.ty == Type::Mask && self.scalar() => {
                 self.map(x, |g, p| g.b.ins().bxor_imm_u(p, 1))
             }

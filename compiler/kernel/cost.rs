@@ -152,7 +152,7 @@ pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
 fn operations(program: &crate::vector::Program) -> f64 {
     let of = |inst: &Inst| match inst {
         Inst::Fma(..) => 2.0,
-        Inst::Unary(Unary::Convert(_) | Unary::Bitcast(_), _) => 0.0,
+        Inst::Unary(Unary::Convert(_) | Unary::Bitcast(_) | Unary::Likely, _) => 0.0,
         Inst::Unary(..) | Inst::Binary(..) | Inst::Compare(..) | Inst::Select(..) => 1.0,
         _ => 0.0,
     };

@@ -340,6 +340,10 @@ impl Builder {
         }
         self.push(Inst::Select(mask, a, b))
     }
+    /// The mask, which nearly always holds.
+    pub fn likely(&self, mask: Value) -> Value {
+        self.unary(Unary::Likely, mask)
+    }
     /// Conversion by value.
     pub fn convert(&self, to: Type, x: Value) -> Value {
         self.push(Inst::Unary(Unary::Convert(to), x))

@@ -117,6 +117,7 @@ pub fn unary(op: Unary, x: Lane) -> Lane {
         (Unary::Not, I32(x)) => I32(!x),
         (Unary::Not, I64(x)) => I64(!x),
         (Unary::Not, Mask(x)) => Mask(!x),
+        (Unary::Likely, Mask(x)) => Mask(x),
         (Unary::Convert(to), x) => convert(to, x),
         (Unary::Bitcast(Type::F32), I32(x)) => F32(f32::from_bits(x as u32)),
         (Unary::Bitcast(Type::I32), F32(x)) => I32(x.to_bits() as i32),

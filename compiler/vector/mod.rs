@@ -21,6 +21,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod usual;
 pub mod verify;
 
 pub use builder::Builder;
@@ -110,6 +111,8 @@ pub enum Unary {
     Wrap(DType),
     /// F32 rounded to the nearest value of `f16` or `bf16`. F32 in, F32 out.
     RoundTo(DType),
+    /// The mask itself, which nearly always holds: see [`usual`].
+    Likely,
 }
 
 /// Two operands of one type in, one out of the same type.

@@ -121,6 +121,7 @@ const UNARIES: Names<Unary> = &[
     ("ceil", Unary::Ceil),
     ("trunc", Unary::Trunc),
     ("not", Unary::Not),
+    ("likely", Unary::Likely),
 ];
 const BINARIES: Names<Binary> = &[
     ("add", Binary::Add),

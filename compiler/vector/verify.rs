@@ -210,6 +210,8 @@ fn unary(op: Unary, x: Type) -> Result<Type, Rule> {
         Unary::Neg | Unary::Abs => number(x),
         Unary::Sqrt | Unary::Round | Unary::Floor | Unary::Ceil | Unary::Trunc => float(x),
         Unary::Not => logical(x),
+        Unary::Likely if x == Type::Mask => Ok(x),
+        Unary::Likely => Err(Rule::Expected(Type::Mask, x)),
         Unary::Convert(to) => Ok(to),
         Unary::Bitcast(to) => {
             let floats = matches!(x, Type::F32 | Type::F64);

@@ -76,6 +76,7 @@ impl Lower<'_> {
             Unary::Floor => self.round(x, 9),
             Unary::Ceil => self.round(x, 10),
             Unary::Trunc => self.round(x, 11),
+            Unary::Likely => x.clone(),
             Unary::Not if x.ty == Type::Mask => self.not_mask(x),
             Unary::Not => {
                 let ones = self.fill(x.ty, u64::MAX);

@@ -212,6 +212,7 @@ pub(in crate::codegen) enum Condition {
     Greater,
     /// Unsigned.
     Below,
+    NotBelow,
     Above,
 }
 

@@ -9,7 +9,7 @@
 //! Neighbours: `arith`, `convert`, `memory` and `fold` lower the instructions; `allocate` emits the
 //! steps; `stage` decides which groups there are.
 
-use super::asm::Width;
+use super::asm::{Label, Width};
 use super::frame::Frame;
 use super::machine::{Class, Home, OpStep, Place, Reg, Registers, ScalarStep, Source, Step};
 use super::table::Op;
@@ -356,6 +356,25 @@ impl<'a> Lower<'a> {
         }
         self.steps.push(Step::Scalar(ScalarStep::Report { site }));
         self.select(&outside, &zero, &index)
+    }
+
+    /// Leaves the region for `to` unless all masks hold in all lanes.
+    pub fn leave_unless(&mut self, masks: &[Lanes], to: Label) {
+        let op = if self.has_masks() { Op::Kandw } else { Op::Vpandd };
+        let parts = masks.iter().flat_map(|mask| mask.parts.iter().copied());
+        let all = parts.collect::<Vec<_>>().into_iter().reduce(|x, y| match self.has_masks() {
+            true => self.k(op, Width::X, &[x.into(), y.into()], None),
+            false => self.v(op, &[x.into(), y.into()]),
+        });
+        let all: Source = all.expect("there are masks").into();
+        // Either sets the carry flag if there are ones alone.
+        if self.has_masks() {
+            self.effect(Op::Kortestw, Width::X, &[all, all]);
+        } else {
+            let ones = self.fill(Type::I32, u64::from(u32::MAX)).parts[0];
+            self.effect(Op::Vptest, self.width, &[all, ones.into()]);
+        }
+        self.steps.push(Step::Scalar(ScalarStep::Leave { to }));
     }
 
     /// A vector register that is not defined yet.

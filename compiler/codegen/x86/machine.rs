@@ -5,7 +5,7 @@
 //! a step or by what is around the region, and holds one vector or mask. One that has a [`Home`]
 //! can be had again from memory at any time.
 
-use super::asm::{Gpr, Width};
+use super::asm::{Gpr, Label, Width};
 use super::table::Op;
 use crate::codegen::target::Isa;
 use rustc_hash::FxHashMap;
@@ -118,6 +118,8 @@ pub(super) enum ScalarStep {
     GatherFrom { slot: u32, index: i32, step: i64 },
     /// Asks for the cache line.
     Fetch { at: Place },
+    /// Leaves the region if the instruction just before left the carry flag clear.
+    Leave { to: Label },
     /// Reports `site` if the instruction just before left the zero flag clear.
     Report { site: u32 },
 }

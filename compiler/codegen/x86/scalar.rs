@@ -32,6 +32,7 @@ pub(super) fn emit(a: &mut Assembler, pointers: &Pointers, fault: i32, step: &Sc
             let at = pointers.resolve(a, at);
             a.prefetch(at);
         }
+        ScalarStep::Leave { to } => a.jump_if(Condition::NotBelow, to),
         ScalarStep::Report { site } => report(a, fault, site),
     }
 }

@@ -9,11 +9,11 @@
 //! `allocate` emits.
 
 use super::allocate::{Around, Pins, region};
-use super::asm::{Alu, Assembler, Gpr};
+use super::asm::{Alu, Assembler, Gpr, Label};
 use super::fold::{State, groups_apart};
 use super::frame::{INDEX, POINTERS, Pointer, PointerAt, Pointers, frame};
 use super::loops::Groups;
-use super::lower::{Argument, Lower, Scene, SlotView, lanes_of};
+use super::lower::{Argument, Lanes, Lower, Scene, SlotView, lanes_of};
 use super::machine::{Place, Reg, Registers, ScalarStep, Step};
 use super::nest::{Nest, Row};
 use super::order::{Group, abreast, interleave};
@@ -23,7 +23,8 @@ use super::stream::Fetches;
 use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
-use crate::vector::Stride;
+use crate::vector::usual::Usual;
+use crate::vector::{Inst, Stride};
 use rustc_hash::FxHashSet;
 
 /// Groups of lanes of a row, at most, that a fold for each lane keeps all at once.
@@ -124,7 +125,14 @@ impl<'n> StageWriter<'_, 'n> {
         let placed = self.place(body);
         let isa = self.nest.isa;
         let each = lanes_of(isa);
-        let mut abreast = abreast(&body.program, isa);
+        let mut registers = Registers::new(isa);
+        let counters = self.counters(stage);
+        let params = self.arguments(body);
+        let axes = self.axes(&counters);
+        let plan = self.plan(stage, &placed, &params, &axes, false, &mut registers);
+        let usual = Usual::of(&body.program, |v| plan.values[v.0 as usize].is_some());
+        let program = usual.as_ref().map_or(&body.program, |usual| &usual.program);
+        let mut abreast = abreast(program, isa);
         if self.row.block.is_some() {
             // Blocks of lanes end at multiples of powers of two.
             abreast = 1 << abreast.ilog2();
@@ -134,21 +142,16 @@ impl<'n> StageWriter<'_, 'n> {
             unroll /= 2;
         }
         let groups = Groups::of(stage.lanes, each, unroll);
-        let mut registers = Registers::new(isa);
-        let counters = self.counters(stage);
-        let params = self.arguments(body);
-        let axes = self.axes(&counters);
-        let plan = self.plan(stage, &placed, &params, &axes, false, &mut registers);
+        let scene = Scene {
+            program: &body.program,
+            slots: &placed.views,
+            params: &params,
+            axes: &axes,
+            outer: self.row.positions.len(),
+            reduce_moves: false,
+            invariant: &plan.values,
+        };
         let mut write = |this: &mut Self, groups: &[(u32, u32)]| {
-            let scene = Scene {
-                program: &body.program,
-                slots: &placed.views,
-                params: &params,
-                axes: &axes,
-                outer: this.row.positions.len(),
-                reduce_moves: false,
-                invariant: &plan.values,
-            };
             let mut lower = Lower::new(&mut registers, &mut this.nest.frame);
             let mut all = Vec::with_capacity(groups.len());
             for &(first, active) in groups {
@@ -158,27 +161,81 @@ impl<'n> StageWriter<'_, 'n> {
             }
             let mut steps = this.fetch(body, groups);
             steps.extend(interleave(all, abreast));
-            Written { steps, exports: Vec::new() }
+            let whole = Written { steps, exports: Vec::new() };
+            let usual = usual.as_ref().filter(|_| !groups.is_empty()).map(|usual| {
+                let leave = this.a().label();
+                let steps = this.usual_steps(usual, &scene, groups, abreast, leave, &mut registers);
+                (Written { steps, exports: Vec::new() }, leave)
+            });
+            Mapped { whole, usual }
         };
         let main = write(self, &groups.main(each));
         let last = write(self, &groups.last(each));
         let used = if groups.times > 0 { &main } else { &last };
+        let used = used.usual.as_ref().map_or(&used.whole, |(usual, _)| usual);
         let loops =
             groups.times > 1 || self.row.block.is_some() || stage.reduce.iter().any(|&n| n > 1);
         let pins = choose_pins(&registers, &[], &used.steps, loops);
         let mut emit = Emission { registers, pins, plan };
-        self.stage_values(&mut emit, &placed, &[&main, &last]);
+        let users: Vec<&Written> = [&main, &last]
+            .into_iter()
+            .flat_map(|mapped| mapped.usual.iter().map(|(usual, _)| usual).chain([&mapped.whole]))
+            .collect();
+        self.stage_values(&mut emit, &placed, &users);
         self.reduce_loops(&placed, stage, &counters, true, &mut |this| {
             this.load_pointers(&placed, false);
-            this.pass_values(&mut emit, &placed, &[&main, &last]);
+            this.pass_values(&mut emit, &placed, &users);
             this.lane_loop(stage.lanes, &groups, &mut |this, is_main| {
                 if Self::has_far(&placed) {
                     this.load_pointers(&placed, true);
                 }
-                let written = if is_main { &main } else { &last };
-                this.region(&mut emit, &placed.pointers, written, |_| false);
+                let mapped = if is_main { &main } else { &last };
+                let done = mapped.usual.as_ref().map(|(usual, leave)| {
+                    this.region(&mut emit, &placed.pointers, usual, |_| false);
+                    let done = this.a().label();
+                    this.a().jump(done);
+                    this.a().bind(*leave);
+                    done
+                });
+                this.region(&mut emit, &placed.pointers, &mapped.whole, |_| false);
+                if let Some(done) = done {
+                    this.a().bind(done);
+                }
             });
         });
+    }
+
+    /// The usual form of a map: it leaves before it has stored anything where it does not serve.
+    fn usual_steps(
+        &mut self,
+        usual: &Usual,
+        scene: &Scene,
+        groups: &[(u32, u32)],
+        abreast: u32,
+        leave: Label,
+        registers: &mut Registers,
+    ) -> Vec<Step> {
+        let stores = |i: usize| matches!(usual.program.insts[i], Inst::Store(..));
+        let scene = Scene { program: &usual.program, ..*scene };
+        let mut lower = Lower::new(registers, &mut self.nest.frame);
+        let (mut all, mut made) = (Vec::new(), Vec::new());
+        for &(first, active) in groups {
+            (lower.first, lower.active) = (first, active);
+            made.push(lower.program(&scene, |i| !stores(i)));
+            all.push(Group { own: std::mem::take(&mut lower.steps), chained: Vec::new() });
+        }
+        let mut steps = interleave(all, abreast);
+        let conditions = made.iter().flat_map(|values| {
+            usual.conditions.iter().filter_map(|v| values[v.0 as usize].clone())
+        });
+        let conditions: Vec<Lanes> = conditions.collect();
+        lower.leave_unless(&conditions, leave);
+        for (&(first, active), values) in groups.iter().zip(&made) {
+            (lower.first, lower.active) = (first, active);
+            lower.program(&Scene { invariant: values, ..scene }, stores);
+        }
+        steps.append(&mut lower.steps);
+        steps
     }
 
     fn fold_across(&mut self, stage: &'n Stage, finish: &'n Body, empty: bool) {
@@ -511,6 +568,13 @@ impl<'n> StageWriter<'_, 'n> {
         let zeros = vec![self.nest.zero; stage.reduce.len()];
         self.axes(&zeros)
     }
+}
+
+/// What is written for a number of groups of a map: the usual form too, if there is one, and where
+/// it goes where it does not serve.
+struct Mapped {
+    whole: Written,
+    usual: Option<(Written, Label)>,
 }
 
 /// What is written for a number of groups of a fold over the reduce axes.

@@ -35,7 +35,7 @@ pub(super) fn limit(c: &Float<'_>) -> i64 {
 pub(super) fn reduce(c: &Float<'_>, a: Value) -> Reduced {
     let near = reduce_near(c, a);
     let far = reduce_far(c, a);
-    let is_near = c.lt(a, c.num(Float::exp2i(limit(c))));
+    let is_near = c.likely(c.lt(a, c.num(Float::exp2i(limit(c)))));
     let is_far = c.lt(a, c.num(f64::INFINITY));
     Reduced {
         quadrant: c.select(is_near, near.quadrant, far.quadrant),

@@ -211,6 +211,7 @@ impl Assembler {
             Condition::Less => Code::Cmovl_r64_rm64,
             Condition::Greater => Code::Cmovg_r64_rm64,
             Condition::Below => Code::Cmovb_r64_rm64,
+            Condition::NotBelow => Code::Cmovae_r64_rm64,
             Condition::Above => Code::Cmova_r64_rm64,
         };
         self.general(code, &[Arg::Register(to.wide()), Arg::Register(from.wide())]);
@@ -229,6 +230,7 @@ impl Assembler {
             Condition::Less => Code::Jl_rel32_64,
             Condition::Greater => Code::Jg_rel32_64,
             Condition::Below => Code::Jb_rel32_64,
+            Condition::NotBelow => Code::Jae_rel32_64,
             Condition::Above => Code::Ja_rel32_64,
         };
         self.branch(code, to);

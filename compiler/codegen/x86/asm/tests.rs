@@ -190,12 +190,13 @@ fn general_instructions_are_decoded_as_they_were_meant() {
     a.finish();
 }
 
-const CONDITIONS: [Condition; 6] = [
+const CONDITIONS: [Condition; 7] = [
     Condition::Equal,
     Condition::NotEqual,
     Condition::Less,
     Condition::Greater,
     Condition::Below,
+    Condition::NotBelow,
     Condition::Above,
 ];
 

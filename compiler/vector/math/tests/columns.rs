@@ -149,6 +149,7 @@ fn evaluate_block<F: Format>(
                 Column::Floats(one(ints(x), F::from_bits))
             }
             Inst::Unary(Unary::Bitcast(_), x) => Column::Ints(one(floats(x), F::to_bits)),
+            Inst::Unary(Unary::Likely, x) => Column::Masks(masks(x).into_owned()),
             Inst::Unary(Unary::Not, x) => Column::Masks(one(masks(x), |x| !x)),
             Inst::Unary(op, x) => Column::Floats(F::unary(op, floats(x))),
             Inst::Binary(op, a, b) => match at(a).1 {
