@@ -42,7 +42,12 @@ pub fn extend(b: &Builder, values: &mut Vec<Value>, rng: &mut Rng) {
                 values.iter().copied().filter(|&v| b.ty(v) == Type::Mask).collect();
             match masks.is_empty() {
                 true => b.convert(Type::Mask, x),
-                false => b.select(masks[rng.below(masks.len())], x, pick(rng)),
+                false => {
+                    // Whether it is or not.
+                    let mask = masks[rng.below(masks.len())];
+                    let mask = if rng.below(2) == 0 { b.likely(mask) } else { mask };
+                    b.select(mask, x, pick(rng))
+                }
             }
         }
         5 if float => b.fma(x, pick(rng), pick(rng)),
@@ -53,7 +58,7 @@ pub fn extend(b: &Builder, values: &mut Vec<Value>, rng: &mut Rng) {
 
 #[test]
 fn random_programs_agree_with_the_reference() {
-    for seed in 0..60 {
+    for seed in 0..200 {
         let mut rng = Rng(seed);
         let lanes = [3, 16, 29, 64][rng.below(4)];
         let mut maker = Maker::default();
