@@ -9,6 +9,7 @@ use super::touch::{call_buffers, finish_extents, stage_extents};
 use super::walk::{points, range};
 use super::{Body, Call, Fold, Kernel, LANE_BLOCK, Nest, Operand, Product, Program, Split, Work};
 use crate::graph::ops::Draw;
+use crate::vector::usual::Usual;
 use crate::vector::{Binary, Inst, Stride, Type, Unary};
 use tensc_runtime::DType;
 
@@ -148,7 +149,7 @@ pub fn counts(program: &Program, kernel: &Kernel) -> Counts {
     counts
 }
 
-/// Arithmetic operations of one run of a body for one lane.
+/// Arithmetic operations of one run of a body for one lane, in its usual form.
 fn operations(program: &crate::vector::Program) -> f64 {
     let of = |inst: &Inst| match inst {
         Inst::Fma(..) => 2.0,
@@ -156,7 +157,9 @@ fn operations(program: &crate::vector::Program) -> f64 {
         Inst::Unary(..) | Inst::Binary(..) | Inst::Compare(..) | Inst::Select(..) => 1.0,
         _ => 0.0,
     };
-    program.insts.iter().map(of).sum::<f64>() + program.accumulators.len() as f64
+    let usual = Usual::of(program, |_| false);
+    let insts = usual.as_ref().map_or(&program.insts, |usual| &usual.program.insts);
+    insts.iter().map(of).sum::<f64>() + program.accumulators.len() as f64
 }
 
 /// Elements that an access reaches: the points along the axes it moves on.

@@ -2,7 +2,8 @@
 //!
 //! A row of a few groups of lanes is mostly waiting: for its largest element, for its sum, for the
 //! quotient by it. So the same stage of a few rows stands next to each other, and they share
-//! constants and addresses.
+//! constants and addresses. Where folds of them load the same vectors, as products of rows with one
+//! vector do, they go group of lanes by group, each loaded once.
 //!
 //! Invariant: each row is computed as `stage` does it, bit for bit.
 //!
