@@ -417,11 +417,12 @@ impl Inst {
     }
 }
 
-/// Removes instructions whose values are not used.
-fn sweep(mut program: Program) -> Program {
+/// Which instructions are needed for what a program stores, folds, yields and checks, and for some
+/// more values.
+pub(super) fn live(program: &Program, more: &[Value]) -> Vec<bool> {
     let mut live = vec![false; program.insts.len()];
     let roots = program.accumulators.iter().flat_map(|a| [Some(a.value), a.index]);
-    for v in roots.flatten().chain(program.yields.iter().copied()) {
+    for v in roots.flatten().chain(program.yields.iter().chain(more).copied()) {
         live[v.0 as usize] = true;
     }
     for (i, inst) in program.insts.iter().enumerate().rev() {
@@ -430,6 +431,12 @@ fn sweep(mut program: Program) -> Program {
             inst.operands().for_each(|v| live[v.0 as usize] = true);
         }
     }
+    live
+}
+
+/// Removes instructions whose values are not used.
+fn sweep(mut program: Program) -> Program {
+    let live = live(&program, &[]);
     let mut names = vec![Value(0); live.len()];
     let mut insts = Vec::new();
     for (i, inst) in program.insts.iter().enumerate().filter(|&(i, _)| live[i]) {

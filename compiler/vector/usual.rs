@@ -7,6 +7,7 @@
 //!
 //! Invariant: where all conditions hold, both forms give the same bits.
 
+use super::builder::live;
 use super::{Inst, Program, Unary, Value};
 use tensc_runtime::Scalar;
 
@@ -22,6 +23,9 @@ impl Usual {
     /// The usual form of a program, if it has one: not where indices are checked, and not where
     /// selections by likely masks are `known` without it.
     pub fn of(program: &Program, known: impl Fn(Value) -> bool) -> Option<Usual> {
+        if !program.insts.iter().any(|inst| matches!(inst, Inst::Unary(Unary::Likely, _))) {
+            return None;
+        }
         let mut usual = program.clone();
         let mut names: Vec<Value> = (0..program.insts.len() as u32).map(Value).collect();
         let mut conditions = Vec::new();
@@ -50,17 +54,7 @@ impl Usual {
             name(&mut acc.value);
             acc.index.iter_mut().for_each(name);
         }
-        let mut needed = vec![false; usual.insts.len()];
-        let roots = usual.accumulators.iter().flat_map(|acc| [Some(acc.value), acc.index]);
-        for v in roots.flatten().chain(usual.yields.iter().copied()).chain(conditions.clone()) {
-            needed[v.0 as usize] = true;
-        }
-        for (i, inst) in usual.insts.iter().enumerate().rev() {
-            needed[i] |= matches!(inst, Inst::Store(..));
-            if needed[i] {
-                inst.operands().for_each(|v| needed[v.0 as usize] = true);
-            }
-        }
+        let needed = live(&usual, &conditions);
         let unused = usual.insts.iter_mut().zip(needed).filter(|(_, needed)| !needed);
         unused.for_each(|(inst, _)| *inst = Inst::Const(Scalar::new(false)));
         Some(Usual { program: usual, conditions })

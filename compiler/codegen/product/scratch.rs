@@ -30,7 +30,7 @@ impl Scratch {
 pub const OFFSET: usize = 8;
 
 /// Bytes up to the next line of the cache.
-fn line(bytes: usize) -> usize {
+pub fn line(bytes: usize) -> usize {
     bytes.next_multiple_of(64)
 }
 

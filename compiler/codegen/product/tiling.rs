@@ -156,9 +156,9 @@ impl Tiling {
         };
         if t.cuts_right() {
             // Rounded: wide panels are few.
-            let bytes = right_bytes(isa, m_panels, limits);
-            let panel = (nr * kc.max(1) * size).max(1);
-            t.right_block = ((bytes + panel / 2) / panel).clamp(1, t.right_block);
+            let bytes = right_bytes(isa, m_panels, limits, limits.wide_right_bytes);
+            let half_a_panel = nr * kc * size / 2;
+            t.right_block = fitting(bytes + half_a_panel, nr).clamp(1, t.right_block);
         }
         if t.right_block < n_panels {
             // As many as may wait, at least: each block of rows reads all of B, and may copy it.
@@ -224,11 +224,7 @@ impl Tiling {
     /// Whether all of B stays near while rows of panels go by.
     pub fn keeps_right(&self, product: &Product, limits: &Limits) -> bool {
         let bytes = product.k.saturating_mul(product.n).saturating_mul(self.size);
-        let most = match self.isa {
-            Isa::Portable | Isa::Avx2 => limits.right_bytes,
-            Isa::Avx512 => nearer(limits.whole_right_bytes, self.m_panels),
-        };
-        bytes <= most
+        bytes <= right_bytes(self.isa, self.m_panels, limits, limits.whole_right_bytes)
     }
 
     /// Steps of the thread with the largest share where rows are divided, and where columns are.
@@ -388,17 +384,14 @@ impl Tiling {
 /// Steps of depth that are collected at a time where they are turned over then.
 const SQUARE: usize = 64;
 
-/// Bytes of a block of packed B.
-fn right_bytes(isa: Isa, m_panels: usize, limits: &Limits) -> usize {
+/// Bytes of B that stay near, `wide` for many rows of tiles of 512-bit vectors.
+fn right_bytes(isa: Isa, m_panels: usize, limits: &Limits, wide: usize) -> usize {
     match isa {
         Isa::Portable | Isa::Avx2 => limits.right_bytes,
-        Isa::Avx512 => nearer(limits.wide_right_bytes, m_panels),
+        // What few rows use again has to be nearer.
+        Isa::Avx512 if m_panels <= FEW_PANELS => wide / 2,
+        Isa::Avx512 => wide,
     }
-}
-
-/// What few rows of tiles use again has to be nearer than so many bytes.
-fn nearer(bytes: usize, m_panels: usize) -> usize {
-    if m_panels <= FEW_PANELS { bytes / 2 } else { bytes }
 }
 
 /// The tile that the model likes best.

@@ -11,6 +11,7 @@ use super::super::follow;
 use super::super::lanes::plain;
 use super::super::limits::Limits;
 use super::loops::{Depth, Loops, Panels, when};
+use super::scratch::line;
 use super::tiling::Tiling;
 use super::{Batch, Part};
 use crate::kernel::touch::touches;
@@ -97,7 +98,6 @@ impl Turns {
         followers: Vec<Option<Tiling>>,
         passing: &[BufferId],
     ) -> Turns {
-        let line = |bytes: usize| bytes.next_multiple_of(64);
         let mut used: Vec<BufferId> =
             kernels[1..].iter().flat_map(touches).map(|touch| touch.buffer).collect();
         used.retain(|buffer| program.buffers[buffer.0 as usize].place != Place::Row);

@@ -226,8 +226,7 @@ impl Lower<'_> {
     pub fn across(&mut self, combine: Combine, groups: &[State]) -> Lanes {
         let mut groups = groups.to_vec();
         while groups.len() > 1 {
-            let upper = groups.split_off(groups.len() / 2);
-            groups = groups.iter().zip(&upper).map(|(x, y)| self.merge(combine, x, y)).collect();
+            self.halve(combine, &mut groups);
         }
         let mut state = groups.pop().expect("there is a group");
         let mut lanes = self.lanes;
@@ -237,6 +236,14 @@ impl Lower<'_> {
             lanes /= 2;
         }
         self.result(&state)
+    }
+
+    /// The groups of the lower half combined with those of the upper one.
+    fn halve(&mut self, combine: Combine, groups: &mut Vec<State>) {
+        let upper = groups.split_off(groups.len() / 2);
+        for (group, upper) in groups.iter_mut().zip(&upper) {
+            *group = self.merge(combine, group, upper);
+        }
     }
 
     /// The results of all accumulators of the groups; where in the frame each then is.
@@ -268,11 +275,7 @@ impl Lower<'_> {
     /// The groups of each row combined; where in the frame each result then is.
     fn across_rows(&mut self, combine: Combine, mut rows: Vec<Vec<State>>) -> Vec<i32> {
         while rows[0].len() > 1 {
-            for groups in &mut rows {
-                let upper = groups.split_off(groups.len() / 2);
-                *groups =
-                    groups.iter().zip(&upper).map(|(x, y)| self.merge(combine, x, y)).collect();
-            }
+            rows.iter_mut().for_each(|groups| self.halve(combine, groups));
         }
         let mut vectors: Vec<State> = rows.into_iter().flatten().collect();
         let bits = vectors[0].value.bits;

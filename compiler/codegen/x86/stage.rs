@@ -164,7 +164,15 @@ impl<'n> StageWriter<'_, 'n> {
             let whole = Written { steps, exports: Vec::new() };
             let usual = usual.as_ref().filter(|_| !groups.is_empty()).map(|usual| {
                 let leave = this.a().label();
-                let steps = this.usual_steps(usual, &scene, groups, abreast, leave, &mut registers);
+                let mut steps = this.fetch(body, groups);
+                steps.extend(this.usual_steps(
+                    usual,
+                    &scene,
+                    groups,
+                    abreast,
+                    leave,
+                    &mut registers,
+                ));
                 (Written { steps, exports: Vec::new() }, leave)
             });
             Mapped { whole, usual }
