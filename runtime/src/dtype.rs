@@ -44,6 +44,7 @@ impl DType {
     ];
 
     /// Bytes one element takes in memory.
+    #[inline]
     pub const fn size(self) -> usize {
         match self {
             DType::Bool | DType::U8 | DType::I8 => 1,
@@ -75,11 +76,13 @@ impl DType {
     }
 
     /// `f16`, `bf16`, `f32` or `f64`.
+    #[inline]
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
     }
 
     /// An integer type; `bool` is not one.
+    #[inline]
     pub const fn is_int(self) -> bool {
         matches!(self, DType::U8 | DType::I8 | DType::I16 | DType::I32 | DType::I64)
     }
