@@ -39,14 +39,18 @@ pub fn rem(p: &Builder, a: Value, b: Value) -> Value {
     for at in 0..digits / step {
         divisors.push(p.mul(divisors[at], factor));
     }
-    let mut rest = p.abs(a);
-    for &divisor in divisors.iter().rev() {
+    let reduce = |rest, divisor| {
         let quotient = p.trunc(p.div(rest, divisor));
         let reduced = p.fma(p.neg(quotient), divisor, rest);
         // The quotient may have been rounded up to the next integer.
         let reduced = p.select(p.lt(reduced, zero), p.add(reduced, divisor), reduced);
-        rest = p.select(p.lt(rest, divisor), rest, reduced);
-    }
+        p.select(p.lt(rest, divisor), rest, reduced)
+    };
+    let magnitude = p.abs(a);
+    let whole = divisors.iter().rev().fold(magnitude, |rest, &divisor| reduce(rest, divisor));
+    // A quotient below 2ᵐ takes one step.
+    let is_near = p.likely(p.lt(magnitude, divisors[1]));
+    let rest = p.select(is_near, reduce(magnitude, divisors[0]), whole);
     copysign(p, rest, a)
 }
 
