@@ -96,10 +96,11 @@ pub(super) unsafe fn run(call: &Call, buffers: &Buffers, pool: &Pool) {
                     along::recurrence(factor, x, around, buffers.write::<T>(out), pool);
                 });
             }
-            Call::Argsort { operand, out, descending, around } => {
+            Call::Argsort { operand, out, descending, first, around } => {
                 let out = buffers.write::<i64>(out);
                 with_element!(buffers.dtype(operand), T => {
-                    along::argsort(buffers.read::<T>(operand), descending, around, out, pool);
+                    let x = buffers.read::<T>(operand);
+                    along::argsort(x, descending, first, around, out, pool);
                 });
             }
         }
@@ -268,6 +269,16 @@ fn add_at<S: Copy, U: Copy>(
     add: impl Fn(S, U) -> S,
 ) {
     let ScatterDims { outer, bound, inner } = dims;
+    if inner == 1 {
+        let each = updates.chunks(index.len().max(1));
+        for (sums, updates) in sums.chunks_mut(bound.max(1)).zip(each) {
+            for (&at, &update) in index.iter().zip(updates) {
+                let sum = &mut sums[usize::try_from(at).expect("indices were checked")];
+                *sum = add(*sum, update);
+            }
+        }
+        return;
+    }
     for o in 0..outer {
         for (p, &at) in index.iter().enumerate() {
             let at = usize::try_from(at).expect("indices were checked");

@@ -227,7 +227,10 @@ fn call_ns(program: &Program, call: &Call) -> f64 {
         Call::FoldKey { .. } => 20.0 * elements(out),
         Call::Linear { matrix, sizes, .. } => elements(*matrix) * sizes[0] as f64,
         Call::Running { .. } | Call::Recur { .. } => 2.0 * elements(out),
-        Call::Argsort { around, .. } => 4.0 * elements(out) * (around.n.max(2) as f64).log2(),
+        Call::Argsort { first, around, .. } => {
+            let share = *first as f64 / around.n.max(1) as f64;
+            elements(out) * (6.0 + 4.0 * share * (first.max(&2).ilog2() as f64))
+        }
         Call::ScatterAdd { updates, .. } => 0.3 * elements(out) + elements(*updates),
     }
 }

@@ -329,7 +329,7 @@ pub enum Call {
         /// Rows of a matrix, and right-hand sides.
         sizes: [usize; 2],
     },
-    /// Positions along an axis in the order of their elements.
+    /// Positions along an axis in the order of their elements, the first ones of each row.
     Argsort {
         /// Dense `[outer, n, inner]`.
         operand: BufferId,
@@ -337,6 +337,8 @@ pub enum Call {
         out: BufferId,
         /// The largest first.
         descending: bool,
+        /// How many of each row there are; 0 follows.
+        first: usize,
         /// The sizes.
         around: Around,
     },

@@ -329,7 +329,7 @@ impl<'p> Machine<'p> {
             Call::Recur { factor, operand, out, around } => {
                 self.along(Op::Recur(1), &[factor, operand], out, around);
             }
-            Call::Argsort { operand, out, descending, around } => {
+            Call::Argsort { operand, out, descending, around, .. } => {
                 self.along(Op::Argsort { axis: 1, descending }, &[operand], out, around);
             }
         }

@@ -69,6 +69,11 @@ impl Machine {
         bytes * level.expect("the last level is infinite").1
     }
 
+    /// To read so many elements of a tensor, at most all of them.
+    pub fn part(&self, ty: &TensorType, read: f64) -> f64 {
+        self.traffic(ty) * (read / elements(ty)).min(1.0)
+    }
+
     /// To move all bytes of a tensor once while each row of it waits in the nearest cache.
     pub fn row_traffic(&self, ty: &TensorType) -> f64 {
         let (capacity, near) = self.levels[0];
@@ -106,9 +111,8 @@ impl Machine {
             | Op::Call(_)
             | Op::After => Work::default(),
             Op::Map(map) => units(points, f64::from(map.row().cost)),
-            Op::Convert(_) | Op::Iota { .. } | Op::Broadcast { .. } | Op::Slice { .. } => {
-                units(points, 1.0)
-            }
+            Op::Convert(_) | Op::Iota { .. } | Op::Broadcast { .. } => units(points, 1.0),
+            Op::Slice { .. } => Work { load: self.part(operands[0], points), ..units(points, 1.0) },
             Op::CheckIndex(_) => units(points, 2.0),
             Op::Transpose(perm) => {
                 let moves = perm.last().is_some_and(|&p| usize::from(p) + 1 != perm.len());
@@ -128,7 +132,10 @@ impl Machine {
                     dispatch: self.dispatch,
                 }
             }
-            Op::Gather(_) => Work { load: self.traffic(ty), ..units(points, 2.0) },
+            Op::Gather(_) => {
+                let load = self.part(operands[0], points) + self.traffic(operands[1]);
+                Work { load, ..units(points, 2.0) }
+            }
             Op::ScatterAdd(_) => units(elements(operands[2]), 6.0),
             Op::Random { .. } => units(points, 40.0),
             Op::FoldKey => units(points, 40.0),
@@ -162,7 +169,7 @@ impl Machine {
         }
         let mut load = 0.0;
         for (operand, map) in operands.iter().zip(&fused.maps) {
-            load += self.traffic(operand);
+            load += self.part(operand, read(map, &fused.space));
             if is_strided(map, fused.space.len()) {
                 compute += self.arithmetic(points, self.strided, operand.dtype);
             }
@@ -201,6 +208,11 @@ impl Machine {
         }
         total
     }
+}
+
+/// How many elements of an operand are read over a space.
+fn read(map: &IndexMap, space: &[usize]) -> f64 {
+    map.0.iter().filter_map(|a| a.axis).map(|axis| space[usize::from(axis)] as f64).product()
 }
 
 /// Whether a node can be computed as the product's elements are: it reads them in place.

@@ -122,7 +122,8 @@ struct Search<'p> {
     /// while it is in the nearest cache.
     row_readers: Vec<u32>,
     queue: Vec<ClassNumber>,
-    stack: Vec<(ClassNumber, bool)>,
+    /// Whether it is read against the order of memory, and how many of its elements are.
+    stack: Vec<(ClassNumber, bool, f64)>,
     kernels: Vec<Kernel>,
     /// Users in the chosen DAG, filled by `candidates`.
     uses: Vec<u32>,
@@ -231,12 +232,12 @@ impl<'p> Search<'p> {
         // The expression: everything below down to what is stored.
         self.body += 1;
         self.stack.clear();
-        self.stack.push((class, false));
+        self.stack.push((class, false, points));
         self.in_body[class as usize] = self.body;
         let (mut instructions, mut operands, mut penalty) = (0usize, 0usize, 0.0);
         let mut work = Work { store: here.traffic, dispatch: machine.dispatch, ..Work::default() };
         let mut product = None;
-        while let Some((at, strided)) = self.stack.pop() {
+        while let Some((at, strided, read)) = self.stack.pop() {
             let class = problem.class(at);
             let alternative = &class.alternatives[plan.choice[at as usize] as usize];
             penalty += alternative.penalty;
@@ -252,6 +253,8 @@ impl<'p> Search<'p> {
             for &child in &alternative.children {
                 let at = child as usize;
                 let below = problem.class(child);
+                // A slice reads no more of what is below it than it has itself.
+                let share = (read / below.elements).min(1.0);
                 if below.constant || self.in_body[at] == self.body {
                     continue;
                 }
@@ -259,12 +262,12 @@ impl<'p> Search<'p> {
                 let role = below.alternatives[plan.choice[at] as usize].role;
                 let inline = matches!(role, Role::Inline { .. });
                 if inline && !plan.stored[at] && !self.is_output[at] {
-                    self.stack.push((child, strided));
+                    self.stack.push((child, strided, share * below.elements));
                     continue;
                 }
                 operands += 1;
                 let joins = inline && !strided && rows.is_some() && rows == leading(&below.ty);
-                work.load += if joins { below.row_traffic } else { below.traffic };
+                work.load += share * if joins { below.row_traffic } else { below.traffic };
                 if strided {
                     work.compute += machine.arithmetic(points, machine.strided, below.ty.dtype);
                 }

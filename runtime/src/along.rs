@@ -124,9 +124,6 @@ fn scans<T: Element>(
     });
 }
 
-/// Rows that are combined side by side where each has one place: none waits for itself then.
-const SIDE_BY_SIDE: usize = 8;
-
 /// Rows, with a state of type `S` for each place of the inner axes.
 #[inline(always)]
 fn scan<T: Element, S: Copy + Default>(
@@ -138,16 +135,9 @@ fn scan<T: Element, S: Copy + Default>(
     next: impl Fn(S, S) -> S + Copy,
 ) {
     if inner == 1 {
-        let together = n * SIDE_BY_SIDE;
-        for (x, out) in x.chunks(together).zip(out.chunks_mut(together)) {
-            if x.len() == together {
-                scan_rows::<SIDE_BY_SIDE, _, _>(x, out, widen, narrow, next);
-            } else {
-                let rows = x.chunks(n).zip(out.chunks_mut(n));
-                rows.for_each(|(x, out)| scan_rows::<1, _, _>(x, out, widen, narrow, next));
-            }
-        }
-        return;
+        let load =
+            |at, part: &mut [S]| part.iter_mut().zip(&x[at..]).for_each(|(p, &x)| *p = widen(x));
+        return single_places(n, out, load, |x| x, next, narrow);
     }
     let mut state = vec![S::default(); inner];
     for (x, out) in x.chunks(n * inner).zip(out.chunks_mut(n * inner)) {
@@ -163,42 +153,26 @@ fn scan<T: Element, S: Copy + Default>(
     }
 }
 
-/// `R` rows of single places.
-#[inline(always)]
-fn scan_rows<const R: usize, T: Element, S: Copy>(
-    x: &[T],
-    out: &mut [T],
-    widen: fn(T) -> S,
-    narrow: fn(S) -> T,
-    next: impl Fn(S, S) -> S,
-) {
-    let n = x.len() / R;
-    let x: [&[T]; R] = std::array::from_fn(|row| &x[row * n..][..n]);
-    let mut parts = out.chunks_mut(n);
-    let out: [&mut [T]; R] = std::array::from_fn(|_| parts.next().expect("as many as of x"));
-    let mut state = x.map(|x| widen(x[0]));
-    for row in 0..R {
-        out[row][0] = x[row][0];
-    }
-    for i in 1..n {
-        for row in 0..R {
-            state[row] = next(state[row], widen(x[row][i]));
-            out[row][i] = narrow(state[row]);
-        }
-    }
-}
-
 /// `out[i] = factor[i] * out[i - 1] + x[i]` along the axis, from 0; the state is kept in `f64`.
 pub fn recurrence<T: Element>(factor: &[T], x: &[T], around: Around, out: &mut [T], pool: &Pool) {
     let width = around.n * around.inner;
     rows(around, out, pool, |row, out| {
+        let (factor, x) = (&factor[row * width..], &x[row * width..]);
+        if around.inner == 1 {
+            let load = |at, part: &mut [(f64, f64)]| {
+                let both = factor[at..].iter().zip(&x[at..]);
+                part.iter_mut().zip(both).for_each(|(p, (a, x))| *p = (a.to_f64(), x.to_f64()));
+            };
+            // Nothing comes before the first, however infinite its factor.
+            let next = |s: f64, (a, x)| a * s + x;
+            return single_places(around.n, out, load, |(_, x)| x, next, T::from_f64);
+        }
         let mut state = vec![0.0f64; around.inner];
-        for (row, out) in (row..).zip(out.chunks_mut(width)) {
+        for (row, out) in out.chunks_mut(width).enumerate() {
             for (step, out) in out.chunks_mut(around.inner).enumerate() {
                 let at = row * width + step * around.inner;
                 let both = factor[at..].iter().zip(&x[at..]);
                 for ((s, (a, x)), out) in state.iter_mut().zip(both).zip(out) {
-                    // Nothing comes before the first, however infinite its factor.
                     *s = if step == 0 { x.to_f64() } else { a.to_f64() * *s + x.to_f64() };
                     *out = T::from_f64(*s);
                 }
@@ -207,11 +181,75 @@ pub fn recurrence<T: Element>(factor: &[T], x: &[T], around: Around, out: &mut [
     });
 }
 
+/// Rows that are combined side by side where each has one place: none waits for itself then.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Elements of a row that are read and written before those of the next one: rows that are a
+/// power of two apart share sets of the cache, and each line should be touched once.
+const STRETCH: usize = 32;
+
+/// Rows of `n` single places. `load` fills a part with what comes from a place on; the state is
+/// the `first` of it, then the `next`, and is written `narrow`.
+#[inline(always)]
+fn single_places<T, E: Copy + Default, S: Copy + Default>(
+    n: usize,
+    out: &mut [T],
+    load: impl Fn(usize, &mut [E]),
+    first: impl Fn(E) -> S + Copy,
+    next: impl Fn(S, E) -> S + Copy,
+    narrow: fn(S) -> T,
+) {
+    let together = n * SIDE_BY_SIDE;
+    for (at, out) in (0..).step_by(together).zip(out.chunks_mut(together)) {
+        if out.len() == together {
+            let load = |i, part: &mut [E]| load(at + i, part);
+            side_by_side::<SIDE_BY_SIDE, _, _, _>(out, load, first, next, narrow);
+        } else {
+            for (at, out) in (at..).step_by(n).zip(out.chunks_mut(n)) {
+                let load = |i, part: &mut [E]| load(at + i, part);
+                side_by_side::<1, _, _, _>(out, load, first, next, narrow);
+            }
+        }
+    }
+}
+
+/// `R` rows of single places.
+#[inline(always)]
+fn side_by_side<const R: usize, T, E: Copy + Default, S: Copy + Default>(
+    out: &mut [T],
+    load: impl Fn(usize, &mut [E]),
+    first: impl Fn(E) -> S,
+    next: impl Fn(S, E) -> S,
+    narrow: fn(S) -> T,
+) {
+    let n = out.len() / R;
+    let mut state = [S::default(); R];
+    let (mut elements, mut states) = ([[E::default(); STRETCH]; R], [[S::default(); STRETCH]; R]);
+    for start in (0..n).step_by(STRETCH) {
+        let len = STRETCH.min(n - start);
+        for (row, part) in elements.iter_mut().enumerate() {
+            load(row * n + start, &mut part[..len]);
+        }
+        for i in 0..len {
+            for row in 0..R {
+                let x = elements[row][i];
+                state[row] = if start + i == 0 { first(x) } else { next(state[row], x) };
+                states[row][i] = state[row];
+            }
+        }
+        for (row, part) in states.iter().enumerate() {
+            let out = &mut out[row * n + start..][..len];
+            out.iter_mut().zip(part).for_each(|(out, &s)| *out = narrow(s));
+        }
+    }
+}
+
 /// Positions along the axis in the order of their elements, equal ones in the order of positions.
-/// A NaN is larger than any number.
+/// A NaN is larger than any number. Of each row these are the `first` ones; 0 follows.
 pub fn argsort<T: Element>(
     x: &[T],
     descending: bool,
+    first: usize,
     around: Around,
     out: &mut [i64],
     pool: &Pool,
@@ -222,25 +260,61 @@ pub fn argsort<T: Element>(
     rows(around, out, pool, |row, out| {
         let mut words: Vec<u64> = Vec::new();
         let mut pairs: Vec<(u64, u64)> = Vec::new();
+        if first < n {
+            out.fill(0);
+        }
         for (row, out) in (row..).zip(out.chunks_mut(n * inner)) {
             for place in 0..inner {
-                let x = x[row * n * inner..][place..n * inner].iter().step_by(inner);
-                let ranks = x.map(|&x| if descending { !rank(x) } else { rank(x) }).zip(0u64..);
-                let out = out[place..].iter_mut().step_by(inner);
+                let x = &x[row * n * inner..][place..n * inner];
+                let rank = |x| if descending { !rank(x) } else { rank(x) };
+                let out = out[place..].iter_mut().step_by(inner).take(first);
                 if one_word {
-                    words.clear();
-                    words.extend(ranks.map(|(rank, i)| rank << 32 | i));
-                    words.sort_unstable();
+                    numbered(x, inner, &mut words, |x, i| rank(x) << 32 | i);
+                    sort_first(&mut words, first);
                     out.zip(&words).for_each(|(out, word)| *out = i64::from(*word as u32));
                 } else {
-                    pairs.clear();
-                    pairs.extend(ranks);
-                    pairs.sort_unstable();
+                    numbered(x, inner, &mut pairs, |x, i| (rank(x), i));
+                    sort_first(&mut pairs, first);
                     out.zip(&pairs).for_each(|(out, (_, i))| *out = *i as i64);
                 }
             }
         }
     });
+}
+
+/// Makes words of every `step`th element and its number.
+fn numbered<T: Copy, W>(x: &[T], step: usize, words: &mut Vec<W>, word: impl Fn(T, u64) -> W) {
+    words.clear();
+    let word = |(&x, i)| word(x, i);
+    // A step that is known to be 1 is a loop of vectors.
+    match step {
+        1 => words.extend(x.iter().zip(0..).map(word)),
+        _ => words.extend(x.iter().step_by(step).zip(0..).map(word)),
+    }
+}
+
+/// So many of a row, and each finds its place among those before it.
+const FEW: usize = 32;
+
+/// Brings the `first` least to the front, in order; the others may be lost.
+fn sort_first<W: Ord + Copy>(words: &mut [W], first: usize) {
+    if first == words.len() || first > FEW {
+        if first < words.len() {
+            words.select_nth_unstable(first);
+        }
+        words[..first].sort_unstable();
+        return;
+    }
+    let (least, others) = words.split_at_mut(first);
+    least.sort_unstable();
+    let Some(last) = first.checked_sub(1) else { return };
+    for &word in &*others {
+        if word < least[last] {
+            let at = least.partition_point(|&w| w < word);
+            least.copy_within(at..last, at + 1);
+            least[at] = word;
+        }
+    }
 }
 
 /// A number that is in the order of elements, and 32 bits of it are if they have no more: NaN above
@@ -305,11 +379,49 @@ mod tests {
 
     #[test]
     fn rows_side_by_side_are_rows() {
-        let x: Vec<f32> = (0..19 * 7).map(|i| ((i * 37) % 11) as f32 - 5.0).collect();
-        for op in Running::ALL {
-            let all = run(op, &x, Around { outer: 19, n: 7, inner: 1 });
-            for (row, found) in x.chunks(7).zip(all.chunks(7)) {
-                assert_eq!(found, run(op, row, Around { outer: 1, n: 7, inner: 1 }), "{op:?}");
+        for n in [7, STRETCH, 2 * STRETCH + 3] {
+            let x: Vec<f32> = (0..19 * n).map(|i| ((i * 37) % 11) as f32 - 5.0).collect();
+            let a: Vec<f32> = x.iter().map(|x| x * 0.1).collect();
+            let [all, one] = [19, 1].map(|outer| Around { outer, n, inner: 1 });
+            let recur = |a: &[f32], x: &[f32], around| {
+                let mut out = x.to_vec();
+                recurrence(a, x, around, &mut out, &Pool::new(2));
+                out
+            };
+            for op in Running::ALL {
+                let found = run(op, &x, all);
+                for (row, found) in x.chunks(n).zip(found.chunks(n)) {
+                    assert_eq!(found, run(op, row, one), "{op:?}");
+                }
+            }
+            let found = recur(&a, &x, all);
+            for ((a, x), found) in a.chunks(n).zip(x.chunks(n)).zip(found.chunks(n)) {
+                assert_eq!(found, recur(a, x, one));
+                let mut state = x[0];
+                for i in 1..n {
+                    state = (f64::from(a[i]) * f64::from(state) + f64::from(x[i])) as f32;
+                    assert!((state - found[i]).abs() <= 1e-5 * (1.0 + state.abs()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_are_those_of_all() {
+        let x: Vec<f32> = (0..3 * 200).map(|i| ((i * 7919) % 101) as f32).collect();
+        let around = Around { outer: 3, n: 200, inner: 1 };
+        for descending in [false, true] {
+            let sorted = |first| {
+                let mut out = vec![-1; x.len()];
+                argsort(&x, descending, first, around, &mut out, &Pool::new(2));
+                out
+            };
+            let all = sorted(200);
+            for first in [0, 1, 8, FEW, FEW + 1, 199] {
+                for (all, found) in all.chunks(200).zip(sorted(first).chunks(200)) {
+                    assert_eq!(all[..first], found[..first]);
+                    assert!(found[first..].iter().all(|&i| i == 0));
+                }
             }
         }
     }
@@ -340,7 +452,7 @@ mod tests {
         for descending in [false, true] {
             let mut out = vec![0; x.len()];
             let around = Around { outer: 1, n: x.len(), inner: 1 };
-            argsort(&x, descending, around, &mut out, &Pool::new(1));
+            argsort(&x, descending, x.len(), around, &mut out, &Pool::new(1));
             let mut expected: Vec<i64> = (0..x.len() as i64).collect();
             expected.sort_by(|&a, &b| {
                 let order = x[a as usize].partial_cmp(&x[b as usize]).expect("numbers");
@@ -369,14 +481,14 @@ mod tests {
         let order = |x: &[f64], descending| {
             let mut out = vec![0; x.len()];
             let around = Around { outer: 1, n: x.len(), inner: 1 };
-            argsort(x, descending, around, &mut out, &Pool::new(2));
+            argsort(x, descending, x.len(), around, &mut out, &Pool::new(2));
             out
         };
         assert_eq!(order(&[2.0, f64::NAN, -1.0, 2.0, -0.0, 0.0], false), [2, 4, 5, 0, 3, 1]);
         assert_eq!(order(&[2.0, f64::NAN, -1.0, 2.0], true), [1, 0, 3, 2]);
         assert_eq!(order(&[f64::INFINITY, -1e300, 1e-310, f64::NEG_INFINITY], false), [3, 1, 2, 0]);
         let mut out = [0; 6];
-        argsort(&[3, 1, 2, 2, 1, 3], false, COLUMNS, &mut out, &Pool::new(1));
+        argsort(&[3, 1, 2, 2, 1, 3], false, 3, COLUMNS, &mut out, &Pool::new(1));
         assert_eq!(out, [2, 0, 1, 1, 0, 2]);
     }
 }

@@ -161,10 +161,13 @@ impl Lowering<'_> {
                 Call::Recur { factor: b[0], operand: b[1], out, around }
             }),
             Op::Argsort { axis, descending } => {
-                self.along(id, &operands, usize::from(*axis), &|b, out, around| Call::Argsort {
+                let axis = usize::from(*axis);
+                let first = self.first_read(id, axis);
+                self.along(id, &operands, axis, &|b, out, around| Call::Argsort {
                     operand: b[0],
                     out,
                     descending: *descending,
+                    first,
                     around,
                 })
             }

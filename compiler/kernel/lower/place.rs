@@ -196,6 +196,30 @@ impl Lowering<'_> {
         result
     }
 
+    /// How many of the first positions along an axis of a node anything reads.
+    pub(super) fn first_read(&self, id: NodeId, axis: usize) -> usize {
+        let all = self.graph.ty(id).concrete_shape()[axis];
+        if self.graph.outputs().iter().any(|(_, output)| *output == id) {
+            return all;
+        }
+        let end = |start: i64, step: i64, len: i64| start.max(start + step * (len - 1)) + 1;
+        let users = self.graph.users(id).into_iter().filter(|(user, _)| self.live[user.index()]);
+        let ends = users.map(|(user, operand)| match self.graph.op(user) {
+            Op::Slice { starts, lens, steps } => {
+                let [start, len] = [&starts[axis], &lens[axis]].map(|d| d.known());
+                let [start, len] = [start, len].map(|n| n.expect("lowering needs known sizes"));
+                end(start, steps[axis], len)
+            }
+            Op::Fused(fused) => {
+                let index = fused.maps[operand].0[axis];
+                let len = index.axis.map_or(1, |a| fused.space[usize::from(a)] as i64);
+                end(index.start, index.step, len)
+            }
+            _ => all as i64,
+        });
+        ends.max().map_or(0, |end| all.min(end.max(0) as usize))
+    }
+
     pub(super) fn random(&mut self, id: NodeId, key: &View, draw: Draw) -> View {
         let key = self.dense(key);
         let result = self.result(id);

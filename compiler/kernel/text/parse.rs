@@ -232,8 +232,11 @@ impl<'t> Parser<'t> {
                     "descending" => true,
                     other => return Err(format!("there is no order `{other}`")),
                 };
+                line.expect("first")?;
+                let first = line.number()?;
                 let (operand, out) = (line.named("of")?, line.named("out")?);
-                Work::Call(Call::Argsort { operand, out, descending, around: around(line)? })
+                let around = around(line)?;
+                Work::Call(Call::Argsort { operand, out, descending, first, around })
             }
             "repeat" => Work::Repeat(self.repeat(line)?),
             other => return Err(format!("there is no kernel `{other}`")),

@@ -174,9 +174,10 @@ impl fmt::Display for Call {
             Call::Recur { factor, operand, out, around } => {
                 write!(f, "recur factor {factor} of {operand} out {out} {}", sizes(around))
             }
-            Call::Argsort { operand, out, descending, around } => {
+            Call::Argsort { operand, out, descending, first, around } => {
                 let order = if *descending { "descending" } else { "ascending" };
-                write!(f, "argsort {order} of {operand} out {out} {}", sizes(around))
+                let sizes = sizes(around);
+                write!(f, "argsort {order} first {first} of {operand} out {out} {sizes}")
             }
         }
     }

@@ -443,8 +443,9 @@ fn check_call(program: &Program, call: &Call) -> Result<(), String> {
                 [factor, operand].into_iter().all(|b| buffer(b).is_ok_and(|b| b.dtype == dtype));
             ensure!(same && dtype.is_float(), "a recurrence of floats of one type");
         }
-        Call::Argsort { operand, out, around, .. } => {
+        Call::Argsort { operand, out, first, around, .. } => {
             along(buffer(operand)?, buffer(out)?, around)?;
+            ensure!(first <= around.n, "no more positions than elements");
             ensure!(buffer(out)?.dtype == DType::I64, "positions are i64");
         }
     }

@@ -33,6 +33,7 @@ pub const RULES: &[Rule] = &[
     code(EXACT, "pad-pad",             &[Kind::Pad],       pad_pad,             "of one value; the outer one puts nothing between elements", "one pad"),
     code(EXACT, "slice-window",        &[Kind::Slice],     slice_window,        "all parts of places that follow each other", "only these places"),
     code(EXACT, "gather-run",          &[Kind::Gather],    gather_run,          "the places follow each other, and none counts from the end", "only the first place is looked up and checked"),
+    code(EXACT, "gather-counted",      &[Kind::Gather],    gather_counted,      "the places are counted from a constant and inside", "a slice: nothing is looked up"),
     code(EXACT, "view-of-map",         &[Kind::Reshape, Kind::Transpose], view_of_map, "the other operands are constants or such views", "views move toward the inputs"),
     code(EXACT, "map-of-broadcasts",   MAPS,               map_of_broadcasts,   "the operands are broadcasts or constants", "computed before it is repeated"),
     code(EXACT, "extreme-of-repeats",  EXTREMES,           extreme_of_repeats,  "the operand does not change along an axis", "nothing to choose from"),
@@ -347,6 +348,38 @@ fn gather_run(site: &mut Site<'_>, node: &ENode) {
         let run = site.op(Op::Gather(*axis), &[runs, first]);
         site.emit(node, run);
     }
+}
+
+fn gather_counted(site: &mut Site<'_>, node: &ENode) {
+    let Some(Op::Gather(axis)) = node.op() else { return };
+    let (x, axis) = (node.children[0], usize::from(*axis));
+    let &[size] = site.dims(node.children[1]).as_slice() else { return };
+    for check in site.nodes(node.children[1], Kind::CheckIndex) {
+        let Some(first) = counted_from(site, check.children[0]) else { continue };
+        let dims = site.dims(x);
+        if first < 0 || first + size > dims[axis] {
+            continue;
+        }
+        let mut starts: SmallVec<_> = dims.iter().map(|_| Dim::Const(0)).collect();
+        let mut lens: SmallVec<_> = dims.iter().map(|&n| Dim::Const(n)).collect();
+        (starts[axis], lens[axis]) = (Dim::Const(first), Dim::Const(size));
+        let steps = dims.iter().map(|_| 1).collect();
+        let slice = site.op(Op::Slice { starts, lens, steps }, &[x.into()]);
+        site.emit(node, slice);
+    }
+}
+
+/// The number `s` of the indices `s + 0, s + 1, …`.
+fn counted_from(site: &Site<'_>, index: egg::Id) -> Option<i64> {
+    let counts = |x: egg::Id| site.nodes(x, Kind::Iota).next().is_some();
+    if counts(index) {
+        return Some(0);
+    }
+    site.nodes(index, Kind::Map(MapOp::Add)).find_map(|node| match *node.children.as_slice() {
+        [a, b] if counts(a) => site.constant(b).map(|c| c.to_i64()),
+        [a, b] if counts(b) => site.constant(a).map(|c| c.to_i64()),
+        _ => None,
+    })
 }
 
 /// `s` of the indices `s + 0, s + 1, …`, of which negative ones are out of range.

@@ -219,6 +219,20 @@ pub const EXAMPLES: &[Example] = &[
         let places = g.op(Op::CheckIndex(Dim::Const(9)), &[places]);
         g.op(Op::Gather(1), &[x, places])
     }),
+    ("gather-counted", |g| {
+        let x = g.x(&[4, 9, 2]);
+        let next = g.op(Op::Iota { dtype: I64, shape: dims(&[5]), axis: 0 }, &[]);
+        let three = g.full(3.0, I64, &[5]);
+        let places = g.map(MapOp::Add, &[next, three]);
+        let places = g.op(Op::CheckIndex(Dim::Const(9)), &[places]);
+        g.op(Op::Gather(1), &[x, places])
+    }),
+    ("gather-counted", |g| {
+        let x = g.x(&[9]);
+        let places = g.op(Op::Iota { dtype: I64, shape: dims(&[4]), axis: 0 }, &[]);
+        let places = g.op(Op::CheckIndex(Dim::Const(9)), &[places]);
+        g.op(Op::Gather(0), &[x, places])
+    }),
     ("view-of-map", |g| {
         let x = g.x(&[3, 4]);
         let two = g.full(2.0, F32, &[3, 4]);
