@@ -7,13 +7,16 @@
 //! Largest and smallest floats remember apart in which lanes there were only numbers, which is
 //! cheaper than to let a NaN win each time. Elements join them by twos: one comparison looks at
 //! both, and what waits for the state is half as long. No order of elements changes their bits.
+//! Where trees of several rows stand side by side, integers in the order of the numbers take their
+//! place, of which NaN is the extreme one: that is half as many instructions, and no masks.
 
+use super::arith::by_bits;
 use super::asm::Width;
-use super::lower::{Lanes, Lower, Scene};
+use super::lower::{Argument, Lanes, Lower, Scene};
 use super::machine::{Class, Place, Reg};
 use super::table::Op;
 use crate::codegen::fold::{FOLD_LANES, has_index};
-use crate::vector::{Binary, Combine, Compare, Type, Value, reference};
+use crate::vector::{Binary, Combine, Compare, Inst, Type, Value, reference};
 use smallvec::{SmallVec, smallvec};
 
 /// The state of one accumulator for a group of lanes.
@@ -137,7 +140,9 @@ impl Lower<'_> {
             return State { unseen: Some((op, new.value)), ..before.clone() };
         };
         let both = self.ordered_extreme(op, other, &new.value);
-        let value = self.ordered_extreme(op, &before.value, &both);
+        // Nothing came before the first.
+        let first = before.value.parts == self.identity(combine, both.ty).value.parts;
+        let value = if first { both } else { self.ordered_extreme(op, &before.value, &both) };
         let numbers = Some(self.ordered_and(numbers, other, &new.value));
         State { value, index: None, numbers, unseen: None }
     }
@@ -223,19 +228,54 @@ impl Lower<'_> {
 
     /// All lanes of the groups combined, lower with upper half until one is left: lane 0 of the
     /// result is right.
-    pub fn across(&mut self, combine: Combine, groups: &[State]) -> Lanes {
+    fn across(&mut self, combine: Combine, groups: &[State], abreast: bool) -> Lanes {
         let mut groups = groups.to_vec();
         while groups.len() > 1 {
             self.halve(combine, &mut groups);
         }
         let mut state = groups.pop().expect("there is a group");
+        let ty = state.value.ty;
+        let ranked =
+            abreast && state.numbers.is_some() && (state.value.bits == 32 || self.has_masks());
+        if ranked {
+            state = self.ranks(combine, &state);
+        }
         let mut lanes = self.lanes;
         while lanes > 1 {
             let (low, high) = (self.half_of(&state, lanes, 0), self.half_of(&state, lanes, 1));
             state = self.merge(combine, &low, &high);
             lanes /= 2;
         }
-        self.result(&state)
+        match ranked {
+            true => Lanes { ty, ..self.turn_negative(&state.value) },
+            false => self.result(&state),
+        }
+    }
+
+    /// Floats that remember where there was a NaN as integers in the same order, where NaN is beyond
+    /// all others: that integer is a NaN, turned back.
+    fn ranks(&mut self, combine: Combine, x: &State) -> State {
+        let ty = if x.value.bits == 64 { Type::I64 } else { Type::I32 };
+        let rank = self.turn_negative(&Lanes { ty, ..x.value.clone() });
+        let most = if ty == Type::I64 { i64::MAX } else { i64::from(i32::MAX) };
+        let beyond = if extreme(combine) == Binary::Max { most } else { !most };
+        let beyond = self.fill(ty, beyond as u64);
+        let numbers = x.numbers.as_ref().expect("a state that remembers");
+        State {
+            value: self.select(numbers, &rank, &beyond),
+            index: None,
+            numbers: None,
+            unseen: None,
+        }
+    }
+
+    /// Turns over all bits but the sign of what is negative.
+    fn turn_negative(&mut self, x: &Lanes) -> Lanes {
+        let shift = by_bits(x.bits, Op::VpsradImm, Op::VpsraqImm);
+        let sign = self.map(x, |g, p| g.vi(shift, &[p.into()], (x.bits - 1) as u8));
+        let others = self.fill(x.ty, (1u64 << (x.bits - 1)) - 1);
+        let turned = self.binary(Binary::And, &sign, &others, None);
+        self.binary(Binary::Xor, x, &turned, None)
     }
 
     /// The groups of the lower half combined with those of the upper one.
@@ -246,11 +286,18 @@ impl Lower<'_> {
         }
     }
 
-    /// The results of all accumulators of the groups; where in the frame each then is.
-    pub fn trees(&mut self, folds: &[(Combine, Type)], groups: &[Vec<State>]) -> Vec<i32> {
+    /// The results of all accumulators of the groups; where in the frame each then is. If trees of
+    /// other rows stand `abreast`, it matters how many instructions they are, otherwise how long
+    /// they wait for each other.
+    pub fn trees(
+        &mut self,
+        folds: &[(Combine, Type)],
+        groups: &[Vec<State>],
+        abreast: bool,
+    ) -> Vec<i32> {
         let tree = |(i, &(combine, _)): (usize, &(Combine, Type))| {
             let groups: Vec<State> = groups.iter().map(|group| group[i].clone()).collect();
-            let result = self.across(combine, &groups);
+            let result = self.across(combine, &groups, abreast);
             self.keep_row_value(&result)
         };
         folds.iter().enumerate().map(tree).collect()
@@ -335,8 +382,14 @@ impl Lower<'_> {
     pub fn finish(&mut self, scene: &Scene) -> Vec<i32> {
         self.active = 1;
         let lowered = self.program(scene, |_| true);
-        let value = |y: &Value| lowered[y.0 as usize].as_ref().expect("a yield is a value");
-        scene.program.yields.iter().map(|y| self.keep_row_value(value(y))).collect()
+        let cell = |y: &Value| match scene.program.insts[y.0 as usize] {
+            Inst::Param(p) => match scene.params[p.0 as usize] {
+                Argument::Row(at) => at,
+                _ => unreachable!("a finish has values of the row"),
+            },
+            _ => self.keep_row_value(lowered[y.0 as usize].as_ref().expect("a yield is a value")),
+        };
+        scene.program.yields.iter().map(cell).collect()
     }
 
     /// The lower (0) or upper (1) half of `lanes` lanes, in the lowest lanes of fewer registers.

@@ -282,7 +282,7 @@ impl<'n> Nest<'n> {
         let (mut trees, mut results) = (Vec::new(), Vec::new());
         for state in &mut states {
             settle_states(&mut lower, state.iter_mut().flatten());
-            results.push(lower.trees(folds, state));
+            results.push(lower.trees(folds, state, true));
             trees.push(Group { own: std::mem::take(&mut lower.steps), chained: Vec::new() });
         }
         short.steps.extend(interleave(trees, short.rows.count as u32));

@@ -300,7 +300,7 @@ impl<'n> StageWriter<'_, 'n> {
         // The tree, and its results.
         let (tree, results) = {
             let mut lower = Lower::new(&mut registers, &mut self.nest.frame);
-            let results = lower.trees(&folds, &states);
+            let results = lower.trees(&folds, &states, false);
             (Written { steps: lower.steps, exports: Vec::new() }, results)
         };
         let accumulators: Vec<Reg> =
