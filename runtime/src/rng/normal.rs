@@ -44,10 +44,26 @@ impl NullaryFnOnce for Quantiles<'_> {
                 marks &= marks - 1;
             }
         }
-        p.iter_mut().for_each(|p| *p = in_the_centre(*p));
-        let tails = &mut tails[..count];
-        tails.iter_mut().for_each(|p| *p = in_the_tail(*p));
-        tails.iter().zip(places).for_each(|(&x, place)| p[usize::from(place)] = x);
+        // Loops that are written out are compiled with the instructions that the caller chose.
+        for p in p.iter_mut() {
+            *p = in_the_centre(*p);
+        }
+        let (mut roots, mut quantiles) = ([0.0; TOGETHER], [0.0; TOGETHER]);
+        let (tails, roots) = (&tails[..count], &mut roots[..count]);
+        for (root, &p) in roots.iter_mut().zip(tails) {
+            *root = root_of_log(p);
+        }
+        for ((x, &root), &p) in quantiles.iter_mut().zip(&*roots).zip(tails) {
+            *x = on_the_side_of(p, ratio(root - 1.6, &MIDDLE));
+        }
+        for ((x, &root), &p) in quantiles.iter_mut().zip(&*roots).zip(tails) {
+            if root > OUTER {
+                *x = on_the_side_of(p, ratio(root - 5.0, &FAR));
+            }
+        }
+        for (&x, &place) in quantiles[..count].iter().zip(&places) {
+            p[usize::from(place)] = x;
+        }
     }
 }
 
@@ -60,13 +76,24 @@ fn in_the_centre(p: f64) -> f64 {
 /// How far from one half the first approximation holds.
 const CENTRAL: f64 = 0.425;
 
-#[inline(always)]
 fn in_the_tail(p: f64) -> f64 {
-    let q = p - 0.5;
-    let tail = if q < 0.0 { p } else { 1.0 - p };
-    let r = (-ln(tail)).sqrt();
-    let x = if r <= 5.0 { ratio(r - 1.6, &MIDDLE) } else { ratio(r - 5.0, &FAR) };
-    if q < 0.0 { -x } else { x }
+    let root = root_of_log(p);
+    let x = if root <= OUTER { ratio(root - 1.6, &MIDDLE) } else { ratio(root - 5.0, &FAR) };
+    on_the_side_of(p, x)
+}
+
+/// Up to which root the second approximation holds.
+const OUTER: f64 = 5.0;
+
+/// The root of minus the logarithm of the probability on this side.
+#[inline(always)]
+fn root_of_log(p: f64) -> f64 {
+    (-ln(if p < 0.5 { p } else { 1.0 - p })).sqrt()
+}
+
+#[inline(always)]
+fn on_the_side_of(p: f64, x: f64) -> f64 {
+    if p < 0.5 { -x } else { x }
 }
 
 /// Numerator and denominator of a rational approximation, coefficients by rising power.
