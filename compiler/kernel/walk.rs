@@ -110,11 +110,14 @@ pub fn apart(a: (i64, &[i64], &[usize]), b: (i64, &[i64], &[usize])) -> bool {
     !reaches(&axes, i128::from(b.0) - i128::from(a.0), &mut steps)
 }
 
-/// The axes of a walk that move it, those that are one axis together.
+/// The axes of a walk that move it, the longest stride first, those that are one axis together.
 fn joined(strides: &[i64], extents: &[usize]) -> Vec<(i64, usize)> {
     let mut axes: Vec<(i64, usize)> = Vec::new();
     let moving = strides.iter().copied().zip(extents.iter().copied());
-    for (stride, extent) in moving.filter(|&(stride, extent)| stride != 0 && extent > 1) {
+    let mut moving: Vec<(i64, usize)> =
+        moving.filter(|&(stride, extent)| stride != 0 && extent > 1).collect();
+    moving.sort_by_key(|&(stride, _)| Reverse(stride.unsigned_abs()));
+    for (stride, extent) in moving {
         match axes.last_mut() {
             Some(last) if joins(last.0, stride, extent) => *last = (stride, last.1 * extent),
             _ => axes.push((stride, extent)),
@@ -127,14 +130,8 @@ fn joined(strides: &[i64], extents: &[usize]) -> Vec<(i64, usize)> {
 pub fn alike(a: (i64, &[i64], &[usize]), b: (i64, &[i64], &[usize])) -> bool {
     let rising = |(offset, strides, extents): (i64, &[i64], &[usize])| {
         let (low, _) = range(offset, strides, extents)?;
-        let mut axes: Vec<(i64, usize)> = strides
-            .iter()
-            .map(|stride| stride.saturating_abs())
-            .zip(extents.iter().copied())
-            .collect();
-        axes.sort_unstable_by_key(|&(stride, _)| Reverse(stride));
-        let (strides, extents): (Strides, Vec<usize>) = axes.into_iter().unzip();
-        Some((low, joined(&strides, &extents)))
+        let strides: Strides = strides.iter().map(|stride| stride.saturating_abs()).collect();
+        Some((low, joined(&strides, extents)))
     };
     rising(a) == rising(b)
 }

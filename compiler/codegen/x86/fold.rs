@@ -90,6 +90,16 @@ fn remembers_numbers(combine: Combine, ty: Type) -> bool {
     matches!(combine, Combine::Max | Combine::Min) && matches!(ty, Type::F32 | Type::F64)
 }
 
+fn nan_bits(ty: Type) -> u64 {
+    if matches!(ty, Type::F64 | Type::I64) { f64::NAN.to_bits() } else { f32::NAN.to_bits().into() }
+}
+
+/// The rank of NaN: that of its own bits, above those of all numbers, or what is below all.
+fn beyond(combine: Combine, ty: Type) -> u64 {
+    let bits = nan_bits(ty);
+    if extreme(combine) == Binary::Max { bits } else { !bits }
+}
+
 /// The operation of `Max` and `Min`.
 fn extreme(combine: Combine) -> Binary {
     if combine == Combine::Max { Binary::Max } else { Binary::Min }
@@ -218,11 +228,7 @@ impl Lower<'_> {
             return index.clone();
         }
         let Some(numbers) = &x.numbers else { return x.value.clone() };
-        let bits = match x.value.ty {
-            Type::F64 => f64::NAN.to_bits(),
-            _ => u64::from(f32::NAN.to_bits()),
-        };
-        let none = self.fill(x.value.ty, bits);
+        let none = self.fill(x.value.ty, nan_bits(x.value.ty));
         self.select(numbers, &x.value, &none)
     }
 
@@ -247,26 +253,33 @@ impl Lower<'_> {
             lanes /= 2;
         }
         match ranked {
-            true => Lanes { ty, ..self.turn_negative(&state.value) },
+            true => self.number_of(combine, ty, &state.value),
             false => self.result(&state),
         }
     }
 
-    /// Floats that remember where there was a NaN as integers in the same order, where NaN is beyond
-    /// all others: that integer is a NaN, turned back.
+    /// Floats that remember where there was a NaN as integers in the same order, in which NaN is
+    /// beyond all others.
     fn ranks(&mut self, combine: Combine, x: &State) -> State {
         let ty = if x.value.bits == 64 { Type::I64 } else { Type::I32 };
         let rank = self.turn_negative(&Lanes { ty, ..x.value.clone() });
-        let most = if ty == Type::I64 { i64::MAX } else { i64::from(i32::MAX) };
-        let beyond = if extreme(combine) == Binary::Max { most } else { !most };
-        let beyond = self.fill(ty, beyond as u64);
+        let beyond = self.fill(ty, beyond(combine, ty));
         let numbers = x.numbers.as_ref().expect("a state that remembers");
-        State {
-            value: self.select(numbers, &rank, &beyond),
-            index: None,
-            numbers: None,
-            unseen: None,
+        let value = self.select(numbers, &rank, &beyond);
+        State { value, index: None, numbers: None, unseen: None }
+    }
+
+    /// The float of a rank.
+    fn number_of(&mut self, combine: Combine, ty: Type, rank: &Lanes) -> Lanes {
+        let number = Lanes { ty, ..self.turn_negative(rank) };
+        if extreme(combine) == Binary::Max {
+            return number;
         }
+        // What is beyond all below is a NaN too, but not the one that others give.
+        let least = self.fill(rank.ty, beyond(combine, rank.ty));
+        let is_nan = self.compare(Compare::Eq, rank, &least);
+        let nan = self.fill(ty, nan_bits(ty));
+        self.select(&is_nan, &nan, &number)
     }
 
     /// Turns over all bits but the sign of what is negative.

@@ -65,6 +65,7 @@ pub(super) static WINDOW: OpRow = OpRow {
             of(&[10], 0, [0, 8, 3], [1, 1]),
             of(&[10], 0, [0, 4, 3], [2, 1]),
             of(&[9], 0, [0, 3, 3], [3, 1]),
+            of(&[2, 9], 1, [1, 3, 2], [2, 1]),
             of(&[3, 11], 1, [1, 3, 3], [2, 2]),
             of(&[2, 7, 3], 1, [0, 5, 3], [1, 1]),
             of(&[8], 0, [7, 1, 4], [1, -2]),
@@ -111,6 +112,24 @@ fn ends(w: &Window) -> (Dim, Dim) {
     if w.dilation > 0 { (w.start.clone(), last + reach) } else { (w.start.clone() + reach, last) }
 }
 
+/// The cotangents where windows follow each other: each is that of one element, and what is before
+/// and after them has none.
+fn side_by_side(b: &Builder<'_>, w: &Window, operand: &TensorType, cotangent: NodeId) -> NodeId {
+    let (axis, covered) = (usize::from(w.axis), Dim::Const(w.stride) * w.count.clone());
+    let mut shape = operand.shape.clone();
+    shape[axis] = covered.clone();
+    let elements = b.reshape(cotangent, &shape);
+    let mut low: SmallVec<[Dim; 4]> = SmallVec::from_elem(Dim::Const(0), operand.rank());
+    let mut high = low.clone();
+    low[axis] = w.start.clone();
+    high[axis] = operand.shape[axis].clone() - covered - w.start.clone();
+    if low[axis].is(0) && high[axis].is(0) {
+        return elements;
+    }
+    let interior = vec![0; operand.rank()];
+    b.pad(elements, b.constant(0.0, operand.dtype), &low, &high, &interior)
+}
+
 /// Each element's cotangent is the sum over the parts `j` of that of the place whose part `j` it
 /// is. The cotangents are first set apart by zeros, so that there is a place, perhaps an empty one,
 /// for each element and part; those are again a window, whose parts stand on a diagonal.
@@ -119,6 +138,9 @@ fn transpose(b: &Builder<'_>, op: &Op, operands: &[NodeId], _: usize, cotangent:
     let operand = b.ty(operands[0]);
     if w.count.is(0) || w.size.is(0) {
         return b.zeros_like(operands[0]);
+    }
+    if w.dilation == 1 && w.size.is(w.stride) {
+        return side_by_side(b, w, &operand, cotangent);
     }
     let axis = usize::from(w.axis);
     let (rank, n) = (operand.rank() + 1, operand.shape[axis].clone());

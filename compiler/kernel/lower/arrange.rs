@@ -31,6 +31,20 @@ struct Axis {
 /// Lanes of a vector, roughly; the choice of the lane axis needs no better number.
 const VECTOR: usize = 8;
 
+/// Elements of a line, roughly, and how many lines wait in the nearest cache; fewer where they are
+/// multiples of so many elements apart, and share sets of it.
+const LINE: u64 = 16;
+const LINES: usize = 400;
+const ALIKE: u64 = 256;
+const WAYS: usize = 8;
+
+/// What a row of a map costs beside its vectors, in vector operations: it matters for rows that are
+/// shorter than one.
+const AROUND: f64 = 20.0;
+/// What the fold of a row across its lanes costs that has a loop around them: such rows do not
+/// stand side by side.
+const LOOPED: f64 = 40.0;
+
 /// Arranges a space without empty axes. `memory[i]` says whether walk `i` is one of memory; the
 /// others constrain merging but cost nothing.
 pub fn arrange(space: &[usize], reduced: &[bool], walks: &[Walk], memory: &[bool]) -> Arranged {
@@ -105,6 +119,9 @@ fn merge(axes: &mut Vec<Axis>, walks: &mut [Walk]) {
 fn choose_lane(axes: &[Axis], walks: &[Walk], memory: &[bool]) -> Option<usize> {
     let extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
     let total = points(&extents) as f64;
+    // Rows of a reduction are joined with others over the same rows, which shares what is around.
+    let reduced = axes.iter().filter(|a| a.reduced).count();
+    let around = if reduced > 0 { 1.0 } else { AROUND };
     let kept: f64 = axes.iter().filter(|a| !a.reduced).map(|a| a.extent as f64).product();
     let cost = |lane: usize| {
         let extent = axes[lane].extent;
@@ -115,13 +132,23 @@ fn choose_lane(axes: &[Axis], walks: &[Walk], memory: &[bool]) -> Option<usize> 
             .map(|(w, _)| match w.strides[lane] {
                 0 => 0.25,
                 1 => 1.0,
-                // Each lane is moved on its own, and the farther apart the longer it takes.
-                stride => VECTOR as f64 * (1.5 + f64::from(stride.unsigned_abs().ilog2()) / 8.0),
+                // Each lane is moved on its own, and the farther apart the longer it takes; longer
+                // still where lines have left the nearest cache before they are used up.
+                stride => {
+                    let stride = stride.unsigned_abs();
+                    let room = if stride % ALIKE == 0 { WAYS } else { LINES };
+                    let again = if stride >= LINE && extent > room { 4.0 } else { 0.0 };
+                    VECTOR as f64 * (1.5 + f64::from(stride.ilog2()) / 8.0 + again)
+                }
             })
             .sum();
         let rows = total / extent as f64;
-        let finish = if axes[lane].reduced { 4.0 * kept } else { 0.0 };
-        rows * (extent.div_ceil(VECTOR) as f64 * (moves + 1.0) + 1.0) + finish
+        let finish = match axes[lane].reduced {
+            true if reduced > 1 => LOOPED * kept,
+            true => 4.0 * kept,
+            false => 0.0,
+        };
+        rows * (extent.div_ceil(VECTOR) as f64 * (moves + 1.0) + around) + finish
     };
     // `min_by` keeps the first of equals.
     (0..axes.len()).rev().min_by(|&a, &b| cost(a).total_cmp(&cost(b)))
@@ -150,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_bias_keeps_its_axis() {
-        let a = arranged(&[4, 5, 6], &[], &[&[30, 6, 1], &[0, 0, 1]]);
+        let a = arranged(&[4, 5, 6], &[], &[&[30, 6, 1], &[0, 0, 1], &[30, 6, 1]]);
         assert_eq!((a.outer.as_slice(), a.lanes), (&[20][..], 6));
         assert_eq!(a.walks[1].strides.as_slice(), [0, 1]);
     }
@@ -167,6 +194,23 @@ mod tests {
         // Over everything: one long row.
         let a = arranged(&[40, 50], &[0, 1], &[&[50, 1], &[0, 0]]);
         assert_eq!((a.outer.as_slice(), a.across, a.lanes), (&[][..], true, 2000));
+    }
+
+    #[test]
+    fn rows_that_are_shorter_than_a_vector_are_lanes() {
+        // A value for each of three neighbours, or for each window of two by two.
+        let a = arranged(&[500, 3], &[], &[&[3, 1], &[0, 1], &[3, 1]]);
+        assert_eq!((a.outer.as_slice(), a.lanes), (&[3][..], 500));
+        let a = arranged(&[9, 13, 2], &[], &[&[26, 2, 1], &[13, 1, 0], &[26, 2, 1]]);
+        assert_eq!((a.outer.as_slice(), a.lanes), (&[2][..], 117));
+        // Margins of long rows are lines apart.
+        let a = arranged(&[80000, 6], &[], &[&[21, 1]]);
+        assert_eq!((a.outer.as_slice(), a.lanes), (&[80000][..], 6));
+        // The largest of such windows; of neighbours alone it stays with the row.
+        let a = arranged(&[9, 5, 5, 2, 2], &[3, 4], &[&[121, 22, 2, 11, 1], &[25, 5, 1, 0, 0]]);
+        assert_eq!((a.across, a.lanes), (false, 5));
+        let a = arranged(&[500, 16], &[1], &[&[16, 1], &[1, 0]]);
+        assert_eq!((a.across, a.lanes), (true, 16));
     }
 
     #[test]
