@@ -357,7 +357,7 @@ fn gather_counted(site: &mut Site<'_>, node: &ENode) {
     for check in site.nodes(node.children[1], Kind::CheckIndex) {
         let Some(first) = counted_from(site, check.children[0]) else { continue };
         let dims = site.dims(x);
-        if first < 0 || first + size > dims[axis] {
+        if first < 0 || first > dims[axis] - size {
             continue;
         }
         let mut starts: SmallVec<_> = dims.iter().map(|_| Dim::Const(0)).collect();
