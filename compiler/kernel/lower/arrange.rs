@@ -2,7 +2,8 @@
 //!
 //! A space is a box of points, some of its axes reduced, with a walk for every operand and the
 //! result. Neighbouring axes that all walks cross without a jump are merged, so that a dense map of
-//! any rank is one loop; the lanes run along the axis on which most walks move by single elements.
+//! any rank is one loop; the lanes run along the axis on which most walks move by single elements,
+//! or along a longer one where that has only a few.
 
 use crate::kernel::walk::{Walk, joins, points};
 use smallvec::SmallVec;
