@@ -10,19 +10,25 @@
 //! plan places buffers for kernels one after another: what one writes may lie where another one
 //! still reads, and then they do not follow.
 //!
-//! Neighbours: `product::turns` calls their functions; `codegen` compiles them first.
+//! A kernel that folds the columns of C follows in another way: each tile's rows, as soon as they
+//! are there, go into the results so far of the tile's columns. It may where they meet in memory at
+//! the elements of C only.
+//!
+//! Neighbours: `product::turns` and `product::columns` call their functions; `codegen` compiles
+//! them first.
 
 use super::alias::overlap;
+use crate::kernel::column::{column_fold, same_element, same_walk};
 use crate::kernel::touch::{Site, Touch, touches};
 use crate::kernel::walk::{points, range};
-use crate::kernel::{BufferId, Kernel, Operand, Place, Product, Program, Split, Work};
+use crate::kernel::{Body, BufferId, Kernel, Operand, Place, Product, Program, Split, Work};
 
 /// The kernels right after the product at `at` that may follow it, if C has at least `far` bytes.
 pub(super) fn followers(program: &Program, at: usize, far: usize) -> &[Kernel] {
     let (head, later) = (&program.kernels[at], &program.kernels[at + 1..]);
     let Work::Product(product) = &head.work else { return &[] };
     let rows = rows(product);
-    if rows == 0 || rows.saturating_mul(product.n).saturating_mul(product.dtype.size()) < far {
+    if !is_far(product, far) {
         return &[];
     }
     let follows = |&n: &usize| {
@@ -30,6 +36,49 @@ pub(super) fn followers(program: &Program, at: usize, far: usize) -> &[Kernel] {
         goes_over(&later[n], product) && in_step(program, before, &later[n], rows)
     };
     &later[..(0..later.len()).take_while(follows).count()]
+}
+
+/// The body and the finish of the kernel right after the product at `at`, if it folds the columns
+/// of C and may follow it tile by tile, and C has at least `far` bytes.
+pub(super) fn folds_after(program: &Program, at: usize, far: usize) -> Option<[&Body; 2]> {
+    let (head, next) = (&program.kernels[at], program.kernels.get(at + 1)?);
+    let (Work::Product(product), Work::Nest(nest)) = (&head.work, &next.work) else { return None };
+    let bodies = column_fold(product, nest).filter(|_| is_far(product, far))?;
+    let same = |made: &Touch<'_>, used: &Touch<'_>| match (made.access, used.access) {
+        (Some(store), Some(load)) => made.writes && !used.writes && same_element(store, load),
+        _ => false,
+    };
+    let meet = |made: &Touch<'_>, used: &Touch<'_>| {
+        (made.writes || used.writes) && overlap(program, made.buffer, used.buffer)
+    };
+    let used = touches(next);
+    let apart = |made: &Touch<'_>| {
+        let fine = |used: &Touch<'_>| same(made, used) || same_column(program, made, used);
+        used.iter().all(|used| !meet(made, used) || fine(used))
+    };
+    touches(head).iter().all(apart).then_some(bodies)
+}
+
+/// Whether an epilogue reads what a fold's finish writes, one element a column: all rows of a
+/// column have read it when it is written.
+fn same_column(program: &Program, made: &Touch<'_>, used: &Touch<'_>) -> bool {
+    let (Some(a), Some(b)) = (made.access, used.access) else { return false };
+    let [.., row, _] = a.strides[..] else { return false };
+    let sites = matches!((made.site, used.site), (Site::Epilogue(_), Site::Finish(..)));
+    sites && !made.writes && row == 0 && same_walk(a, b) && same_start(program, made, used)
+}
+
+/// Whether only the kernels at `at` and right after it touch a buffer of the arena.
+pub(super) fn only_between(program: &Program, at: usize, buffer: BufferId) -> bool {
+    let mut others = program.kernels[..at].iter().chain(&program.kernels[at + 2..]);
+    program.buffers[buffer.0 as usize].place == Place::Arena
+        && others.all(|kernel| touches(kernel).iter().all(|touch| touch.buffer != buffer))
+}
+
+/// Whether C has elements, and at least `far` bytes.
+fn is_far(product: &Product, far: usize) -> bool {
+    let elements = rows(product).saturating_mul(product.n);
+    elements > 0 && elements.saturating_mul(product.dtype.size()) >= far
 }
 
 /// The buffers that only these kernels touch, a product and those that follow it, each row of a
@@ -100,12 +149,16 @@ fn same_row(
     b: (&Kernel, &Touch<'_>),
     rows: usize,
 ) -> bool {
+    let by_rows = |(kernel, touch)| by_rows(program, kernel, touch, rows);
+    same_start(program, a.1, b.1) && by_rows(a) && by_rows(b)
+}
+
+/// Whether two buffers that share memory are of the same elements there.
+fn same_start(program: &Program, a: &Touch<'_>, b: &Touch<'_>) -> bool {
     let buffer = |touch: &Touch<'_>| &program.buffers[touch.buffer.0 as usize];
     let offset = |touch: &Touch<'_>| program.plan.offsets[touch.buffer.0 as usize];
-    let apart = a.1.buffer != b.1.buffer && offset(a.1) != offset(b.1);
     let alike = |touch: &Touch<'_>| (buffer(touch).elements, buffer(touch).dtype.size());
-    let by_rows = |(kernel, touch)| by_rows(program, kernel, touch, rows);
-    !apart && alike(a.1) == alike(b.1) && by_rows(a) && by_rows(b)
+    (a.buffer == b.buffer || offset(a) == offset(b)) && alike(a) == alike(b)
 }
 
 /// Whether each row of the kernel touches one row of the buffer, the first the first.

@@ -52,7 +52,7 @@ use emit::Emitter;
 use executable::{Entry, Step};
 use limits::Limits;
 use module::{Code, Function, KERNEL_PARAMS};
-use product::{Tiling, Turns};
+use product::{After, Tiling};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -271,15 +271,15 @@ impl Compiler {
         let kind = ProductKind::of(product, self.isa, self.limits.threads);
         let choice = self.tiles.as_ref().and_then(|tiles| tiles.get(&kind));
         let tiling = Tiling::of(product, self.isa, &self.limits, choice);
-        let turns = Turns::of(program, at, &tiling, choice.is_some(), &self.limits);
-        let tiling = turns.as_ref().map_or(&tiling, |turns| &turns.tiling);
+        let after = After::of(program, at, product, &tiling, choice.is_some(), &self.limits);
+        let tiling = after.as_ref().map_or(&tiling, After::tiling);
         let tasks = product::tasks(product, tiling);
         if tasks == 0 {
             return Ok(Compiled::new(None, tasks));
         }
         let kernels = &program.kernels[at..];
-        let function = self.product_function(program, kernels, tiling, turns.as_ref(), 0)?;
-        let followed = turns.map_or(0, |turns| turns.followers.len());
+        let function = self.product_function(program, kernels, tiling, after.as_ref(), 0)?;
+        let followed = after.map_or(0, |after| after.count());
         Ok(Compiled { followed, ..Compiled::new(Some(function), tasks) })
     }
 
@@ -290,15 +290,14 @@ impl Compiler {
         program: &Program,
         kernels: &[Kernel],
         tiling: &Tiling,
-        turns: Option<&Turns>,
+        after: Option<&After>,
         before: usize,
     ) -> Result<Function, CompileError> {
         let (kernel, later) = kernels.split_first().expect("it is one of the program's");
         let Work::Product(product) = &kernel.work else { unreachable!("the caller has one") };
-        let before = before + turns.map_or(tiling.scratch().bytes, Turns::bytes);
+        let before = before + after.map_or(tiling.scratch().bytes, After::bytes);
         self.scratch = self.scratch.max(before);
-        let mut parts = product::parts(program, product, tiling);
-        parts.extend(turns.into_iter().flat_map(Turns::parts));
+        let parts = product::parts(program, product, tiling, after);
         let mut calls = Vec::new();
         for part in &parts {
             calls.push(match *part {
@@ -313,8 +312,14 @@ impl Compiler {
                     let parts = product::finish(program, product, tiling, last);
                     self.part(&format!("{}_finish", kernel.name), parts)?
                 }
+                product::Part::Columns(step, last) => {
+                    let Some(After::Columns(columns)) = after else { unreachable!("its part") };
+                    let nest = columns.nest(program, product, step, last);
+                    self.part(&format!("{}_columns", kernel.name), Some(nest))?
+                }
                 product::Part::Follow(number) => {
-                    let follower = turns.and_then(|turns| turns.followers[number].as_ref());
+                    let Some(After::Turns(turns)) = after else { unreachable!("its part") };
+                    let follower = turns.followers[number].as_ref();
                     self.follower(program, &later[number..], follower, before)?
                 }
             });
@@ -323,7 +328,7 @@ impl Compiler {
         self.module.define(&kernel.name, &KERNEL_PARAMS, &calls, |b, refs| {
             let mut e = Emitter::new(b, program, Aliases::new(program, &kernel.work), x86);
             let parts: Vec<_> = parts.into_iter().zip(refs.iter().copied()).collect();
-            product::emit(&mut e, product, tiling, &parts, turns);
+            product::emit(&mut e, product, tiling, &parts, after);
             e.finish()
         })
     }

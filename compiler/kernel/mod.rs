@@ -11,10 +11,12 @@
 //! each buffer is written before it is read; row buffers do not outlive a row.
 //!
 //! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `tile` cuts transposes,
-//! `border` writes the ends of rows with them, `plan` places buffers, `reference` executes
+//! `border` writes the ends of rows with them, `column` finds folds of a product's columns, `plan`
+//! places buffers, `reference` executes
 //! programs naively, `text` prints and parses them; `codegen` emits them.
 
 mod border;
+pub mod column;
 pub mod cost;
 pub mod fuse;
 pub mod lower;
@@ -385,7 +387,7 @@ impl Stage {
 
 impl Body {
     /// The walks that are stored to.
-    pub fn stores(&self) -> impl Iterator<Item = &Access> + Clone {
+    pub fn stores(&self) -> impl DoubleEndedIterator<Item = &Access> + Clone {
         self.program.insts.iter().filter_map(|inst| match inst {
             vector::Inst::Store(slot, _) => Some(&self.slots[slot.0 as usize]),
             _ => None,

@@ -8,10 +8,13 @@
 //! Where kernels are after something that they do not read, memory is what matters: a kernel that
 //! needs no more than it gives back goes as early as it can. So a gradient that reads what was
 //! computed again is taken before the next such thing is.
+//!
+//! What folds the columns of a product comes right after it, so that it can be done tile by tile.
 
+use super::column::column_fold;
 use super::plan::may_take_in_step;
 use super::touch::{Touching, touches};
-use super::{BufferId, Place, Program};
+use super::{BufferId, Place, Program, Work};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -37,10 +40,11 @@ pub fn order(program: &mut Program) {
         wish(&touching, &mut after, input, output);
     }
     let waits = program.kernels.iter().any(|kernel| !kernel.after.is_empty());
-    let sequence = match waits {
+    let mut sequence = match waits {
         true => sparing(program, &after),
         false => sorted(&after),
     };
+    folds_follow(program, &after, &mut sequence);
     let mut kernels: Vec<_> = program.kernels.drain(..).map(Some).collect();
     for at in sequence {
         program.kernels.push(kernels[at].take().expect("each kernel comes once"));
@@ -91,6 +95,22 @@ fn wish(touching: &Touching, after: &mut [Vec<usize>], input: BufferId, output: 
     if readers.clone().all(|r| !reached[r]) {
         for reader in readers {
             after[reader].push(writer);
+        }
+    }
+}
+
+/// Moves each fold of a product's columns to right after the product, if it is the last kernel that
+/// the fold waits for.
+fn folds_follow(program: &Program, after: &[Vec<usize>], sequence: &mut [usize]) {
+    let work = |at: usize| &program.kernels[at].work;
+    for place in 1..sequence.len() {
+        let fold = sequence[place];
+        let Work::Nest(nest) = work(fold) else { continue };
+        let before = &sequence[..place];
+        let Some(last) = before.iter().rposition(|&at| after[at].contains(&fold)) else { continue };
+        let Work::Product(product) = work(sequence[last]) else { continue };
+        if column_fold(product, nest).is_some() {
+            sequence[last + 1..=place].rotate_right(1);
         }
     }
 }

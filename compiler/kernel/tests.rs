@@ -397,8 +397,8 @@ fn a_training_step_is_few_kernels() {
     max_sub_exp_sum_eq_convert_mul_sum_div_sub_mul: nest of 3
     log_add_sub_sum_mul: nest of 1
     matmul_select: product 16x24x10
-    matmul_square_mul_mul_add_mul_sqrt_add_div_sub: product 28x24x16
     sum_square_mul_mul_add_mul_sqrt_add_div_sub: nest of 1
+    matmul_square_mul_mul_add_mul_sqrt_add_div_sub: product 28x24x16
     matmul_square_mul_mul_add_mul_sqrt_add_div_sub: product 24x10x16
     sum_square_mul_mul_add_mul_sqrt_add_div_sub: nest of 1
     ");

@@ -13,8 +13,11 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder};
 
 impl Loops<'_> {
-    /// Runs the epilogue on a tile in scratch memory.
+    /// Runs the epilogue on a tile in scratch memory, if it is not in C already.
     pub fn finish(&self, e: &mut Emitter, batch: &Batch, tile: &Tile, scratch: ir::Value) {
+        if self.t.plain && !self.t.fills_up() {
+            return;
+        }
         if self.parts.iter().any(|(part, _)| matches!(part, Part::Finish(_))) {
             return self.call_finish(e, batch, tile, scratch);
         }

@@ -9,8 +9,7 @@ use super::micro::Role;
 use super::pack::{self, Panel};
 use super::scratch::Scratch;
 use super::tiling::{PackRight, Share, Side, Tiling, strides};
-use super::turns::Turns;
-use super::{Batch, First, MICRO_PARAMS, Part};
+use super::{After, Batch, First, MICRO_PARAMS, Part};
 use crate::kernel::Product;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder};
@@ -22,7 +21,7 @@ pub(super) struct Loops<'a> {
     pub scratch: Scratch,
     pub parts: &'a [(Part, ir::FuncRef)],
     /// What follows, if something does: a block of panels of A is a turn.
-    pub turns: Option<&'a Turns>,
+    pub after: Option<&'a After>,
 }
 
 /// A block of the depth.
@@ -385,14 +384,15 @@ impl Loops<'_> {
         // Any block but the first adds to the sums of those before.
         let arguments = arguments(depth.number);
         self.call(e, tile, arguments);
-        if self.t.plain && !self.t.fills_up() {
-            return;
-        }
+        let complete = |e: &mut Emitter| match self.after {
+            Some(After::Columns(columns)) => self.fold_columns(e, batch, tile, columns, out),
+            Some(After::Turns(_)) | None => self.finish(e, batch, tile, out),
+        };
         if self.t.blocks == 1 {
-            return self.finish(e, batch, tile, out);
+            return complete(e);
         }
         let last = self.is_last(e, depth.number);
-        when(e, last, |e| self.finish(e, batch, tile, out));
+        when(e, last, complete);
     }
 
     pub fn is_last_column(&self, e: &mut Emitter, column: ir::Value) -> ir::Value {

@@ -9,7 +9,8 @@
 //! several blocks, tiles wait in memory for the next: in C if nothing else becomes of them,
 //! otherwise in scratch memory. After the last block the epilogue runs on each tile, row by row,
 //! before it leaves the cache; and where other kernels follow (`turns`), some rows at a time go
-//! through them when all of their columns are there.
+//! through them when all of their columns are there; or one folds the columns (`columns`), tile by
+//! tile.
 //!
 //! Invariant: an element of C is the sum over the blocks of depth, in order, of the sums over each
 //! block in ascending order. The blocks depend on the extents only, so that neither the division of
@@ -19,6 +20,7 @@
 
 mod ahead;
 mod collect;
+mod columns;
 mod finish;
 mod loops;
 mod micro;
@@ -38,16 +40,18 @@ pub(super) use tiles::variations;
 pub use tiles::{Choice, ProductKind, Tiles};
 pub use tiling::Share;
 pub(super) use tiling::Tiling;
-pub(super) use turns::Turns;
 
 use super::body::SlotAt;
 use super::emit::{Emitter, Range};
+use super::limits::Limits;
 use super::x86;
 use crate::kernel::{Nest, Operand, Product, Program};
+use columns::{Columns, Step};
 use cranelift_codegen::ir::{self, InstBuilder};
 use loops::Loops;
 use over_tile::over_tile;
 use tiling::{Along, Side, operand_strides, strides};
+use turns::Turns;
 use x86::product_collect::Collect;
 use x86::product_pack::Turn;
 
@@ -64,12 +68,75 @@ pub(super) enum Part {
     Collect(Collect),
     /// Runs the epilogue on a tile; whether it is one of the last and fewer columns.
     Finish(bool),
+    /// Folds the columns of a tile, its epilogue included; whether they are the last and fewer.
+    Columns(Step, bool),
     /// Does what follows, the kernel of this number, to some rows.
     Follow(usize),
 }
 
+/// What kernels right after a product do with it, part by part.
+pub(super) enum After {
+    /// They go through some rows at a time.
+    Turns(Turns),
+    /// One folds the columns of each tile.
+    Columns(Columns),
+}
+
+impl After {
+    /// What may follow the product at `at`, whose tile is open unless it was `measured`.
+    pub fn of(
+        program: &Program,
+        at: usize,
+        product: &Product,
+        tiling: &Tiling,
+        measured: bool,
+        limits: &Limits,
+    ) -> Option<After> {
+        let turns = || Turns::of(program, at, product, tiling, measured, limits);
+        let columns = || Columns::of(program, at, product, tiling, measured, limits);
+        turns().map(After::Turns).or_else(|| columns().map(After::Columns))
+    }
+
+    /// The product's own decisions.
+    pub fn tiling(&self) -> &Tiling {
+        match self {
+            After::Turns(turns) => &turns.tiling,
+            After::Columns(columns) => &columns.tiling,
+        }
+    }
+
+    /// How many kernels follow.
+    pub fn count(&self) -> usize {
+        match self {
+            After::Turns(turns) => turns.followers.len(),
+            After::Columns(_) => 1,
+        }
+    }
+
+    /// Bytes of scratch memory that are not a follower's own.
+    pub fn bytes(&self) -> usize {
+        match self {
+            After::Turns(turns) => turns.bytes(),
+            After::Columns(columns) => columns.bytes(),
+        }
+    }
+
+    /// The functions that the product calls for them.
+    pub fn parts(&self) -> Vec<Part> {
+        match self {
+            After::Turns(turns) => turns.parts().collect(),
+            After::Columns(columns) => columns.parts(),
+        }
+    }
+}
+
 /// The functions that a product calls.
-pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Vec<Part> {
+pub(super) fn parts(
+    program: &Program,
+    product: &Product,
+    tiling: &Tiling,
+    after: Option<&After>,
+) -> Vec<Part> {
     let left = operand_strides(&product.left, product.k);
     let ahead = Ahead::of(product, tiling);
     let micro = |role: Role| Part::Micro(role, Key::of(tiling, role, left, ahead));
@@ -97,7 +164,13 @@ pub(super) fn parts(program: &Program, product: &Product, tiling: &Tiling) -> Ve
         parts.extend(full.then_some(Part::Make(side, false)));
         parts.extend((edge > 0).then_some(Part::Make(side, true)));
     }
-    if tiling.masked() && !tiling.plain && finish(program, product, tiling, false).is_some() {
+    let follow = after.map_or(Vec::new(), After::parts);
+    let with_epilogue = follow.iter().any(|part| matches!(part, Part::Columns(..)));
+    parts.extend(follow);
+    if with_epilogue || !tiling.masked() || tiling.plain {
+        return parts;
+    }
+    if finish(program, product, tiling, false).is_some() {
         parts.extend((tiling.full_columns() > 0).then_some(Part::Finish(false)));
         parts.extend((tiling.n_edge > 0).then_some(Part::Finish(true)));
     }
@@ -131,14 +204,17 @@ pub(super) fn emit(
     product: &Product,
     tiling: &Tiling,
     parts: &[(Part, ir::FuncRef)],
-    turns: Option<&Turns>,
+    after: Option<&After>,
 ) {
     e.open_buffers(&product.epilogue);
+    if let Some(After::Columns(columns)) = after {
+        columns.bodies().into_iter().for_each(|body| e.open_buffers(body));
+    }
     for access in product.reads() {
         e.start_of(access.buffer);
     }
     let batches: usize = product.batch.iter().product();
-    let loops = Loops { product, t: tiling, scratch: tiling.scratch(), parts, turns };
+    let loops = Loops { product, t: tiling, scratch: tiling.scratch(), parts, after };
     loops.open_turns(e);
     let panels = tiling.shared_panels() as i64;
     if batches == 1 {

@@ -80,12 +80,26 @@ impl Loops<'_> {
         positions: [ir::Value; 2],
     ) -> ir::Value {
         let table = e.b.ins().iadd_imm_s(e.scratch, self.scratch.table_at as i64);
-        for (i, (access, slot)) in accesses.iter().zip(slots).enumerate() {
-            let (row, column) = strides(access);
-            let size = e.size_of(access.buffer);
-            let start = e.walk(slot.pointer, &[row, column], &positions, size);
+        for (i, start) in self.first_elements(e, accesses, slots, positions).into_iter().enumerate()
+        {
             e.b.ins().store(plain(), start, table, 8 * i as i32);
         }
         table
+    }
+
+    /// The element of each slot at these positions of the last two axes.
+    pub fn first_elements(
+        &self,
+        e: &mut Emitter,
+        accesses: &[Access],
+        slots: &[SlotAt],
+        positions: [ir::Value; 2],
+    ) -> Vec<ir::Value> {
+        let first = |(access, slot): (&Access, &SlotAt)| {
+            let (row, column) = strides(access);
+            let size = e.size_of(access.buffer);
+            e.walk(slot.pointer, &[row, column], &positions, size)
+        };
+        accesses.iter().zip(slots).map(first).collect()
     }
 }

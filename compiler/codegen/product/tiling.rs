@@ -10,6 +10,7 @@ use crate::kernel::{Access, Operand, Product, Prologue, Spread};
 use crate::vector::{Inst, Stride};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::iter;
 
 /// Which axis of C the tasks of a batch divide.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -187,6 +188,22 @@ impl Tiling {
     pub fn may_divide_rows(&self, product: &Product) -> bool {
         let (rows, columns) = self.most_steps(product);
         self.share == Share::Rows || rows <= columns + columns / 16
+    }
+
+    /// As `may_divide_rows`, of columns: what folds them takes all rows in order.
+    pub fn may_divide_columns(&self, product: &Product) -> bool {
+        let (rows, columns) = self.most_steps(product);
+        self.share == Share::Columns || columns <= rows + rows / 16
+    }
+
+    /// The decisions where columns are divided, if need be with another tile.
+    pub fn for_columns(&self, product: &Product, limits: &Limits) -> Option<Tiling> {
+        let tiles = match self.isa {
+            Isa::Portable => Vec::new(),
+            Isa::Avx2 | Isa::Avx512 => wide_tiles(product, self.isa),
+        };
+        let others = tiles.iter().map(|&tile| Tiling::with_tile(product, self.isa, limits, tile));
+        iter::once(self.clone()).chain(others).find(|tiling| tiling.may_divide_columns(product))
     }
 
     /// The decisions where rows go through other kernels, at most so many panels a turn; `whole` if

@@ -13,7 +13,7 @@ use super::super::limits::Limits;
 use super::loops::{Depth, Loops, Panels, when};
 use super::scratch::line;
 use super::tiling::Tiling;
-use super::{Batch, Part};
+use super::{After, Batch, Part};
 use crate::kernel::touch::touches;
 use crate::kernel::{BufferId, Kernel, Place, Product, Program, Work};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -56,11 +56,11 @@ impl Turns {
     pub fn of(
         program: &Program,
         at: usize,
+        product: &Product,
         tiling: &Tiling,
         measured: bool,
         limits: &Limits,
     ) -> Option<Turns> {
-        let Work::Product(product) = &program.kernels[at].work else { return None };
         let kernels = follow::followers(program, at, limits.far_bytes);
         let next_product = |from: usize| {
             let is_product = |kernel: &Kernel| matches!(kernel.work, Work::Product(_));
@@ -166,9 +166,16 @@ fn pair(
 }
 
 impl Loops<'_> {
+    fn turns(&self) -> Option<&Turns> {
+        match self.after {
+            Some(After::Turns(turns)) => Some(turns),
+            Some(After::Columns(_)) | None => None,
+        }
+    }
+
     /// Writes what does not change from turn to turn into the followers' table.
     pub fn open_turns(&self, e: &mut Emitter) {
-        let Some(turns) = self.turns.filter(|turns| !turns.passing.is_empty()) else { return };
+        let Some(turns) = self.turns().filter(|turns| !turns.passing.is_empty()) else { return };
         let table = self.table_of(e, turns);
         for &buffer in &turns.used {
             let start = e.start_of(buffer);
@@ -179,7 +186,7 @@ impl Loops<'_> {
     /// The batch as a turn of these panels sees it: buffers that pass begin before its rows.
     pub fn at_turn(&self, e: &mut Emitter, batch: &Batch, rows: Panels) -> Batch {
         let mut batch = batch.clone();
-        let Some(turns) = self.turns else { return batch };
+        let Some(turns) = self.turns() else { return batch };
         let first = self.row(e, &batch, rows.from);
         for &Passing { buffer, at, row_bytes } in &turns.passing {
             let before = e.b.ins().imul_imm_s(first, row_bytes as i64);
@@ -216,7 +223,7 @@ impl Loops<'_> {
         columns: Panels,
         depth: Depth,
     ) {
-        let Some(turns) = self.turns else { return };
+        let Some(turns) = self.turns() else { return };
         let deepest = self.is_last(e, depth.number);
         let last = e.b.ins().icmp_imm_s(IntCC::Equal, columns.to, self.t.n_panels as i64);
         let complete = e.b.ins().band(deepest, last);

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code, reason = "runs machine code, and checks the memory around its buffers")]
 
+mod columns;
 mod follow;
 mod insts;
 mod nests;
