@@ -465,6 +465,37 @@ output \"y\" = %12
     insta::assert_snapshot!(outlined(text), @"sum_mul_sub_square_sum_mul_rsqrt_mul: nest of 3");
 }
 
+/// Squares of the differences of all pairs of so many rows of five elements, summed.
+fn pairs(left: usize, right: usize) -> String {
+    let body = "v0: f32 = arg 0; v1: f32 = arg 1; v2: f32 = sub v0 v1; v3: f32 = square v2";
+    format!(
+        "\
+%0: f32[{left}, 5] = input \"x\"
+%1: f32[{right}, 5] = input \"y\"
+%2: f32[{left}, {right}] = fused(%0, %1) {{space: [{left}, {right}, 5], \
+         maps: [[i0, i2], [i1, i2]], body: [{body}], sum: [2]}}
+output \"z\" = %2
+"
+    )
+}
+
+#[test]
+fn pairs_are_folded_along_results() {
+    let lanes = |program: &Program| match &program.kernels.last().expect("a kernel").work {
+        Work::Nest(nest) => nest.stages[0].lanes,
+        _ => unreachable!("a nest"),
+    };
+    insta::assert_snapshot!(outlined(&pairs(20, 40)), @r"
+    transpose: nest of 1
+    sub_square_sum: nest of 1
+    ");
+    let lowered = |left, right| lower(&parse(&pairs(left, right)).expect("a graph"));
+    assert_eq!(lanes(&lowered(20, 40)), 40);
+    // A copy that few rows read, or few results to run along.
+    assert_eq!(lanes(&lowered(3, 40)), 5);
+    assert_eq!(lanes(&lowered(40, 9)), 5);
+}
+
 #[test]
 fn large_reductions_are_chunked() {
     let text = "\

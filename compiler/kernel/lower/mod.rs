@@ -16,6 +16,7 @@ mod nest;
 mod place;
 mod scan;
 mod scribe;
+mod turn;
 mod view;
 
 pub use self::scribe::lane_stride;

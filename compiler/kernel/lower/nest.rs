@@ -68,7 +68,8 @@ impl Lowering<'_> {
                 self.emit_chunks(name, work, fold, origins);
             }
             _ => {
-                let nest = work.nest();
+                let reads = self.turned(&work);
+                let nest = Loop { reads, ..work }.nest();
                 self.kernel(name, Work::Nest(nest), origins);
             }
         }
