@@ -52,6 +52,13 @@ pub fn points(extents: &[usize]) -> usize {
     extents.iter().fold(1usize, |n, &e| n.saturating_mul(e))
 }
 
+/// How many elements a walk with these strides meets; more than there are where it meets some
+/// again in another direction.
+pub fn met(strides: &[i64], extents: &[usize]) -> usize {
+    let moving = strides.iter().zip(extents).filter(|(stride, _)| **stride != 0);
+    moving.fold(1, |elements: usize, (_, &extent)| elements.saturating_mul(extent))
+}
+
 /// The smallest and the largest element a walk touches, or `None` for an empty space. Computed in
 /// `i128`, so that no walk can hide by overflowing.
 pub fn range(offset: i64, strides: &[i64], extents: &[usize]) -> Option<(i128, i128)> {

@@ -16,6 +16,8 @@ use super::stage::StageWriter;
 use super::stream::{self, Fetches};
 use crate::codegen::alias::Aliases;
 use crate::codegen::target::Isa;
+use crate::kernel::touch::stage_extents;
+use crate::kernel::walk::{met, points};
 use crate::kernel::{self, Access, BufferId, Fold, LANE_BLOCK, Place, Program, Split};
 use crate::vector::{SlotDecl, Stride};
 use std::ops::Range;
@@ -30,6 +32,8 @@ pub(super) struct Nest<'n> {
     pub frame: Frame,
     pub program: &'n Program,
     pub aliases: Aliases<'n>,
+    /// Extents of the row axes.
+    pub outer: &'n [usize],
     /// In the frame: the pointer to the fault cell.
     pub fault: i32,
     /// In the frame: a 0.
@@ -76,8 +80,10 @@ pub(in crate::codegen) fn supports(nest: &kernel::Nest) -> bool {
 
 /// Instructions a lane below which a stage waits for memory.
 const SHORT: usize = 12;
-/// Points of a nest from which its data does not fit the caches of a core.
+/// Elements that do not fit the caches of a core.
 const LARGE: usize = 1 << 18;
+/// Points for each such element beyond which a stage no longer waits for them.
+const AGAIN: usize = 8;
 
 /// Bytes of scratch memory that a thread needs for the nest.
 pub(in crate::codegen) fn scratch(program: &Program, nest: &kernel::Nest, isa: Isa) -> usize {
@@ -92,11 +98,15 @@ fn row_bytes(program: &Program) -> usize {
 /// The instruction set to emit a nest in, at most `isa`: a narrower one where memory sets the pace,
 /// if it should be `narrow` there. The bits are the same.
 pub(in crate::codegen) fn choose(nest: &kernel::Nest, isa: Isa, narrow: bool) -> Isa {
-    let rows: usize = nest.outer.iter().product();
-    let points = |stage: &kernel::Stage| stage.lanes * stage.reduce.iter().product::<usize>();
     let short = nest.stages.iter().all(|stage| stage.body.program.insts.len() <= SHORT);
-    let large = nest.stages.iter().any(|stage| rows * points(stage) >= LARGE);
-    if narrow && short && large { isa.min(Isa::Avx2) } else { isa }
+    let waits = |stage: &kernel::Stage| {
+        let extents = stage_extents(nest, stage);
+        let accesses = stage.bodies().flat_map(|body| &body.slots);
+        let elements = accesses.map(|access| met(&access.strides, &extents));
+        let far = elements.filter(|&n| n >= LARGE).fold(0, usize::saturating_add);
+        far > 0 && points(&extents) <= far.saturating_mul(AGAIN)
+    };
+    if narrow && short && nest.stages.iter().any(waits) { isa.min(Isa::Avx2) } else { isa }
 }
 
 /// The code of a nest; stores of results from `streamed_bytes` on go past the caches.
@@ -119,6 +129,7 @@ pub(in crate::codegen) fn emit(
         frame: layout,
         program,
         aliases,
+        outer: &nest.outer,
         fault,
         zero,
         streamed: Vec::new(),

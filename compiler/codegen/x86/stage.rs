@@ -360,7 +360,7 @@ impl<'n> StageWriter<'_, 'n> {
         let body = &stage.body;
         let isa = self.nest.isa;
         let each = lanes_of(isa);
-        if let Some(rows) = strip::rows(stage, self.row.positions.len(), each) {
+        if let Some(rows) = strip::rows(stage, self.nest.outer, each) {
             return self.fold_in_strips(stage, finish, rows);
         }
         let folds = folds(body);

@@ -16,6 +16,7 @@ use super::machine::{Class, Place, Registers};
 use super::plan::{Emission, Written, choose_pins, folds, settle_states, update_states};
 use super::stage::{Placed, StageWriter, moves};
 use super::table::Op;
+use crate::kernel::walk::{met, points};
 use crate::kernel::{Body, Stage};
 use crate::vector::{Combine, Inst, Type};
 
@@ -29,10 +30,14 @@ const INSTRUCTIONS: usize = 48;
 /// Rows of a region, at most.
 const ROWS: usize = 8;
 
+/// Bytes that stay in the second-level cache from row to row, and rows that make it worth while.
+const NEAR: usize = 384 << 10;
+const FEW: usize = 4;
+
 /// How many rows a region should fold, if going by strips is worth it.
-pub(super) fn rows(stage: &Stage, outer: usize, each: u32) -> Option<usize> {
+pub(super) fn rows(stage: &Stage, outer: &[usize], each: u32) -> Option<usize> {
     let &extent = stage.reduce.last()?;
-    let axis = outer + stage.reduce.len() - 1;
+    let axis = outer.len() + stage.reduce.len() - 1;
     let program = &stage.body.program;
     let rows = (INSTRUCTIONS / program.insts.len().max(1)).min(ROWS);
     let asked =
@@ -42,7 +47,15 @@ pub(super) fn rows(stage: &Stage, outer: usize, each: u32) -> Option<usize> {
         let stride = access.strides.get(axis).copied().unwrap_or(0);
         (stride * program.slots[slot].dtype.size() as i64).abs()
     };
-    let far = (0..stage.body.slots.len()).any(|slot| stride(slot) >= 512);
+    // What all rows read again is near after the first.
+    let near = |slot: usize| {
+        let (of_rows, within) = stage.body.slots[slot].strides.split_at(outer.len());
+        let again = of_rows.iter().all(|&stride| stride == 0) && points(outer) >= FEW;
+        let extents: Vec<usize> = stage.reduce.iter().copied().chain([stage.lanes]).collect();
+        let bytes = met(within, &extents).saturating_mul(program.slots[slot].dtype.size());
+        again && bytes <= NEAR
+    };
+    let far = (0..stage.body.slots.len()).any(|slot| stride(slot) >= 512 && !near(slot));
     let within = (0..stage.body.slots.len()).all(|slot| stride(slot) < 1 << 26);
     let empty = stage.reduce.contains(&0);
     let worth = extent >= 2 * rows && stage.lanes > 2 * each as usize;
