@@ -32,6 +32,7 @@ impl Lowering<'_> {
         let result = self.result(id);
         let wanted = wanted(self.graph, id, &self.live).map(|layout| laid_out(&result, &layout));
         let result = wanted.filter(|wanted| groups.suits(right, wanted)).unwrap_or(result);
+        let result = groups.with_windows_outside(left, right, &result).unwrap_or(result);
         if groups.reads_turned(right, &result) {
             let turned = contraction.turned();
             let result = groups.turned(&result);

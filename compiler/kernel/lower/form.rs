@@ -86,6 +86,31 @@ impl<'c> Groups<'c> {
         columns && inner.is_some_and(|axis| left.contains(&axis))
     }
 
+    /// The result with the axes of overlapping windows outside, so that these are the left operand:
+    /// its panels are collected as the windows lie, those of the right one turned over. That is for
+    /// gradients by filters, where the windows are many more than what they meet, and the result
+    /// small beside either.
+    pub fn with_windows_outside(&self, left: &View, right: &View, result: &View) -> Option<View> {
+        let size = |view: &View, axes: &[u8]| -> usize {
+            axes.iter().map(|&a| view.shape[usize::from(a)]).product()
+        };
+        let (rows, columns) = (size(left, &self.left_free), size(right, &self.right_free));
+        let depth = size(left, &self.contraction.left_sum);
+        let turned = self.reads_turned(right, result);
+        let (inner, few, many) = match turned {
+            true => (left, columns, rows),
+            false => (right, rows, columns),
+        };
+        let overlaps = inner.elements() > 2 * inner.span();
+        let worth = overlaps && many >= 2 * few && few >= FEW_COLUMNS && depth >= 4 * many;
+        let batches = self.contraction.left_batch.len();
+        let split = batches + self.left_free.len();
+        let outside = if turned { batches..split } else { split..result.shape.len() };
+        let others = (batches..result.shape.len()).filter(|axis| !outside.contains(axis));
+        let order = (0..batches).chain(outside.clone()).chain(others);
+        worth.then(|| laid_out(result, &Layout::dense(order)))
+    }
+
     /// Whether a result that lies like this has rows and columns that are worth a product.
     pub fn suits(&self, right: &View, result: &View) -> bool {
         let batches = self.contraction.left_batch.len();

@@ -8,7 +8,7 @@
 use crate::graph::IndexMap;
 use crate::graph::ops::Window;
 use crate::kernel::BufferId;
-use crate::kernel::walk::{Strides, Walk, dense_strides, joins, points};
+use crate::kernel::walk::{Strides, Walk, dense_strides, joins, points, range};
 use smallvec::SmallVec;
 use tensc_runtime::{DType, Scalar};
 
@@ -58,6 +58,12 @@ impl View {
     /// Number of elements.
     pub fn elements(&self) -> usize {
         points(&self.shape)
+    }
+
+    /// Elements of memory from the first to the last.
+    pub fn span(&self) -> usize {
+        let range = range(self.walk.offset, &self.walk.strides, &self.shape);
+        range.map_or(0, |(low, high)| usize::try_from(high - low + 1).unwrap_or(usize::MAX))
     }
 
     /// The walk over a space of `rank` axes that reads this view through an index map.
