@@ -73,9 +73,8 @@ pub(super) unsafe fn run(call: &Call, buffers: &Buffers, pool: &Pool) {
                     *out = rng::fold_in(rng::key(key), data).0 as i64;
                 }
             }
-            Call::ScatterAdd { operand, index, updates, out, outer, bound, inner } => {
-                let dims = ScatterDims { outer, bound, inner };
-                scatter(operand, index, updates, out, dims, buffers);
+            Call::ScatterAdd { operand, index, updates, out, bound, inner, .. } => {
+                scatter(operand, index, updates, out, [bound, inner], buffers);
             }
             Call::Running { op, operand, out, around } => {
                 with_element!(buffers.dtype(out), T => {
@@ -192,13 +191,6 @@ fn fill<T: Send>(pool: &Pool, keys: &[i64], out: &mut [T], f: impl Fn(Key, u64, 
     });
 }
 
-#[derive(Clone, Copy)]
-struct ScatterDims {
-    outer: usize,
-    bound: usize,
-    inner: usize,
-}
-
 /// # Safety
 /// As `run`.
 unsafe fn scatter(
@@ -206,7 +198,7 @@ unsafe fn scatter(
     index: BufferId,
     updates: BufferId,
     out: BufferId,
-    dims: ScatterDims,
+    dims: [usize; 2],
     buffers: &Buffers,
 ) {
     macro_rules! add_as {
@@ -265,25 +257,22 @@ fn add_at<S: Copy, U: Copy>(
     sums: &mut [S],
     index: &[i64],
     updates: &[U],
-    dims: ScatterDims,
+    [bound, inner]: [usize; 2],
     add: impl Fn(S, U) -> S,
 ) {
-    let ScatterDims { outer, bound, inner } = dims;
-    if inner == 1 {
-        let each = updates.chunks(index.len().max(1));
-        for (sums, updates) in sums.chunks_mut(bound.max(1)).zip(each) {
+    let place = |at: i64| usize::try_from(at).expect("indices were checked");
+    let each = updates.chunks((index.len() * inner).max(1));
+    for (sums, updates) in sums.chunks_mut((bound * inner).max(1)).zip(each) {
+        // Runs of one element need no loop.
+        if inner == 1 {
             for (&at, &update) in index.iter().zip(updates) {
-                let sum = &mut sums[usize::try_from(at).expect("indices were checked")];
+                let sum = &mut sums[place(at)];
                 *sum = add(*sum, update);
             }
+            continue;
         }
-        return;
-    }
-    for o in 0..outer {
-        for (p, &at) in index.iter().enumerate() {
-            let at = usize::try_from(at).expect("indices were checked");
-            let to = &mut sums[(o * bound + at) * inner..][..inner];
-            let from = &updates[(o * index.len() + p) * inner..][..inner];
+        for (&at, from) in index.iter().zip(updates.chunks(inner)) {
+            let to = &mut sums[place(at) * inner..][..inner];
             to.iter_mut().zip(from).for_each(|(s, &u)| *s = add(*s, u));
         }
     }
