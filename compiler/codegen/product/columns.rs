@@ -16,7 +16,7 @@ use super::super::limits::Limits;
 use super::loops::{Loops, Tile, when};
 use super::over_tile::{Small, Written, walk};
 use super::scratch::line;
-use super::tiling::{Share, Side, Tiling, strides};
+use super::tiling::{Side, Tiling, strides};
 use super::{Batch, Part};
 use crate::kernel::column::same_element;
 use crate::kernel::{Access, Body, BufferId, Fold, Nest, Product, Program, Split, Stage};
@@ -92,12 +92,8 @@ impl Columns {
         let stored = product.epilogue.stores().map(|store| store.buffer);
         let passing: Vec<BufferId> = stored.filter(passes).collect();
         // Not to store C is worth another tile; not to read it is little.
-        let tiling = match measured || passing.is_empty() {
-            true => Some(tiling.clone()).filter(|t| t.may_divide_columns(product)),
-            false => tiling.for_columns(product, limits),
-        }?;
-        // No tile is made in C: each is folded first.
-        let tiling = Tiling { share: Share::Columns, plain: false, ..tiling };
+        let open = !measured && !passing.is_empty();
+        let tiling = tiling.by_columns(product, limits, open)?;
         let mut columns = Columns {
             table_at: line(tiling.scratch().bytes),
             bytes: 0,

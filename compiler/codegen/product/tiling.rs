@@ -166,9 +166,7 @@ impl Tiling {
             let rows = (limits.rows_bytes / (k.max(1) * size)).max(limits.waiting_rows);
             t.rows_block = (rows / mr).clamp(1, t.rows_block);
         }
-        if t.tiles_wait() {
-            t.waiting = (limits.waiting_rows / mr).clamp(1, t.rows_block);
-        }
+        t.limit_waiting(limits);
         t.share = t.shares(product);
         t
     }
@@ -191,19 +189,31 @@ impl Tiling {
     }
 
     /// As `may_divide_rows`, of columns: what folds them takes all rows in order.
-    pub fn may_divide_columns(&self, product: &Product) -> bool {
+    fn may_divide_columns(&self, product: &Product) -> bool {
         let (rows, columns) = self.most_steps(product);
         self.share == Share::Columns || columns <= rows + rows / 16
     }
 
-    /// The decisions where columns are divided, if need be with another tile.
-    pub fn for_columns(&self, product: &Product, limits: &Limits) -> Option<Tiling> {
+    /// The decisions where columns are divided, and no tile is made in C; with another tile if need
+    /// be, and if that is `open`.
+    pub fn by_columns(&self, product: &Product, limits: &Limits, open: bool) -> Option<Tiling> {
         let tiles = match self.isa {
-            Isa::Portable => Vec::new(),
-            Isa::Avx2 | Isa::Avx512 => wide_tiles(product, self.isa),
+            Isa::Avx2 | Isa::Avx512 if open => wide_tiles(product, self.isa),
+            Isa::Portable | Isa::Avx2 | Isa::Avx512 => Vec::new(),
         };
         let others = tiles.iter().map(|&tile| Tiling::with_tile(product, self.isa, limits, tile));
-        iter::once(self.clone()).chain(others).find(|tiling| tiling.may_divide_columns(product))
+        let mut all = iter::once(self.clone()).chain(others);
+        let mut t = all.find(|tiling| tiling.may_divide_columns(product))?;
+        (t.share, t.plain) = (Share::Columns, false);
+        t.limit_waiting(limits);
+        Some(t)
+    }
+
+    /// How many tiles wait at a time, if any do.
+    fn limit_waiting(&mut self, limits: &Limits) {
+        if self.tiles_wait() {
+            self.waiting = (limits.waiting_rows / self.mr).clamp(1, self.rows_block);
+        }
     }
 
     /// The decisions where rows go through other kernels, at most so many panels a turn; `whole` if
