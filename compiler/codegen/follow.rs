@@ -68,13 +68,6 @@ fn same_column(program: &Program, made: &Touch<'_>, used: &Touch<'_>) -> bool {
     sites && !made.writes && row == 0 && same_walk(a, b) && same_start(program, made, used)
 }
 
-/// Whether only the kernels at `at` and right after it touch a buffer of the arena.
-pub(super) fn only_between(program: &Program, at: usize, buffer: BufferId) -> bool {
-    let mut others = program.kernels[..at].iter().chain(&program.kernels[at + 2..]);
-    program.buffers[buffer.0 as usize].place == Place::Arena
-        && others.all(|kernel| touches(kernel).iter().all(|touch| touch.buffer != buffer))
-}
-
 /// Whether C has elements, and at least `far` bytes.
 fn is_far(product: &Product, far: usize) -> bool {
     let elements = rows(product).saturating_mul(product.n);
@@ -88,6 +81,15 @@ pub(super) fn passing(program: &Program, kernels: &[Kernel]) -> Vec<BufferId> {
         return Vec::new();
     };
     let rows = rows(product);
+    between(program, kernels, |kernel, touch| by_rows(program, kernel, touch, rows))
+}
+
+/// The buffers that only these kernels touch, in a way that is allowed.
+pub(super) fn between(
+    program: &Program,
+    kernels: &[Kernel],
+    allowed: impl Fn(&Kernel, &Touch<'_>) -> bool,
+) -> Vec<BufferId> {
     let mut buffers: Vec<BufferId> = Vec::new();
     for touch in kernels.iter().flat_map(touches).filter(|touch| touch.writes) {
         let place = &program.buffers[touch.buffer.0 as usize].place;
@@ -98,7 +100,7 @@ pub(super) fn passing(program: &Program, kernels: &[Kernel]) -> Vec<BufferId> {
     for kernel in &program.kernels {
         let inside = kernels.iter().any(|other| std::ptr::eq(kernel, other));
         let touched = touches(kernel);
-        let passes = |touch: &Touch<'_>| inside && by_rows(program, kernel, touch, rows);
+        let passes = |touch: &Touch<'_>| inside && allowed(kernel, touch);
         buffers.retain(|&buffer| touched.iter().all(|t| t.buffer != buffer || passes(t)));
     }
     buffers

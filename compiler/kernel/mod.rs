@@ -12,8 +12,8 @@
 //!
 //! Neighbours: `lower` makes programs from graphs, `fuse` joins kernels, `tile` cuts transposes,
 //! `border` writes the ends of rows with them, `column` finds folds of a product's columns, `plan`
-//! places buffers, `reference` executes
-//! programs naively, `text` prints and parses them; `codegen` emits them.
+//! places buffers, `reference` executes programs naively, `text` prints and parses them; `codegen`
+//! emits them.
 
 mod border;
 pub mod column;

@@ -103,14 +103,18 @@ fn wish(touching: &Touching, after: &mut [Vec<usize>], input: BufferId, output: 
 /// the fold waits for.
 fn folds_follow(program: &Program, after: &[Vec<usize>], sequence: &mut [usize]) {
     let work = |at: usize| &program.kernels[at].work;
-    for place in 1..sequence.len() {
-        let fold = sequence[place];
-        let Work::Nest(nest) = work(fold) else { continue };
-        let before = &sequence[..place];
-        let Some(last) = before.iter().rposition(|&at| after[at].contains(&fold)) else { continue };
-        let Work::Product(product) = work(sequence[last]) else { continue };
-        if column_fold(product, nest).is_some() {
-            sequence[last + 1..=place].rotate_right(1);
+    for head in 0..program.kernels.len() {
+        let Work::Product(product) = work(head) else { continue };
+        for &fold in &after[head] {
+            let Work::Nest(nest) = work(fold) else { continue };
+            if column_fold(product, nest).is_none() {
+                continue;
+            }
+            let place = sequence.iter().position(|&at| at == fold).expect("each has its place");
+            let last = sequence[..place].iter().rposition(|&at| after[at].contains(&fold));
+            if let Some(last) = last.filter(|&last| sequence[last] == head) {
+                sequence[last + 1..=place].rotate_right(1);
+            }
         }
     }
 }

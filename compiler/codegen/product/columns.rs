@@ -88,11 +88,10 @@ impl Columns {
         if product.epilogue.stores().any(narrow) {
             return None;
         }
-        let passes = |buffer: &BufferId| follow::only_between(program, at, *buffer);
-        let stored = product.epilogue.stores().map(|store| store.buffer);
-        let passing: Vec<BufferId> = stored.filter(passes).collect();
+        let passing = follow::between(program, &program.kernels[at..=at + 1], |_, _| true);
         // Not to store C is worth another tile; not to read it is little.
-        let open = !measured && !passing.is_empty();
+        let passes = product.epilogue.stores().any(|store| passing.contains(&store.buffer));
+        let open = !measured && passes;
         let tiling = tiling.by_columns(product, limits, open)?;
         let mut columns = Columns {
             table_at: line(tiling.scratch().bytes),

@@ -164,13 +164,9 @@ pub(super) fn parts(
         parts.extend(full.then_some(Part::Make(side, false)));
         parts.extend((edge > 0).then_some(Part::Make(side, true)));
     }
-    let follow = after.map_or(Vec::new(), After::parts);
-    let with_epilogue = follow.iter().any(|part| matches!(part, Part::Columns(..)));
-    parts.extend(follow);
-    if with_epilogue || !tiling.masked() || tiling.plain {
-        return parts;
-    }
-    if finish(program, product, tiling, false).is_some() {
+    parts.extend(after.into_iter().flat_map(After::parts));
+    let alone = !matches!(after, Some(After::Columns(_))) && tiling.masked() && !tiling.plain;
+    if alone && finish(program, product, tiling, false).is_some() {
         parts.extend((tiling.full_columns() > 0).then_some(Part::Finish(false)));
         parts.extend((tiling.n_edge > 0).then_some(Part::Finish(true)));
     }

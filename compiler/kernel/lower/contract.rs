@@ -51,12 +51,7 @@ impl Lowering<'_> {
         groups: &Groups,
         result: &View,
     ) {
-        let contraction = groups.contraction;
-        let size = |axes: &[u8], view: &View| -> usize {
-            axes.iter().map(|&a| view.shape[usize::from(a)]).product()
-        };
-        let (m, n) = (size(&groups.left_free, left), size(&groups.right_free, right));
-        let k = size(&contraction.left_sum, left);
+        let [m, n, k] = groups.sizes(left, right);
         let work = points(&result.shape).saturating_mul(k);
         let dtype = match result.dtype {
             DType::F64 => DType::F64,

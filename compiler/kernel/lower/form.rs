@@ -75,11 +75,26 @@ impl<'c> Groups<'c> {
         }
     }
 
+    /// How many rows, columns and summed elements these operands have.
+    pub fn sizes(&self, left: &View, right: &View) -> [usize; 3] {
+        let size = |view: &View, axes: &[u8]| -> usize {
+            axes.iter().map(|&a| view.shape[usize::from(a)]).product()
+        };
+        let depth = size(left, &self.contraction.left_sum);
+        [size(left, &self.left_free), size(right, &self.right_free), depth]
+    }
+
+    /// The axes of the result that are the left operand's, and those that are the right one's.
+    fn sides(&self, result: &View) -> [Range<usize>; 2] {
+        let first = self.contraction.left_batch.len();
+        let split = first + self.left_free.len();
+        [first..split, split..result.shape.len()]
+    }
+
     /// Whether the innermost axis of the result, which has more than one column, is one of the left
     /// operand's.
     pub fn reads_turned(&self, right: &View, result: &View) -> bool {
-        let batches = self.contraction.left_batch.len();
-        let left = batches..batches + self.left_free.len();
+        let [left, _] = self.sides(result);
         let mut axes = 0..result.shape.len();
         let inner = axes.find(|&a| result.shape[a] != 1 && result.walk.strides[a] == 1);
         let columns = self.right_free.iter().any(|&a| right.shape[usize::from(a)] != 1);
@@ -91,11 +106,7 @@ impl<'c> Groups<'c> {
     /// gradients by filters, where the windows are many more than what they meet, and the result
     /// small beside either.
     pub fn with_windows_outside(&self, left: &View, right: &View, result: &View) -> Option<View> {
-        let size = |view: &View, axes: &[u8]| -> usize {
-            axes.iter().map(|&a| view.shape[usize::from(a)]).product()
-        };
-        let (rows, columns) = (size(left, &self.left_free), size(right, &self.right_free));
-        let depth = size(left, &self.contraction.left_sum);
+        let [rows, columns, depth] = self.sizes(left, right);
         let turned = self.reads_turned(right, result);
         let (inner, few, many) = match turned {
             true => (left, columns, rows),
@@ -103,19 +114,16 @@ impl<'c> Groups<'c> {
         };
         let overlaps = inner.elements() > 2 * inner.span();
         let worth = overlaps && many >= 2 * few && few >= FEW_COLUMNS && depth >= 4 * many;
-        let batches = self.contraction.left_batch.len();
-        let split = batches + self.left_free.len();
-        let outside = if turned { batches..split } else { split..result.shape.len() };
-        let others = (batches..result.shape.len()).filter(|axis| !outside.contains(axis));
-        let order = (0..batches).chain(outside.clone()).chain(others);
+        let [of_left, of_right] = self.sides(result);
+        let batches = 0..of_left.start;
+        let (outside, others) = if turned { (of_left, of_right) } else { (of_right, of_left) };
+        let order = batches.chain(outside).chain(others);
         worth.then(|| laid_out(result, &Layout::dense(order)))
     }
 
     /// Whether a result that lies like this has rows and columns that are worth a product.
     pub fn suits(&self, right: &View, result: &View) -> bool {
-        let batches = self.contraction.left_batch.len();
-        let first = batches + self.left_free.len();
-        let sides = [batches..first, first..result.shape.len()];
+        let sides = self.sides(result);
         let falls =
             |side: &Range<usize>| result.walk.strides[side.clone()].is_sorted_by(|a, b| a >= b);
         let [rows, columns] = if self.reads_turned(right, result) {
@@ -135,10 +143,8 @@ impl<'c> Groups<'c> {
 
     /// The result with the axes of the right operand before those of the left.
     pub fn turned(&self, result: &View) -> View {
-        let batches = self.contraction.left_batch.len();
-        let right = batches + self.left_free.len();
-        let order: Vec<usize> =
-            (0..batches).chain(right..result.shape.len()).chain(batches..right).collect();
+        let [left, right] = self.sides(result);
+        let order: Vec<usize> = (0..left.start).chain(right).chain(left).collect();
         result.permuted(&order)
     }
 
@@ -203,8 +209,8 @@ impl<'c> Groups<'c> {
         let c = self.contraction;
         let sum: Axes = sum.iter().map(|&i| c.left_sum[i]).collect();
         let rows = &self.left_free;
-        let first = c.left_batch.len();
-        let one = joined(result, first..first + rows.len()) == first;
+        let [side, _] = self.sides(result);
+        let one = joined(result, side.clone()) == side.start;
         let turned = one && run(left, rows) > run(left, &sum);
         let matrix: [&[u8]; 2] = if turned { [&sum[..], rows] } else { [rows, &sum[..]] };
         Layout::of_matrices(left, &c.left_batch, matrix, dtype)
@@ -215,9 +221,9 @@ impl<'c> Groups<'c> {
     fn right_layout(&self, right: &View, sum: &[usize], result: &View, dtype: DType) -> Layout {
         let c = self.contraction;
         let sum: Axes = sum.iter().map(|&i| c.right_sum[i]).collect();
-        let first = result.shape.len() - self.right_free.len();
-        let inner = joined(result, first..result.shape.len());
-        let (apart, columns) = self.right_free.split_at(inner - first);
+        let [_, side] = self.sides(result);
+        let inner = joined(result, side.clone());
+        let (apart, columns) = self.right_free.split_at(inner - side.start);
         let batch: Axes = c.right_batch.iter().chain(apart).copied().collect();
         let turned = run(right, &sum) > run(right, columns);
         let matrix = if turned { [columns, &sum[..]] } else { [&sum[..], columns] };

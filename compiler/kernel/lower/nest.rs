@@ -68,8 +68,10 @@ impl Lowering<'_> {
                 self.emit_chunks(name, work, fold, origins);
             }
             _ => {
-                let reads = self.turned(&work);
-                let nest = Loop { reads, ..work }.nest();
+                let nest = match self.turned(&work) {
+                    Some(reads) => Loop { reads, ..work }.nest(),
+                    None => work.nest(),
+                };
                 self.kernel(name, Work::Nest(nest), origins);
             }
         }

@@ -10,7 +10,7 @@ use super::nest::Loop;
 use super::scribe::Read;
 use super::view::{Base, View};
 use crate::kernel::Place;
-use crate::kernel::walk::{Walk, points};
+use crate::kernel::walk::{Walk, met, points};
 
 /// Elements of a reduced axis beyond which folding across lanes is little beside it.
 const LONG: usize = 512;
@@ -22,19 +22,20 @@ const LANES: usize = 32;
 const READ_AGAIN: usize = 16;
 
 impl Lowering<'_> {
-    /// The operands of a reduction, turned over where that is worth it.
-    pub(super) fn turned(&mut self, work: &Loop<'_>) -> Vec<Read> {
-        let Some(lane) = lane(work) else { return work.reads.clone() };
+    /// The operands of a reduction, some of them turned over, where that is worth it.
+    pub(super) fn turned(&mut self, work: &Loop<'_>) -> Option<Vec<Read>> {
+        let lane = lane(work)?;
         let turn = |read: &Read| match far(read, lane) {
             true => self.turn(work, read, lane),
             false => read.clone(),
         };
-        work.reads.iter().map(turn).collect()
+        Some(work.reads.iter().map(turn).collect())
     }
 
     /// An operand with its elements along an axis side by side.
     fn turn(&mut self, work: &Loop<'_>, read: &Read, lane: usize) -> Read {
-        let axes = axes(work, read, lane);
+        let others = (0..work.space.len()).filter(|&a| a != lane && read.walk.strides[a] != 0);
+        let axes: Vec<usize> = others.chain([lane]).collect();
         let shape = axes.iter().map(|&a| work.space[a]).collect();
         let walk = read.walk.select(&axes);
         let view = View { base: read.base, dtype: read.dtype, shape, walk };
@@ -60,23 +61,14 @@ fn lane(work: &Loop<'_>) -> Option<usize> {
     }
     let strides = &work.target.walk.strides;
     let lane = (0..work.space.len()).find(|&a| strides[a] == 1 && work.space[a] >= LANES)?;
-    let extents = |read: &Read| -> Vec<usize> {
-        axes(work, read, lane).into_iter().map(|a| work.space[a]).collect()
-    };
     let mut turned = work.reads.iter().filter(|read| far(read, lane)).peekable();
     turned.peek()?;
-    let worth =
-        |read: &Read| points(&extents(read)).saturating_mul(READ_AGAIN) <= points(&work.space);
+    let elements = |read: &Read| met(&read.walk.strides, &work.space);
+    let worth = |read: &Read| elements(read).saturating_mul(READ_AGAIN) <= points(&work.space);
     turned.all(worth).then_some(lane)
 }
 
 /// Whether an operand's elements along an axis are in memory, and far apart.
 fn far(read: &Read, lane: usize) -> bool {
     matches!(read.base, Base::Buffer(_)) && !matches!(read.walk.strides[lane], 0 | 1)
-}
-
-/// The axes that an operand moves along, this one last.
-fn axes(work: &Loop<'_>, read: &Read, lane: usize) -> Vec<usize> {
-    let others = (0..work.space.len()).filter(|&a| a != lane && read.walk.strides[a] != 0);
-    others.chain([lane]).collect()
 }
