@@ -40,7 +40,7 @@ pub(super) struct Nest<'n> {
     pub zero: i32,
     /// Results whose stores go past the caches.
     pub streamed: Vec<BufferId>,
-    /// What each stage fetches for the next row.
+    /// What each stage fetches for a later row.
     fetches: Vec<Fetches>,
     /// How rows overlap, if they do.
     overlap: Option<&'n Overlap>,

@@ -11,7 +11,7 @@ use super::frame::frame;
 use super::nest::{Nest, Row};
 use super::short;
 use super::stage::StageWriter;
-use super::stream::Fetches;
+use super::stream::{Fetch, Fetches};
 use crate::codegen::target::Isa;
 use crate::kernel::fuse::{access_of_row, overlap};
 use crate::kernel::{self, Access, Program, Split, Stage};
@@ -52,13 +52,14 @@ impl Overlap {
             stage.body.slots.iter().position(|other| *other == access)
         };
         let mut all = Fetches::new();
-        for (of_stage, body, at, rows) in
-            [(of_map, &map.body, 0, 2), (of_fold, &fold.body, outer, 1)]
+        // The row after this one is the second after that of the map.
+        for (of_stage, body, at, more) in
+            [(of_map, &map.body, 0, 1), (of_fold, &fold.body, outer, 0)]
         {
-            for &(slot, ahead) in of_stage {
-                // The row after this one is the second after that of the map.
+            for &Fetch { slot, row, rows } in of_stage {
                 let slot = slot_of(&body.slots[slot as usize], at);
-                all.extend(slot.map(|slot| (slot as u32, rows * ahead)));
+                let rows = rows + more;
+                all.extend(slot.map(|slot| Fetch { slot: slot as u32, row, rows }));
             }
         }
         Some(Overlap { stage, fetches: all })

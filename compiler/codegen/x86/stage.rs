@@ -19,7 +19,7 @@ use super::nest::{Nest, Row};
 use super::order::{Group, abreast, interleave};
 use super::plan::{Emission, Plan, Written, alike, choose_pins, exports, folds, give_homes};
 use super::plan::{load_pinned, named_states, settle_states, state_size, unroll, update_states};
-use super::stream::Fetches;
+use super::stream::{Fetch, Fetches};
 use super::strip;
 use crate::codegen::target::Isa;
 use crate::kernel::{Access, Body, Fold, Stage};
@@ -480,12 +480,12 @@ impl<'n> StageWriter<'_, 'n> {
         placed
     }
 
-    /// Asks for the next row's lines of these groups.
+    /// Asks for a later row's lines of these groups.
     fn fetch(&self, body: &Body, groups: &[(u32, u32)]) -> Vec<Step> {
         let lanes: u32 = groups.iter().map(|&(_, active)| active).sum();
-        let lines = |&(slot, ahead): &(u32, i32)| {
+        let lines = |&Fetch { slot, row, rows }: &Fetch| {
             let bytes = lanes as i32 * body.program.slots[slot as usize].dtype.size() as i32;
-            (0..bytes).step_by(64).map(move |from| Place::Slot { slot, bytes: ahead + from })
+            (0..bytes).step_by(64).map(move |from| Place::Slot { slot, bytes: rows * row + from })
         };
         let places = self.fetches.iter().flat_map(lines);
         places.map(|at| Step::Scalar(ScalarStep::Fetch { at })).collect()

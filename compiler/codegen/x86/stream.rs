@@ -1,11 +1,11 @@
 //! Memory that the caches should not wait for, or not keep: rows fetched ahead, stores that go past
 //! the caches.
 //!
-//! Neither changes a result. What is fetched is the next row of what a stage of this row reads for
-//! the second time: the processor follows a stream of its own accord, but not beyond a page, and
-//! not while the first stage of a row is all that reads it. Stores go past the caches where a
-//! result is larger than they are and no kernel of the program reads it again: a line that is
-//! written whole need not be read before.
+//! Neither changes a result. What is fetched is one of the next rows of what a stage of this row
+//! reads for the second time: the processor follows a stream of its own accord, but not beyond a
+//! page, and not while the first stage of a row is all that reads it. Stores go past the caches
+//! where a result is larger than they are and no kernel of the program reads it again: a line that
+//! is written whole need not be read before.
 //!
 //! Neighbours: `nest` emits the rows once with such stores and once without; `stage` the
 //! prefetches.
@@ -19,6 +19,9 @@ use crate::vector::{Inst, Stride};
 const LINE: i64 = 64;
 /// Bytes of a row that is worth fetching, and that leaves room in the nearest cache.
 const ROW: std::ops::RangeInclusive<i64> = 256..=16 << 10;
+/// Bytes that are fetched ahead, if a row has fewer: a short row is over before the next one could
+/// arrive.
+const AHEAD: i64 = 8 << 10;
 
 /// The results of at least `bytes` that the nest stores past the caches, if they lie at a line and
 /// are not written in place.
@@ -96,8 +99,18 @@ pub(super) fn check(
     }
 }
 
-/// What a stage fetches for the next row: a slot, and how many bytes from it.
-pub(super) type Fetches = Vec<(u32, i32)>;
+/// What a stage fetches for a later row.
+#[derive(Clone, Copy)]
+pub(super) struct Fetch {
+    pub slot: u32,
+    /// Bytes from a row to the next.
+    pub row: i32,
+    /// How many rows ahead.
+    pub rows: i32,
+}
+
+/// All that a stage fetches.
+pub(super) type Fetches = Vec<Fetch>;
 
 /// The fetches of each stage of a nest.
 pub(super) fn fetches(program: &Program, nest: &kernel::Nest) -> Vec<Fetches> {
@@ -106,10 +119,10 @@ pub(super) fn fetches(program: &Program, nest: &kernel::Nest) -> Vec<Fetches> {
     for (first, stage) in nest.stages.iter().enumerate() {
         for access in rows_read(stage) {
             let size = program.buffers[access.buffer.0 as usize].dtype.size() as i64;
-            let ahead = access.strides[axis] * size;
+            let step = access.strides[axis] * size;
             let row = stage.lanes as i64 * size;
             let known = nest.stages[..first].iter().any(|s| rows_read(s).any(|a| a == access));
-            if known || ahead == 0 || !ROW.contains(&row) {
+            if known || step == 0 || !ROW.contains(&row) {
                 continue;
             }
             // The longest of the stages that read it again has the most time.
@@ -117,8 +130,10 @@ pub(super) fn fetches(program: &Program, nest: &kernel::Nest) -> Vec<Fetches> {
             let longest = again
                 .filter_map(|(at, s)| Some((s.body.program.insts.len(), at, slot_of(s, access)?)))
                 .max();
-            if let (Some((_, at, slot)), Ok(ahead)) = (longest, i32::try_from(ahead)) {
-                all[at].push((slot, ahead));
+            let rows = (AHEAD / row).max(1);
+            let reach = step.saturating_mul(rows + 1);
+            if let (Some((_, at, slot)), Ok(_)) = (longest, i32::try_from(reach)) {
+                all[at].push(Fetch { slot, row: step as i32, rows: rows as i32 });
             }
         }
     }
