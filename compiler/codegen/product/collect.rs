@@ -2,7 +2,8 @@
 //!
 //! Where an element is depends on its two positions in the matrix by a sum, so a table of offsets
 //! for the steps of a block of depth and one for its rows or columns say it for all: no address is
-//! computed for an element. The tables are written once a block.
+//! computed for an element. Beside the offsets of lanes is how many from each on lie side by side.
+//! The tables are written once a block.
 //!
 //! Neighbours: `loops` calls this where it would copy a panel; `x86::product_collect` has the wide
 //! code.
@@ -12,7 +13,7 @@ use super::super::lanes::{invariant, plain};
 use super::super::x86::product_collect::Collect;
 use super::Part;
 use super::loops::{Depth, Loops, Panels};
-use super::scratch::OFFSET;
+use super::scratch::{OFFSET, offsets};
 use super::tiling::{Along, Side, Tiling};
 use crate::kernel::{Operand, Spread};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -24,6 +25,22 @@ impl Tiling {
         match side {
             Side::Left => self.left_spread,
             Side::Right => self.right_spread,
+        }
+    }
+
+    /// Rows or columns of a block of panels.
+    pub fn block(&self, side: Side) -> usize {
+        match side {
+            Side::Left => self.left_block * self.mr,
+            Side::Right => self.right_block * self.nr,
+        }
+    }
+
+    /// Bytes from the offset of a lane to the length of its run.
+    fn runs_at(&self, side: Side, along: Along) -> usize {
+        match along {
+            Along::Depth => offsets(self.kc),
+            Along::Across => offsets(self.block(side)),
         }
     }
 
@@ -49,7 +66,12 @@ impl Tiling {
             Along::Across if side == Side::Left && last => edge,
             Along::Across => full,
         };
-        Collect { isa: self.isa, size: self.size, row_bytes: (elements * self.size) as i64 }
+        Collect {
+            isa: self.isa,
+            size: self.size,
+            row_bytes: (elements * self.size) as i64,
+            runs_at: self.runs_at(side, along) as i64,
+        }
     }
 }
 
@@ -107,7 +129,7 @@ impl Loops<'_> {
             Side::Right => (second, first),
         };
         let place = |e: &mut Emitter, at: usize| e.b.ins().iadd_imm_s(e.scratch, at as i64);
-        let table = place(e, self.scratch.offsets_at[side as usize]);
+        let table = place(e, self.scratch.tables_at[side as usize]);
         self.write_table(e, steps, (depth.from, depth.count), table);
         let steps = Offsets { table, count: depth.count };
         let (width, _) = self.t.widths(side);
@@ -119,6 +141,11 @@ impl Loops<'_> {
         let across = place(e, self.scratch.across_at(side, self.t.kc));
         self.write_table(e, rows_or_columns, (from, count), across);
         let along = along.expect("what is spread is collected along an axis");
+        if self.t.masked() {
+            let lanes =
+                if along == Along::Depth { steps } else { Offsets { table: across, count } };
+            self.write_runs(e, lanes, self.t.runs_at(side, along));
+        }
         Tables { side, along, start, steps, across, first: panels.from }
     }
 
@@ -163,6 +190,26 @@ impl Loops<'_> {
                 carry = e.b.ins().uextend(types::I64, ends);
             }
             [to, offset].into_iter().chain(next).collect()
+        });
+    }
+
+    /// Writes how many lanes from each on lie side by side, from the last one on.
+    fn write_runs(&self, e: &mut Emitter, lanes: Offsets, runs_at: usize) {
+        let size = self.t.size as i64;
+        let end = e.walk(lanes.table, &[1], &[lanes.count], OFFSET as i64);
+        let range = Range { start: e.int(0), end: lanes.count, step: 1, nonempty: true };
+        let zero = e.int(0);
+        e.count(range, &[end, zero, zero], |e, _, state| {
+            let &[after, run, next] = state else { unreachable!("as many") };
+            let at = e.b.ins().iadd_imm_s(after, -(OFFSET as i64));
+            let offset = e.b.ins().load(types::I64, plain(), at, 0);
+            let beside = e.b.ins().iadd_imm_s(offset, size);
+            let beside = e.b.ins().icmp(IntCC::Equal, beside, next);
+            let run = e.b.ins().select(beside, run, zero);
+            let run = e.b.ins().iadd_imm_s(run, 1);
+            let runs_at = i32::try_from(runs_at).expect("a table of a block");
+            e.b.ins().store(plain(), run, at, runs_at);
+            vec![at, run, offset]
         });
     }
 

@@ -13,17 +13,22 @@ pub struct Scratch {
     pub table_at: usize,
     /// Columns of B as they are made, before they are turned.
     pub rows_at: usize,
-    /// Offsets of the spread operands A and B: of the steps of a block of depth, then, from the
-    /// next line on, of the rows or columns of a block of panels.
-    pub offsets_at: [usize; 2],
+    /// Tables of the spread operands A and B: of the steps of a block of depth, then of the rows or
+    /// columns of a block of panels.
+    pub tables_at: [usize; 2],
     pub bytes: usize,
 }
 
 impl Scratch {
-    /// Where the offsets of a side's rows or columns are, whose blocks are so deep.
+    /// Where the table of a side's rows or columns is, whose blocks are so deep.
     pub fn across_at(&self, side: Side, kc: usize) -> usize {
-        self.offsets_at[side as usize] + line(OFFSET * kc)
+        self.tables_at[side as usize] + 2 * offsets(kc)
     }
+}
+
+/// Bytes of so many offsets; as many lengths of runs follow in a table.
+pub fn offsets(count: usize) -> usize {
+    line(OFFSET * count)
 }
 
 /// Bytes of an offset in a table of a spread operand.
@@ -49,15 +54,14 @@ impl Tiling {
         let rows_at = table_at + line(8 * self.slots);
         let turned = self.right_made == Some(Along::Depth);
         let rows = if turned { self.nr * self.turned_steps() * self.size } else { 0 };
-        let left_offsets_at = rows_at + line(rows);
-        let offsets = |spread: bool, block: usize| {
-            if spread { line(OFFSET * self.kc) + line(OFFSET * block) } else { 0 }
+        let left_tables_at = rows_at + line(rows);
+        let tables = |side: Side| {
+            let counts = [self.kc, self.block(side)];
+            if self.spread(side) { counts.map(offsets).iter().sum::<usize>() * 2 } else { 0 }
         };
-        let left = offsets(self.left_spread, self.left_block * self.mr);
-        let right = offsets(self.right_spread, self.right_block * self.nr);
-        let right_offsets_at = left_offsets_at + left;
-        let offsets_at = [left_offsets_at, right_offsets_at];
-        let bytes = right_offsets_at + right;
-        Scratch { right_at, waiting_at, tile_at, table_at, rows_at, offsets_at, bytes }
+        let right_tables_at = left_tables_at + tables(Side::Left);
+        let tables_at = [left_tables_at, right_tables_at];
+        let bytes = right_tables_at + tables(Side::Right);
+        Scratch { right_at, waiting_at, tile_at, table_at, rows_at, tables_at, bytes }
     }
 }

@@ -44,13 +44,26 @@ pub fn portable(m: usize, n: usize, width: usize) -> Tile {
 /// Most vectors in a row of a wide tile.
 const MOST_VECTORS: usize = 12;
 
+/// What it takes to collect a vector of a panel, in sixteenths of half a cycle.
+const COLLECT: usize = 16 * 6;
+
 /// Bytes of B above which its rows come from the second-level cache.
 const NEAR: usize = 32 << 10;
 
+/// What else a tile depends on than the sizes of a product.
+#[derive(Clone, Copy)]
+pub struct Reads {
+    /// How many rows of A may be read at once.
+    pub streams: usize,
+    /// Whether panels of A are collected or made across their rows.
+    pub across: bool,
+}
+
 /// The tiles of wide vectors, those that cost least first: for each number of vectors the best
 /// number of rows.
-pub fn wide(m: usize, n: usize, k: usize, streams: usize, isa: Isa, size: usize) -> Vec<Tile> {
-    let product = Wide::new([m, n, k], isa, size);
+pub fn wide([m, n, k]: [usize; 3], reads: Reads, isa: Isa, size: usize) -> Vec<Tile> {
+    let Reads { streams, across } = reads;
+    let product = Wide { across, ..Wide::new([m, n, k], isa, size) };
     let width = product.width;
     let candidate = |vectors: usize| {
         let most = most_rows(isa, vectors, !n.is_multiple_of(width)).min(streams).min(m.max(1));
@@ -88,12 +101,14 @@ struct Wide {
     width: usize,
     /// Whether rows of B come from the second-level cache.
     far: bool,
+    /// Whether panels of A are collected or made across their rows.
+    across: bool,
 }
 
 impl Wide {
     fn new([m, n, k]: [usize; 3], isa: Isa, size: usize) -> Wide {
         let far = isa == Isa::Avx512 && k * n * size > NEAR;
-        Wide { m, n, k, width: lanes(isa, size), far }
+        Wide { m, n, k, width: lanes(isa, size), far, across: false }
     }
 
     /// The tile of so many rows that costs least, and what it costs, if there is one.
@@ -111,7 +126,8 @@ impl Wide {
         let columns = vectors * self.width;
         let row = |rows: usize| {
             let last = (self.n % columns).div_ceil(self.width);
-            self.n / columns * self.tile(rows, vectors) + self.tile(rows, last)
+            let panel = if self.across { self.k * rows.div_ceil(self.width) * COLLECT } else { 0 };
+            panel + self.n / columns * self.tile(rows, vectors) + self.tile(rows, last)
         };
         self.m / rows * row(rows) + row(self.m % rows)
     }

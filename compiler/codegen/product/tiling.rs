@@ -4,7 +4,7 @@ use super::super::limits::Limits;
 use super::super::target::Isa;
 use super::super::x86::product_pack::Turn;
 use super::micro::Role;
-use super::shape::{self, Tile};
+use super::shape::{self, Reads, Tile};
 use super::tiles::Choice;
 use crate::kernel::{Access, Operand, Product, Prologue, Spread};
 use crate::vector::{Inst, Stride};
@@ -431,8 +431,9 @@ fn model_tile(product: &Product, isa: Isa) -> Tile {
 
 /// The tiles of wide vectors for a product, those that the model likes best first.
 pub fn wide_tiles(product: &Product, isa: Isa) -> Vec<Tile> {
-    let Product { m, n, k, .. } = *product;
-    shape::wide(m, n, k, most_streams(product), isa, product.dtype.size())
+    let across = made(&product.left, Along::Depth, Along::Across) == Some(Along::Across);
+    let reads = Reads { streams: most_streams(product), across };
+    shape::wide([product.m, product.n, product.k], reads, isa, product.dtype.size())
 }
 
 /// Blocks of depth: how deep, how many, how deep the last. Balanced.
