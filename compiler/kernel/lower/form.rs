@@ -56,6 +56,10 @@ pub enum Way {
     Copied(Layout),
 }
 
+/// Columns from which a copy of the left operand takes little of the time: to collect it again for
+/// each block of columns takes more.
+const MANY_COLUMNS: usize = 4096;
+
 /// Neighbours in memory that are worth collecting together; fewer are copied one by one.
 const RUN: usize = 3;
 
@@ -174,10 +178,17 @@ impl<'c> Groups<'c> {
         };
         let left_as = |sum: &[usize]| Way::Copied(self.left_layout(left, sum, result, dtype));
         let right_as = |sum: &[usize]| Way::Copied(self.right_layout(right, sum, result, dtype));
+        let [_, columns, _] = self.sizes(left, right);
+        let first = if columns >= MANY_COLUMNS && left.elements() <= left.span() {
+            left_as(&by_right)
+        } else {
+            Way::Spread
+        };
         let candidates = [
             (as_is(left), as_is(right), &by_left),
             (as_is(left), as_is(right), &by_right),
             (as_is(left), Way::Spread, &by_left),
+            (first, Way::Spread, &by_right),
             (Way::Spread, as_is(right), &by_right),
             (Way::Spread, Way::Spread, &by_left),
             (Way::Spread, Way::Spread, &by_right),
