@@ -28,6 +28,8 @@ pub struct Limits {
     pub waiting_rows: usize,
     /// Elements of an operand below which packing it is not worth while.
     pub small: usize,
+    /// Offsets of a spread operand up to which they are tabled once for all blocks of a product.
+    pub short_table: usize,
     /// Threads that will share the work, as far as is known.
     pub threads: usize,
     /// Bytes of a product from which other kernels follow it turn by turn of its rows: by the time
@@ -52,6 +54,7 @@ impl Default for Limits {
             rows_bytes: 4 << 20,
             waiting_rows: 768,
             small: 16 << 10,
+            short_table: 4096,
             threads: 1,
             far_bytes: 2 << 20,
             turn_bytes: 512 << 10,

@@ -3,7 +3,7 @@
 //! Where an element is depends on its two positions in the matrix by a sum, so a table of offsets
 //! for the steps of a block of depth and one for its rows or columns say it for all: no address is
 //! computed for an element. Beside the offsets of lanes is how many from each on lie side by side.
-//! The tables are written once a block.
+//! Short tables are written once for all batches, longer ones for each block.
 //!
 //! Neighbours: `loops` calls this where it would copy a panel; `x86::product_collect` has the wide
 //! code.
@@ -28,20 +28,29 @@ impl Tiling {
         }
     }
 
-    /// Rows or columns of a block of panels.
-    pub fn block(&self, side: Side) -> usize {
+    /// Whether the tables of a side are of all steps, and of all rows or columns.
+    fn whole_tables(&self, side: Side) -> bool {
+        self.all_entries(side).iter().sum::<usize>() <= self.short_table
+    }
+
+    fn all_entries(&self, side: Side) -> [usize; 2] {
+        let panels = if side == Side::Left { self.m_panels } else { self.n_panels };
+        [self.blocks * self.kc, panels * self.widths(side).0]
+    }
+
+    /// How long the tables of a side are: of steps, and of rows or columns.
+    pub fn entries(&self, side: Side) -> [usize; 2] {
         match side {
-            Side::Left => self.left_block * self.mr,
-            Side::Right => self.right_block * self.nr,
+            _ if self.whole_tables(side) => self.all_entries(side),
+            Side::Left => [self.kc, self.left_block * self.mr],
+            Side::Right => [self.kc, self.right_block * self.nr],
         }
     }
 
     /// Bytes from the offset of a lane to the length of its run.
     fn runs_at(&self, side: Side, along: Along) -> usize {
-        match along {
-            Along::Depth => offsets(self.kc),
-            Along::Across => offsets(self.block(side)),
-        }
+        let [steps, across] = self.entries(side);
+        offsets(if along == Along::Depth { steps } else { across })
     }
 
     /// The functions that collect panels of a side.
@@ -105,8 +114,22 @@ struct Piece {
 }
 
 impl Loops<'_> {
-    /// Writes the tables of a side that is spread and starts there, for these panels.
-    pub fn write_tables(
+    /// Writes the tables that serve all batches, for these panels of either side.
+    pub fn open_tables(&self, e: &mut Emitter, panels: [Panels; 2]) {
+        for (side, panels) in [Side::Left, Side::Right].into_iter().zip(panels) {
+            if self.product.k > 0 && self.t.spread(side) && self.t.whole_tables(side) {
+                let (from, count) = (e.int(0), e.int(self.product.k as i64));
+                let depth = Depth { from, count, number: from };
+                let [steps, across] = self.table_places(e, side);
+                let (width, _) = self.t.widths(side);
+                let across = e.walk(across, &[width as i64], &[panels.from], OFFSET as i64);
+                self.write_tables(e, side, [steps, across], panels, depth);
+            }
+        }
+    }
+
+    /// The tables of a side that is spread and starts there, for these panels.
+    pub fn tables(
         &self,
         e: &mut Emitter,
         side: Side,
@@ -114,9 +137,42 @@ impl Loops<'_> {
         panels: Panels,
         depth: Depth,
     ) -> Tables {
-        let (operand, all, along) = match side {
-            Side::Left => (&self.product.left, self.product.m, self.t.left_made),
-            Side::Right => (&self.product.right, self.product.n, self.t.right_made),
+        let [table, across] = self.table_places(e, side);
+        let along = self.along(side);
+        if self.t.whole_tables(side) {
+            let table = e.walk(table, &[1], &[depth.from], OFFSET as i64);
+            let steps = Offsets { table, count: depth.count };
+            return Tables { side, along, start, steps, across, first: e.int(0) };
+        }
+        self.write_tables(e, side, [table, across], panels, depth);
+        let steps = Offsets { table, count: depth.count };
+        Tables { side, along, start, steps, across, first: panels.from }
+    }
+
+    fn along(&self, side: Side) -> Along {
+        let along = if side == Side::Left { self.t.left_made } else { self.t.right_made };
+        along.expect("what is spread is collected along an axis")
+    }
+
+    /// Where the tables of a side begin: of steps, and of rows or columns.
+    fn table_places(&self, e: &mut Emitter, side: Side) -> [ir::Value; 2] {
+        let steps = self.scratch.tables_at[side as usize];
+        let across = steps + 2 * offsets(self.t.entries(side)[0]);
+        [steps, across].map(|at| e.b.ins().iadd_imm_s(e.scratch, at as i64))
+    }
+
+    /// Writes the tables of a side for these steps and panels.
+    fn write_tables(
+        &self,
+        e: &mut Emitter,
+        side: Side,
+        [table, across]: [ir::Value; 2],
+        panels: Panels,
+        depth: Depth,
+    ) {
+        let (operand, all) = match side {
+            Side::Left => (&self.product.left, self.product.m),
+            Side::Right => (&self.product.right, self.product.n),
         };
         let Operand::Spread(Spread { access, axes, .. }) = operand else {
             unreachable!("this side is spread")
@@ -128,8 +184,6 @@ impl Loops<'_> {
             Side::Left => (first, second),
             Side::Right => (second, first),
         };
-        let place = |e: &mut Emitter, at: usize| e.b.ins().iadd_imm_s(e.scratch, at as i64);
-        let table = place(e, self.scratch.tables_at[side as usize]);
         self.write_table(e, steps, (depth.from, depth.count), table);
         let steps = Offsets { table, count: depth.count };
         let (width, _) = self.t.widths(side);
@@ -138,15 +192,13 @@ impl Loops<'_> {
         let all = e.int(all as i64);
         let to = e.b.ins().smin(to, all);
         let count = e.b.ins().isub(to, from);
-        let across = place(e, self.scratch.across_at(side, self.t.kc));
         self.write_table(e, rows_or_columns, (from, count), across);
-        let along = along.expect("what is spread is collected along an axis");
         if self.t.masked() {
-            let lanes =
-                if along == Along::Depth { steps } else { Offsets { table: across, count } };
+            let along = self.along(side);
+            let across = Offsets { table: across, count };
+            let lanes = if along == Along::Depth { steps } else { across };
             self.write_runs(e, lanes, self.t.runs_at(side, along));
         }
-        Tables { side, along, start, steps, across, first: panels.from }
     }
 
     /// Writes the offsets of `count` positions from `from` on, where the axis consists of these:

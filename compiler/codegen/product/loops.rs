@@ -49,6 +49,16 @@ impl Panels {
 }
 
 impl Loops<'_> {
+    /// The panels of rows and of columns of the tasks `begin..end` of one batch.
+    pub fn panels(&self, e: &mut Emitter, begin: ir::Value, end: ir::Value) -> [Panels; 2] {
+        let shared = Panels { from: begin, to: end };
+        let zero = e.int(0);
+        match self.t.share {
+            Share::Rows => [shared, Panels { from: zero, to: e.int(self.t.n_panels as i64) }],
+            Share::Columns => [Panels { from: zero, to: e.int(self.t.m_panels as i64) }, shared],
+        }
+    }
+
     /// The panels `begin..end`, of those that tasks share, of one batch.
     pub fn batch(
         &self,
@@ -63,12 +73,7 @@ impl Loops<'_> {
             right: First::of(e, &self.product.right, positions),
             slots: e.slots(&self.product.epilogue, positions),
         };
-        let shared = Panels { from: begin, to: end };
-        let zero = e.int(0);
-        let (rows, columns) = match self.t.share {
-            Share::Rows => (shared, Panels { from: zero, to: e.int(self.t.n_panels as i64) }),
-            Share::Columns => (Panels { from: zero, to: e.int(self.t.m_panels as i64) }, shared),
-        };
+        let [rows, columns] = self.panels(e, begin, end);
         self.in_blocks(e, rows, self.t.rows_block, self.t.m_panels, |e, rows| {
             self.in_blocks(e, columns, self.t.right_block, self.t.n_panels, |e, columns| {
                 self.in_blocks(e, rows, self.t.waiting, self.t.rows_block, |e, rows| {
@@ -178,7 +183,7 @@ impl Loops<'_> {
     fn pack_left(&self, e: &mut Emitter, batch: &Batch, rows: Panels, depth: Depth) {
         let size = self.t.size;
         if let First::Spread(start) = batch.left {
-            let tables = self.write_tables(e, Side::Left, start, rows, depth);
+            let tables = self.tables(e, Side::Left, start, rows, depth);
             return e.each(rows.range(1), |e, panel| {
                 let to = self.packed_left(e, rows, panel);
                 self.collect(e, &tables, panel, to);
@@ -222,7 +227,7 @@ impl Loops<'_> {
                 });
             }
             First::Spread(start) => {
-                let tables = self.write_tables(e, Side::Right, *start, columns, depth);
+                let tables = self.tables(e, Side::Right, *start, columns, depth);
                 return e.each(columns.range(1), |e, panel| {
                     let number = e.b.ins().isub(panel, columns.from);
                     let to = self.packed_right(e, number);

@@ -216,8 +216,13 @@ pub(super) fn emit(
     if batches == 1 {
         let zero = e.int(0);
         let (begin, end) = (e.begin, e.end);
+        let some = loops.panels(e, begin, end);
+        loops.open_tables(e, some);
         return loops.batch(e, &vec![zero; product.batch.len()], begin, end);
     }
+    let (zero, all) = (e.int(0), e.int(panels));
+    let all = loops.panels(e, zero, all);
+    loops.open_tables(e, all);
     // From the batch of the first task to that of the last.
     let first = e.b.ins().udiv_imm_u(e.begin, panels);
     let last = e.b.ins().iadd_imm_s(e.end, panels - 1);

@@ -13,17 +13,9 @@ pub struct Scratch {
     pub table_at: usize,
     /// Columns of B as they are made, before they are turned.
     pub rows_at: usize,
-    /// Tables of the spread operands A and B: of the steps of a block of depth, then of the rows or
-    /// columns of a block of panels.
+    /// Tables of the spread operands A and B: of steps of the depth, then of rows or columns.
     pub tables_at: [usize; 2],
     pub bytes: usize,
-}
-
-impl Scratch {
-    /// Where the table of a side's rows or columns is, whose blocks are so deep.
-    pub fn across_at(&self, side: Side, kc: usize) -> usize {
-        self.tables_at[side as usize] + 2 * offsets(kc)
-    }
 }
 
 /// Bytes of so many offsets; as many lengths of runs follow in a table.
@@ -56,8 +48,8 @@ impl Tiling {
         let rows = if turned { self.nr * self.turned_steps() * self.size } else { 0 };
         let left_tables_at = rows_at + line(rows);
         let tables = |side: Side| {
-            let counts = [self.kc, self.block(side)];
-            if self.spread(side) { counts.map(offsets).iter().sum::<usize>() * 2 } else { 0 }
+            let bytes: usize = self.entries(side).map(offsets).iter().sum();
+            if self.spread(side) { 2 * bytes } else { 0 }
         };
         let right_tables_at = left_tables_at + tables(Side::Left);
         let tables_at = [left_tables_at, right_tables_at];

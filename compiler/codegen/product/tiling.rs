@@ -80,6 +80,8 @@ pub struct Tiling {
     /// Whether A and B are spread: collected, not made.
     pub left_spread: bool,
     pub right_spread: bool,
+    /// How long tables of offsets are, at most, that are written once.
+    pub short_table: usize,
     /// Whether panels of A are copied together.
     pub pack_left: bool,
     /// Whether panels of B are.
@@ -144,6 +146,7 @@ impl Tiling {
             right_made: made(&product.right, Along::Across, Along::Depth),
             left_spread: matches!(product.left, Operand::Spread(_)),
             right_spread: matches!(product.right, Operand::Spread(_)),
+            short_table: limits.short_table,
             pack_left,
             pack_right,
             left_block: left_block.max(1),

@@ -258,6 +258,7 @@ pub const SMALL_BLOCKS: Limits = Limits {
     rows_bytes: 1 << 9,
     waiting_rows: 24,
     small: 16,
+    short_table: 16,
     threads: 2,
     far_bytes: 0,
     turn_bytes: 2 << 10,
