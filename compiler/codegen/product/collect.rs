@@ -30,10 +30,11 @@ impl Tiling {
 
     /// Whether the tables of a side are of all steps, and of all rows or columns.
     fn whole_tables(&self, side: Side) -> bool {
-        self.all_entries(side).iter().sum::<usize>() <= self.short_table
+        self.steps_and_panels(side).iter().sum::<usize>() <= self.short_table
     }
 
-    fn all_entries(&self, side: Side) -> [usize; 2] {
+    /// Steps of all blocks, rows or columns of all panels.
+    fn steps_and_panels(&self, side: Side) -> [usize; 2] {
         let panels = if side == Side::Left { self.m_panels } else { self.n_panels };
         [self.blocks * self.kc, panels * self.widths(side).0]
     }
@@ -41,7 +42,7 @@ impl Tiling {
     /// How long the tables of a side are: of steps, and of rows or columns.
     pub fn entries(&self, side: Side) -> [usize; 2] {
         match side {
-            _ if self.whole_tables(side) => self.all_entries(side),
+            _ if self.whole_tables(side) => self.steps_and_panels(side),
             Side::Left => [self.kc, self.left_block * self.mr],
             Side::Right => [self.kc, self.right_block * self.nr],
         }

@@ -96,7 +96,7 @@ impl Collecting<'_> {
             self.a.alu(Alu::Cmp, FOUND, COUNT);
             self.a.jump_if(Condition::Equal, part);
         }
-        // Lanes that more pieces would complete wait for the next vector.
+        // Not complete with the last piece: the lanes that there are. The next vector begins there.
         for (number, [full, part]) in ends.into_iter().enumerate().rev() {
             self.a.bind(part);
             self.each_row(number, self.found(number));
