@@ -131,7 +131,8 @@ pub(super) fn fetches(program: &Program, nest: &kernel::Nest) -> Vec<Fetches> {
                 .filter_map(|(at, s)| Some((s.body.program.insts.len(), at, slot_of(s, access)?)))
                 .max();
             let rows = (AHEAD / row).max(1);
-            let reach = step.saturating_mul(rows + 1);
+            // One row more where rows overlap, and what is in a row.
+            let reach = step.saturating_mul(rows + 2);
             if let (Some((_, at, slot)), Ok(_)) = (longest, i32::try_from(reach)) {
                 all[at].push(Fetch { slot, row: step as i32, rows: rows as i32 });
             }
