@@ -28,6 +28,14 @@ impl Tiling {
         }
     }
 
+    /// How many panels a side has.
+    fn panels(&self, side: Side) -> usize {
+        match side {
+            Side::Left => self.m_panels,
+            Side::Right => self.n_panels,
+        }
+    }
+
     /// Whether the tables of a side are of all steps, and of all rows or columns.
     fn whole_tables(&self, side: Side) -> bool {
         self.steps_and_panels(side).iter().sum::<usize>() <= self.short_table
@@ -35,8 +43,7 @@ impl Tiling {
 
     /// Steps of all blocks, rows or columns of all panels.
     fn steps_and_panels(&self, side: Side) -> [usize; 2] {
-        let panels = if side == Side::Left { self.m_panels } else { self.n_panels };
-        [self.blocks * self.kc, panels * self.widths(side).0]
+        [self.blocks * self.kc, self.panels(side) * self.widths(side).0]
     }
 
     /// How long the tables of a side are: of steps, and of rows or columns.
@@ -269,7 +276,7 @@ impl Loops<'_> {
     /// Collects the elements of a panel, of those that the tables are of, where it is packed.
     pub fn collect(&self, e: &mut Emitter, of: &Tables, panel: ir::Value, to: ir::Value) {
         let &Tables { side, along, start, steps, across, first } = of;
-        let panels = if side == Side::Left { self.t.m_panels } else { self.t.n_panels };
+        let panels = self.t.panels(side);
         let (width, edge) = self.t.widths(side);
         let before = e.b.ins().isub(panel, first);
         let before = e.b.ins().imul_imm_s(before, (OFFSET * width) as i64);

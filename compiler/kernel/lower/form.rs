@@ -179,19 +179,15 @@ impl<'c> Groups<'c> {
         let left_as = |sum: &[usize]| Way::Copied(self.left_layout(left, sum, result, dtype));
         let right_as = |sum: &[usize]| Way::Copied(self.right_layout(right, sum, result, dtype));
         let [_, columns, _] = self.sizes(left, right);
-        let first = if columns >= MANY_COLUMNS && left.elements() <= left.span() {
-            left_as(&by_right)
-        } else {
-            Way::Spread
-        };
+        let copies_left = columns >= MANY_COLUMNS && left.elements() <= left.span();
+        let left_spread = |sum: &[usize]| if copies_left { left_as(sum) } else { Way::Spread };
         let candidates = [
             (as_is(left), as_is(right), &by_left),
             (as_is(left), as_is(right), &by_right),
             (as_is(left), Way::Spread, &by_left),
-            (first, Way::Spread, &by_right),
-            (Way::Spread, as_is(right), &by_right),
-            (Way::Spread, Way::Spread, &by_left),
-            (Way::Spread, Way::Spread, &by_right),
+            (left_spread(&by_right), as_is(right), &by_right),
+            (left_spread(&by_left), Way::Spread, &by_left),
+            (left_spread(&by_right), Way::Spread, &by_right),
             (left_as(&by_right), Way::Spread, &by_right),
             (Way::Spread, right_as(&by_left), &by_left),
             (Way::Stored, right_as(&by_left), &by_left),
